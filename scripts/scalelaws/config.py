@@ -1,0 +1,136 @@
+"""The study's configuration: read, filled with the schema's defaults, and checked before anything runs."""
+
+import difflib
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from scalelaws.errors import InputError
+
+SCIENTIFIC = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
+
+
+def read_config(path: str | Path, schema: str | Path) -> dict[str, Any]:
+    """The checked configuration in a YAML file. Raises InputError where the file or a value is wrong."""
+    try:
+        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(str(path), "there is no such file", "Name an existing configuration with --configfile.") from None
+    except yaml.YAMLError as error:
+        problem = " ".join(str(error).split())
+        raise InputError(str(path), f"not readable as YAML ({problem})", "Mend the line it names.") from None
+    return checked_config(raw or {}, schema, str(path))
+
+
+def checked_config(raw: dict[str, Any], schema: str | Path, where: str) -> dict[str, Any]:
+    """`raw` with defaults filled in, checked against the JSON Schema and across fields.
+
+    `where` names the configuration in messages. Raises InputError for the first mistake found.
+    """
+    rules = yaml.safe_load(Path(schema).read_text(encoding="utf-8"))
+    config = _with_defaults(_with_numbers(raw), rules, rules)
+    errors = sorted(jsonschema.Draft202012Validator(rules).iter_errors(config), key=lambda e: (len(e.path), str(e.path)))
+    if errors:
+        _refuse(_most_specific(errors[0]), where)
+    _check_roles(config, where)
+    _check_training(config["training"], where)
+    return config
+
+
+def _with_numbers(value: Any) -> Any:
+    """YAML 1.1 reads 4e6 as a string; read it as the number that was meant."""
+    if isinstance(value, dict):
+        return {key: _with_numbers(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_with_numbers(inner) for inner in value]
+    if isinstance(value, str) and SCIENTIFIC.fullmatch(value):
+        return int(float(value)) if float(value).is_integer() else float(value)
+    return value
+
+
+def _with_defaults(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> Any:
+    schema = _resolved(schema, root)
+    if isinstance(value, dict):
+        properties = schema.get("properties", {})
+        other = schema.get("additionalProperties")
+        filled = {}
+        for key, inner in value.items():
+            inner_schema = properties.get(key, other if isinstance(other, dict) else {})
+            filled[key] = _with_defaults(inner, inner_schema, root)
+        for key, inner_schema in properties.items():
+            resolved = _resolved(inner_schema, root)
+            if key not in filled and "default" in resolved:
+                filled[key] = _with_defaults(resolved["default"], resolved, root)
+        return filled
+    if isinstance(value, list) and "items" in schema:
+        return [_with_defaults(inner, schema["items"], root) for inner in value]
+    return value
+
+
+def _resolved(schema: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
+    """The schema with a local $ref followed; keys written beside the $ref win."""
+    if "$ref" not in schema:
+        return schema
+    target = root
+    for part in schema["$ref"].removeprefix("#/").split("/"):
+        target = target[part]
+    return {**_resolved(target, root), **{key: inner for key, inner in schema.items() if key != "$ref"}}
+
+
+def _most_specific(error: jsonschema.ValidationError) -> jsonschema.ValidationError:
+    """Of an anyOf/oneOf failure, the branch that the user most likely meant; otherwise the error itself."""
+    while error.context:
+        error = max(error.context, key=lambda e: (len(e.path), e.validator != "const"))
+    return error
+
+
+def _refuse(error: jsonschema.ValidationError, where: str) -> None:
+    place = ".".join(str(part) for part in error.absolute_path) or "top level"
+    schema = error.schema
+    if error.validator == "additionalProperties":
+        known = list(schema.get("properties", {}))
+        unknown = next(key for key in error.instance if key not in known)
+        close = difflib.get_close_matches(str(unknown), known, n=1)
+        remedy = f"Did you mean '{close[0]}'?" if close else f"Known keys: {', '.join(known)}."
+        raise InputError(f"{where}: {place}", f"unknown key '{unknown}'", remedy)
+    if error.validator == "required":
+        missing = next(key for key in error.validator_value if key not in error.instance)
+        raise InputError(f"{where}: {place}", f"the key '{missing}' is missing", "Add it.")
+    if error.validator == "enum":
+        options = ", ".join(map(str, error.validator_value))
+        raise InputError(f"{where}: {place}", f"{error.instance!r} is not a choice", f"Choose one of: {options}.")
+    about = schema.get("description") if isinstance(schema, dict) else None
+    raise InputError(f"{where}: {place}", error.message, about or "See workflow/schemas/config.schema.yaml.")
+
+
+def _check_roles(config: dict[str, Any], where: str) -> None:
+    training = [name for name, corpus in config["corpora"].items() if corpus["role"] == "train"]
+    if len(training) != 1:
+        found = ", ".join(training) or "none"
+        remedy = "Give exactly one corpus 'role: train'; it may have several sources."
+        raise InputError(f"{where}: corpora", f"a study trains on one corpus, found {found}", remedy)
+
+
+def _check_training(training: dict[str, Any], where: str) -> None:
+    if training["batch_tokens"] % training["context"]:
+        raise InputError(
+            f"{where}: training.batch_tokens",
+            f"{training['batch_tokens']} is not a whole number of sequences of {training['context']} tokens",
+            "Choose a multiple of training.context.",
+        )
+    if training["evaluation_tokens"] < training["context"] * 2:
+        raise InputError(
+            f"{where}: training.evaluation_tokens",
+            f"{training['evaluation_tokens']} tokens hold fewer than two windows of {training['context']}",
+            "A standard error needs at least two; take more tokens.",
+        )
+    unknown = set(training["repeats"]["dataset_tokens"]) - set(training["dataset_tokens"])
+    if unknown:
+        raise InputError(
+            f"{where}: training.repeats.dataset_tokens",
+            f"{min(unknown):g} is not one of training.dataset_tokens",
+            "Repeat subsets that are trained.",
+        )

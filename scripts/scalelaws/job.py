@@ -1,0 +1,75 @@
+"""What every workflow script does around its one library call: log to a file, say to the user how far it is."""
+
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO, TypeVar
+
+T = TypeVar("T")
+SECONDS_BETWEEN_LINES = 5.0
+
+
+@contextmanager
+def logged(log: str | Path, title: str) -> Iterator["Progress"]:
+    """Send file descriptors 1 and 2 to `log`, so that tracebacks and child processes' output land there too.
+
+    Yields a Progress that still writes to the user's terminal. The closing line says how long the job took, or, after a
+    failure, the error's own words and where the log is.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with os.fdopen(os.dup(2), "w", buffering=1) as terminal, Path(log).open("w") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+        progress = Progress(title, terminal)
+        started = time.monotonic()
+        try:
+            yield progress
+        except BaseException as error:
+            progress.say(f"failed: {error or type(error).__name__}  (log: {log})")
+            raise
+        progress.say(f"done in {clock(time.monotonic() - started)}")
+
+
+class Progress:
+    """A job's voice on the terminal: whole lines, so that jobs side by side do not overwrite each other."""
+
+    def __init__(self, title: str, stream: TextIO = sys.stderr) -> None:
+        self.title = title
+        self.stream = stream
+        self.started = time.monotonic()
+        self.last_line = self.started
+
+    def say(self, text: str) -> None:
+        """Write one line under the job's title."""
+        self.stream.write(f"{self.title:<34} {text}\n")
+
+    def show(self, done: float, total: float, note: str = "") -> None:
+        """Say how much of `total` is done, with an estimate of what is left; at most one line in five seconds."""
+        now = time.monotonic()
+        if now - self.last_line < SECONDS_BETWEEN_LINES or not done:
+            return
+        self.last_line = now
+        share = min(done / total, 1.0)
+        left = (now - self.started) * (1 - share) / share
+        bar = "█" * round(20 * share) + "░" * (20 - round(20 * share))
+        self.say(f"{bar} {share:4.0%}  {clock(left)} left  {note}".rstrip())
+
+    def over(self, items: Iterable[T], total: int, note: str = "") -> Iterator[T]:
+        """Yield `items`, showing progress against `total`."""
+        for done, item in enumerate(items, 1):
+            yield item
+            self.show(done, total, note)
+
+
+def clock(seconds: float) -> str:
+    """A duration as people say it: 8s, 1m05s, 2h03m."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02}m"

@@ -1,0 +1,96 @@
+"""What a result was made with: a hash of the code that gives it its meaning, and the provenance stored beside it."""
+
+import ast
+import hashlib
+import importlib.metadata
+import json
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+PACKAGE = Path(__file__).parent
+STAGES = ("corpus", "tokens", "models", "training", "observations", "laws", "figures", "report", "units")
+"""Code in these changes what a result means; the plumbing beside them (files, logs, progress bars) does not."""
+
+
+def recipe(*modules: str) -> str:
+    """A hash of the meaning of modules ("training.loop") and of every stage module that they import, in turn.
+
+    Syntax trees are hashed without docstrings, comments and layout, so only a change of meaning changes the hash.
+    """
+    digest = hashlib.sha256()
+    for module in sorted(_closure(modules)):
+        digest.update(f"{module}\0{_normalized(module)}\0".encode())
+    return digest.hexdigest()[:16]
+
+
+def modules_of(*modules: str) -> list[str]:
+    """The stage modules whose meaning `recipe(*modules)` covers."""
+    return sorted(_closure(modules))
+
+
+def provenance(
+    recipe: str, seed: int, settings: Mapping[str, Any], inputs: Iterable[str | Path], packages: Iterable[str]
+) -> dict[str, Any]:
+    """What is stored with an artifact: recipe, settings' hash, seed, package versions, digests of its inputs.
+
+    Holds no time and no machine name, so that equal work gives equal files.
+    """
+    from scalelaws import __version__
+    from scalelaws.io import file_digest
+
+    settings_text = json.dumps(settings, sort_keys=True, default=str)
+    return {
+        "scalelaws": __version__,
+        "recipe": recipe,
+        "settings": hashlib.sha256(settings_text.encode()).hexdigest()[:16],
+        "seed": seed,
+        "packages": {name: importlib.metadata.version(name) for name in packages},
+        "inputs": {Path(path).name: file_digest(path)[:16] for path in inputs},
+    }
+
+
+def _closure(modules: Iterable[str]) -> set[str]:
+    found: set[str] = set()
+    waiting = list(modules)
+    while waiting:
+        module = waiting.pop()
+        if module not in found:
+            found.add(module)
+            waiting.extend(_imports(module))
+    return found
+
+
+@cache
+def _tree(module: str) -> ast.Module:
+    path = PACKAGE.joinpath(*module.split("."))
+    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return ast.parse(file.read_bytes())
+
+
+@cache
+def _imports(module: str) -> tuple[str, ...]:
+    names = []
+    for node in ast.walk(_tree(module)):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    inside = {name.removeprefix("scalelaws.") for name in names if name.startswith("scalelaws.")}
+    return tuple(sorted(name for name in inside if name.split(".")[0] in STAGES and _is_module(name)))
+
+
+def _is_module(name: str) -> bool:
+    path = PACKAGE.joinpath(*name.split("."))
+    return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
+
+
+@cache
+def _normalized(module: str) -> str:
+    tree = _tree(module)
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [s for s in body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]  # type: ignore[attr-defined]
+    return ast.dump(tree)
