@@ -1,0 +1,140 @@
+"""The observations table: what every run measured, and the runs table beside it. Everything downstream reads only this."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from scalelaws.errors import InputError
+from scalelaws.io import atomic_path
+
+LOSS_COLUMNS = {
+    "run": "str",
+    "step": "int64",
+    "tokens": "float64",
+    "flops": "float64",
+    "corpus": "str",
+    "split": "str",
+    "loss": "float64",
+    "loss_sem": "float64",
+    "bits_per_byte": "float64",
+    "result": "bool",
+}
+"""One row per (run, step, corpus, split). `result` marks the step that is the run's result: with early stopping the
+step of the lowest held-out loss, otherwise the last. Losses are in nats per token; flops = 6·N·tokens."""
+
+RUN_COLUMNS = {
+    "run": "str",
+    "family": "str",
+    "parameters": "float64",
+    "embedding_parameters": "float64",
+    "n_layer": "int64",
+    "d_model": "int64",
+    "n_head": "int64",
+    "context": "int64",
+    "vocabulary": "int64",
+    "positions": "str",
+    "train_corpus": "str",
+    "dataset_tokens": "float64",
+    "seed": "int64",
+    "batch_tokens": "float64",
+    "learning_rate": "float64",
+    "schedule": "str",
+    "warmup_steps": "int64",
+    "averaging": "float64",
+    "dropout": "float64",
+    "weight_decay": "float64",
+    "precision": "str",
+    "status": "str",
+    "steps": "int64",
+    "result_step": "int64",
+    "tokens": "float64",
+    "flops": "float64",
+    "flops_total": "float64",
+    "seconds": "float64",
+    "hardware": "str",
+}
+"""One row per run. status: finished, early_stopped or diverged. tokens, flops and steps are what the whole run
+processed; flops_total counts the embedding and attention terms and the evaluations too."""
+
+
+@dataclass(frozen=True)
+class Observations:
+    """Two frames: `losses` with LOSS_COLUMNS and `runs` with RUN_COLUMNS, joined by `run`."""
+
+    losses: pd.DataFrame
+    runs: pd.DataFrame
+
+    @property
+    def train_corpus(self) -> str:
+        """The corpus that was trained on."""
+        return str(self.runs["train_corpus"].iloc[0])
+
+    def results(self, corpus: str, split: str = "test", *, diverged: bool = False) -> pd.DataFrame:
+        """One row per run: the runs table joined with the run's result (step, tokens, flops, loss, loss_sem) on a corpus.
+
+        The run's own totals are kept as run_tokens and run_flops. Diverged runs are left out unless asked for.
+        """
+        chosen = self.curves(corpus, split, diverged=diverged)
+        return chosen[chosen["result"]].reset_index(drop=True)
+
+    def curves(self, corpus: str, split: str = "test", *, diverged: bool = False) -> pd.DataFrame:
+        """Every evaluated step of every run on a corpus, joined with the runs table, sorted by run and step."""
+        rows = self.losses[(self.losses["corpus"] == corpus) & (self.losses["split"] == split)]
+        runs = self.runs if diverged else self.runs[self.runs["status"] != "diverged"]
+        runs = runs.rename(columns={"tokens": "run_tokens", "flops": "run_flops"})
+        joined = rows.merge(runs, on="run", how="inner", validate="many_to_one")
+        return joined.sort_values(["run", "step"], ignore_index=True)
+
+
+def validated(losses: pd.DataFrame, runs: pd.DataFrame, where: str = "observations") -> Observations:
+    """The two frames with the declared columns and types. Raises InputError naming table, column and row."""
+    losses = _typed(losses, LOSS_COLUMNS, f"{where}: losses")
+    runs = _typed(runs, RUN_COLUMNS, f"{where}: runs")
+    _refuse_rows(runs["run"].duplicated(), runs, f"{where}: runs", "run", "appears twice", "Keep one row per run.")
+    unknown = ~losses["run"].isin(runs["run"])
+    _refuse_rows(unknown, losses, f"{where}: losses", "run", "is not in the runs table", "Add its row there.")
+    key = ["run", "step", "corpus", "split"]
+    twice = losses.duplicated(key)
+    _refuse_rows(twice, losses, f"{where}: losses", "step", "is given twice for one corpus and split", "Keep one row.")
+    diverged = losses["run"].isin(runs.loc[runs["status"] == "diverged", "run"])
+    bad = ~(np.isfinite(losses["loss"]) & (losses["loss"] > 0)) & ~diverged
+    remedy = "A loss is in nats per token, above zero; mark the run 'diverged' if it is."
+    _refuse_rows(bad, losses, f"{where}: losses", "loss", "is not a positive number", remedy)
+    for column in ("parameters", "dataset_tokens"):
+        bad = ~(runs[column] > 0)
+        _refuse_rows(bad, runs, f"{where}: runs", column, "is not a positive number", "Give it in units, not millions.")
+    losses = losses.sort_values(["run", "step", "corpus", "split"], ignore_index=True)
+    return Observations(losses, runs.sort_values("run", ignore_index=True))
+
+
+def read_observations(losses: str | Path, runs: str | Path) -> Observations:
+    """The observations in two parquet files that `write_observations` wrote."""
+    return validated(pd.read_parquet(losses), pd.read_parquet(runs), str(losses))
+
+
+def write_observations(observations: Observations, losses: str | Path, runs: str | Path, csv: str | Path) -> None:
+    """Write both tables as parquet and, for people, their join as one CSV, each atomically."""
+    for frame, path in ((observations.losses, losses), (observations.runs, runs)):
+        with atomic_path(path) as temporary:
+            frame.to_parquet(temporary, index=False)
+    totals = observations.runs.rename(columns={"tokens": "run_tokens", "flops": "run_flops"})
+    with atomic_path(csv) as temporary:
+        observations.losses.merge(totals, on="run").to_csv(temporary, index=False)
+
+
+def _typed(frame: pd.DataFrame, columns: dict[str, str], where: str) -> pd.DataFrame:
+    missing = [name for name in columns if name not in frame]
+    if missing:
+        raise InputError(where, f"the column '{missing[0]}' is missing", f"Expected columns: {', '.join(columns)}.")
+    try:
+        return frame[list(columns)].astype(columns)
+    except (ValueError, TypeError) as error:
+        raise InputError(where, f"a value has the wrong type ({error})", "See scalelaws.observations.table.") from None
+
+
+def _refuse_rows(bad: pd.Series, frame: pd.DataFrame, where: str, column: str, problem: str, remedy: str) -> None:
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise InputError(f"{where}: row {row + 1}", f"{column} = {frame[column].iloc[row]!r} {problem}", remedy)
