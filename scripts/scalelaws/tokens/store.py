@@ -1,0 +1,126 @@
+"""Token files: the ids of a corpus's documents, one after the other, memory-mapped, with a JSON sidecar beside them."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scalelaws.errors import InputError
+
+CHECKED_DOCUMENTS = 1000
+"""Documents whose ends are read when a file is opened; enough to see a shifted or overwritten file, at no cost."""
+
+
+@dataclass(frozen=True)
+class TokenFile:
+    """One opened token file. The arrays are read-only and memory-mapped: nothing is read before it is used."""
+
+    path: Path
+    """The JSON sidecar."""
+    ids: np.ndarray
+    """(tokens,) uint16 or uint32; every document is followed by `end_of_document`."""
+    offsets: np.ndarray
+    """(documents + 1,) int64; document i is ids[offsets[i]:offsets[i + 1]], its end id included."""
+    tokens: int
+    documents: int
+    bytes: int
+    """UTF-8 bytes of the text that the ids stand for."""
+    vocabulary: int
+    end_of_document: int
+    tokenizer: str
+    """Digest of the tokenizer.json that made the ids."""
+
+    @property
+    def bytes_per_token(self) -> float:
+        """Bytes of text per id, end-of-document ids counted: turns nats per token into bits per byte."""
+        return self.bytes / self.tokens
+
+
+def id_dtype(vocabulary: int) -> np.dtype:
+    """The little-endian type of ids: uint16 as long as every id fits (the largest is vocabulary - 1), else uint32."""
+    return np.dtype("<u2" if vocabulary <= 1 << 16 else "<u4")
+
+
+def token_paths(path: str | Path) -> dict[str, Path]:
+    """The files "ids", "offsets" and "sidecar" of the token file that `path` names, with or without its .json."""
+    stem = str(path).removesuffix(".json")
+    return {
+        name: Path(f"{stem}.{end}") for name, end in (("ids", "bin"), ("offsets", "offsets.npy"), ("sidecar", "json"))
+    }
+
+
+def open_tokens(path: str | Path) -> TokenFile:
+    """The token file with this sidecar (the ending .json may be left out), checked against what the sidecar says.
+
+    Reads the sidecar, the offsets and the ends of at most 1,000 documents. Raises InputError for a file that is
+    missing, cut short, or does not fit its sidecar.
+    """
+    paths = token_paths(path)
+    sidecar = _sidecar(paths["sidecar"])
+    tokens, documents, vocabulary = sidecar["tokens"], sidecar["documents"], sidecar["vocabulary"]
+    dtype = id_dtype(vocabulary)
+    _expect_size(paths["ids"], tokens * dtype.itemsize, f"{tokens:,} {dtype.name} ids")
+    ids = np.asarray(np.memmap(paths["ids"], dtype=dtype, mode="r", shape=(tokens,)))
+    file = TokenFile(
+        path=paths["sidecar"],
+        ids=ids,
+        offsets=_offsets(paths["offsets"], documents),
+        tokens=tokens,
+        documents=documents,
+        bytes=sidecar["bytes"],
+        vocabulary=vocabulary,
+        end_of_document=sidecar["end_of_document"],
+        tokenizer=sidecar["tokenizer"],
+    )
+    _check_ends(file, paths["ids"])
+    return file
+
+
+def _sidecar(path: Path) -> dict[str, Any]:
+    try:
+        sidecar = json.loads(path.read_text(encoding="utf-8"))
+        numbers = [int(sidecar[key]) for key in ("tokens", "documents", "bytes", "vocabulary", "end_of_document")]
+    except FileNotFoundError:
+        raise _broken(path, "there is no such token file") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise _broken(path, f"not a token file's sidecar ({error!r})") from None
+    if min(numbers[:3]) < 1 or "tokenizer" not in sidecar:
+        raise _broken(path, "it describes no tokens")
+    return sidecar
+
+
+def _offsets(path: Path, documents: int) -> np.ndarray:
+    if not path.is_file():
+        raise _broken(path, "the document offsets are missing")
+    try:
+        offsets = np.load(path, mmap_mode="r", allow_pickle=False)
+    except ValueError as error:
+        raise _broken(path, f"not readable as an array ({error})") from None
+    if offsets.shape != (documents + 1,) or offsets.dtype != np.int64:
+        raise _broken(path, f"expected {documents + 1:,} int64 offsets, found {offsets.shape} {offsets.dtype}")
+    return np.asarray(offsets)
+
+
+def _expect_size(path: Path, expected: int, content: str) -> None:
+    if not path.is_file():
+        raise _broken(path, "the ids are missing")
+    size = path.stat().st_size
+    if size != expected:
+        raise _broken(path, f"{size:,} bytes, but its sidecar promises {content} in {expected:,} bytes")
+
+
+def _check_ends(file: TokenFile, ids_path: Path) -> None:
+    offsets = file.offsets
+    if offsets[0] != 0 or offsets[-1] != file.tokens or np.any(np.diff(offsets) < 1):
+        raise _broken(file.path, "the document offsets do not cover the ids in order")
+    chosen = np.unique(np.linspace(1, file.documents, min(file.documents, CHECKED_DOCUMENTS)).astype(np.int64))
+    ends = file.ids[offsets[chosen] - 1]
+    if np.any(ends != file.end_of_document):
+        wrong = int(chosen[np.flatnonzero(ends != file.end_of_document)[0]])
+        raise _broken(ids_path, f"document {wrong} does not end with the end-of-document id {file.end_of_document}")
+
+
+def _broken(path: Path, problem: str) -> InputError:
+    return InputError(str(path), problem, "Make it again: rerun the rule encode (snakemake --forcerun encode).")
