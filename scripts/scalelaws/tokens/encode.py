@@ -1,0 +1,110 @@
+"""From documents to a token file: each document's ids in seeded order, whatever the shards, in bounded memory."""
+
+import hashlib
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from scalelaws.io import atomic_path, file_digest, write_json
+from scalelaws.job import Progress
+from scalelaws.recipe import provenance
+from scalelaws.tokens.bpe import END_OF_DOCUMENT, check_encoding, fast_encoding, load_tokenizer
+from scalelaws.tokens.documents import BATCH_DOCUMENTS, Ranking, batches, ranking
+from scalelaws.tokens.store import id_dtype, token_paths
+
+
+def encode_documents(
+    documents: str | Path,
+    tokenizer_folder: str | Path,
+    output: str | Path,
+    seed: int,
+    threads: int,
+    recipe: str,
+    progress: Progress,
+) -> None:
+    """Write the token file `output` (the path of its sidecar) of the documents in a folder of parquet shards.
+
+    The ids are first written in the order of the shards to a scratch file beside the output that has no name, so that a
+    killed process leaves nothing, and then gathered in seeded order: the disk has to hold them twice. Raises InputError
+    for documents or a tokenizer that cannot be read.
+    """
+    tokenizer = load_tokenizer(tokenizer_folder)
+    tokenizer_file = Path(tokenizer_folder) / "tokenizer.json"
+    dtype = id_dtype(tokenizer.get_vocab_size())
+    paths = token_paths(output)
+    ranked = ranking(documents, seed)
+    paths["sidecar"].parent.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryFile(dir=paths["sidecar"].parent) as scratch,
+        atomic_path(paths["sidecar"]) as sidecar,
+        atomic_path(paths["offsets"]) as offsets_file,
+        atomic_path(paths["ids"]) as ids_file,
+    ):
+        lengths = _write_in_shard_order(documents, ranked, tokenizer, dtype, scratch, threads, progress)
+        digest = _gather(scratch, dtype, lengths, ranked.order, ids_file)
+        with offsets_file.open("wb") as file:
+            np.save(file, _starts(lengths[ranked.order]))
+        content = {
+            "tokens": int(lengths.sum()),
+            "documents": len(lengths),
+            "bytes": int(ranked.sizes.sum()),
+            "vocabulary": tokenizer.get_vocab_size(),
+            "dtype": dtype.name,
+            "end_of_document": tokenizer.token_to_id(END_OF_DOCUMENT),
+            "tokenizer": file_digest(tokenizer_file),
+            "offsets": paths["offsets"].name,
+            "digest": digest,
+            "provenance": provenance(recipe, seed, {}, [documents, tokenizer_file], ["tokenizers", "tiktoken"]),
+        }
+        write_json(sidecar, content)
+
+
+def _write_in_shard_order(
+    documents: str | Path,
+    ranked: Ranking,
+    tokenizer: Tokenizer,
+    dtype: np.dtype,
+    scratch: BinaryIO,
+    threads: int,
+    progress: Progress,
+) -> np.ndarray:
+    """Write every document's ids and its end id; give their numbers, (documents,) int64, in the order of the shards."""
+    encoding = fast_encoding(tokenizer)
+    end = np.array([tokenizer.token_to_id(END_OF_DOCUMENT)], dtype)
+    encode = partial(encoding.encode_to_numpy, disallowed_special=())
+    lengths: list[int] = []
+    done, total = 0, int(ranked.sizes.sum())
+    with ThreadPoolExecutor(threads) as pool:
+        for batch in batches(documents):
+            check_encoding(encoding, tokenizer, batch.texts[0])
+            for ids in pool.map(encode, batch.texts):
+                scratch.write(ids.astype(dtype).tobytes() + end.tobytes())
+                lengths.append(len(ids) + 1)
+            done += int(batch.sizes.sum())
+            progress.show(done, total, "encoding")
+    scratch.flush()
+    return np.array(lengths, np.int64)
+
+
+def _gather(scratch: BinaryIO, dtype: np.dtype, lengths: np.ndarray, order: np.ndarray, output: Path) -> str:
+    """Copy documents from the scratch file to `output` in the given order; give the SHA-256 of what was written."""
+    ids = np.asarray(np.memmap(scratch, dtype, mode="r"))
+    starts = _starts(lengths)
+    digest = hashlib.sha256()
+    with output.open("wb") as file:
+        for first in range(0, len(order), BATCH_DOCUMENTS):
+            chosen = order[first : first + BATCH_DOCUMENTS]
+            block = np.concatenate([ids[starts[i] : starts[i + 1]] for i in chosen]).tobytes()
+            file.write(block)
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _starts(lengths: np.ndarray) -> np.ndarray:
+    """Where each of a row of documents starts, and where the last one ends: (documents + 1,) int64."""
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])

@@ -1,0 +1,165 @@
+"""The tokenizer is reversible, has the size asked for, and is the same in tokenizers, tiktoken and transformers."""
+
+import json
+from pathlib import Path
+
+import pytest
+import tiktoken
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scalelaws.errors import InputError
+from scalelaws.tokens.bpe import (
+    END_OF_DOCUMENT,
+    GPT2_PIECES,
+    byte_characters,
+    check_encoding,
+    fast_encoding,
+    load_tokenizer,
+    train_bpe,
+    train_tokenizer,
+)
+from tokenizers import Tokenizer, models, pre_tokenizers
+
+from .conftest import VOCABULARY, made_up_text, write_documents
+
+TEXTS = st.one_of(
+    st.text(max_size=200),
+    st.text(alphabet=" \n\t\r\u00a0\u2028'sdmtrevl9.aä", max_size=100),
+    st.lists(st.sampled_from([END_OF_DOCUMENT, "<|", "text|>", " ", "bada"]), max_size=10).map("".join),
+    st.integers(0, 1000).map(lambda seed: made_up_text(40, seed)),
+)
+
+
+@pytest.fixture(scope="module")
+def encoding(tokenizer):
+    return fast_encoding(tokenizer)
+
+
+@given(text=TEXTS)
+@settings(max_examples=400, deadline=None)
+def test_any_text_comes_back_from_its_ids(tokenizer, encoding, text):
+    ids = tokenizer.encode(text).ids
+    assert tokenizer.decode(ids, skip_special_tokens=False) == text
+    assert encoding.decode(ids) == text
+
+
+@given(text=TEXTS)
+@settings(max_examples=400, deadline=None)
+def test_tiktoken_and_tokenizers_give_the_same_ids(tokenizer, encoding, text):
+    assert encoding.encode_to_numpy(text, disallowed_special=()).tolist() == tokenizer.encode(text).ids
+
+
+@given(content=st.binary(max_size=200))
+@settings(max_examples=200, deadline=None)
+def test_any_bytes_come_back_from_their_ids(encoding, content):
+    ids = [encoding.encode_single_token(bytes([byte])) for byte in content]
+    assert encoding.decode_bytes(ids) == content
+
+
+def test_both_libraries_cut_text_at_the_same_characters():
+    cut = pre_tokenizers.ByteLevel(add_prefix_space=False).pre_tokenize_str
+    blocks = [(0, 0x3400), (0xA000, 0xAC00), (0xD7A4, 0xD800), (0xF900, 0x17000), (0x1AFF0, 0x20000)]
+    pairs = [before + chr(code) for before in "a1." for start, end in blocks for code in range(start, end)]
+    # A vocabulary in which each pair is one id, if the pattern does not cut it.
+    parts = sorted({pair.encode()[:size] for pair in pairs for size in range(2, 6)}, key=len)
+    ranks = {bytes([byte]): byte for byte in range(256)} | {part: 256 + rank for rank, part in enumerate(parts)}
+    encoding = tiktoken.Encoding("pairs", pat_str=GPT2_PIECES, mergeable_ranks=ranks, special_tokens={})
+    assert [p for p in pairs if (len(encoding.encode_ordinary(p)) == 1) != (len(cut(p)) == 1)] == []
+
+
+def test_a_very_long_word_is_encoded(encoding):
+    for text in ("a" * 300_000, " " * 300_000, "?!" * 150_000):
+        assert encoding.decode(encoding.encode_ordinary(text)) == text
+
+
+def test_a_document_that_spells_the_end_of_document_does_not_end_there(tokenizer, encoding):
+    special = tokenizer.token_to_id(END_OF_DOCUMENT)
+    assert special not in tokenizer.encode(f"a{END_OF_DOCUMENT}b").ids
+    assert special not in encoding.encode_to_numpy(f"a{END_OF_DOCUMENT}b", disallowed_special=())
+
+
+def test_ids_are_laid_out_as_in_gpt2(tokenizer):
+    vocabulary = tokenizer.get_vocab()
+    assert sorted(vocabulary.values()) == list(range(VOCABULARY))
+    assert {token for token, i in vocabulary.items() if i < 256} == set(byte_characters())
+    assert vocabulary[END_OF_DOCUMENT] == VOCABULARY - 1
+
+
+def test_byte_characters_are_those_of_the_tokenizers_library():
+    assert set(byte_characters()) == set(pre_tokenizers.ByteLevel.alphabet())
+    assert sorted(byte_characters().values()) == list(range(256))
+
+
+def test_transformers_loads_the_folder_and_agrees(tokenizer_folder, tokenizer):
+    from transformers import PreTrainedTokenizerFast
+
+    loaded = PreTrainedTokenizerFast.from_pretrained(tokenizer_folder)
+    text = made_up_text(500, seed=5) + " it's  fine .\n"
+    assert loaded(text)["input_ids"] == tokenizer.encode(text).ids
+    assert loaded.decode(loaded(text)["input_ids"]) == text
+    assert len(loaded) == VOCABULARY
+    assert loaded.eos_token_id == tokenizer.token_to_id(END_OF_DOCUMENT)
+
+
+def test_the_vocabulary_of_webtext_studies_can_be_made():
+    text = made_up_text(400_000, seed=1, different=200_000)
+    tokenizer = train_bpe([text], 50_257)
+    assert tokenizer.get_vocab_size() == 50_257
+    assert tokenizer.token_to_id(END_OF_DOCUMENT) == 50_256
+    assert fast_encoding(tokenizer).encode_ordinary(text[:5000]) == tokenizer.encode(text[:5000]).ids
+
+
+def test_a_vocabulary_of_bytes_alone_can_be_made():
+    assert train_bpe(["aa"], 257).encode("aaé").ids == [64, 64, 127, 102]
+
+
+def test_too_little_text_for_the_vocabulary_is_refused_with_what_it_can_reach():
+    with pytest.raises(InputError, match=r"config: tokenizer.vocabulary: .* 5,000 are asked for. Lower it to (\d+)"):
+        train_bpe(["one two one two"], 5000)
+
+
+def _train(tmp_path: Path, documents: dict[str, str], progress, shards=1, **changes) -> Tokenizer:
+    folder = write_documents(tmp_path / f"documents{shards}", documents, shards)
+    arguments = {"vocabulary": 400, "sample_bytes": 10**6, "seed": 1, "recipe": "r", "progress": progress, **changes}
+    train_tokenizer(folder, tmp_path / f"tokenizer{shards}", **arguments)
+    return load_tokenizer(tmp_path / f"tokenizer{shards}")
+
+
+def test_the_same_tokenizer_for_any_sharding_and_on_every_run(tmp_path, quiet):
+    documents = {f"d{i}": made_up_text(300, seed=i) for i in range(30)}
+    one = _train(tmp_path, documents, quiet).to_str()
+    assert one == _train(tmp_path, documents, quiet, shards=4).to_str()
+    assert one == _train(tmp_path / "again", documents, quiet).to_str()
+
+
+def test_training_reads_at_most_the_sample(tmp_path, quiet):
+    documents = {f"d{i}": made_up_text(30, seed=i) for i in range(30)}
+    text_bytes = sum(len(text.encode()) for text in documents.values())
+    with pytest.raises(InputError, match=r"tokenizer\.vocabulary"):
+        _train(tmp_path, documents, quiet, sample_bytes=text_bytes // 10, vocabulary=450)
+    assert _train(tmp_path, documents, quiet, vocabulary=450).get_vocab_size() == 450
+
+
+def test_provenance_stands_beside_the_tokenizer(tmp_path, quiet):
+    _train(tmp_path, {"d": made_up_text(3000)}, quiet)
+    origin = json.loads((tmp_path / "tokenizer1" / "provenance.json").read_text())
+    assert origin["recipe"] == "r" and origin["seed"] == 1 and list(origin["inputs"]) == ["documents1"]
+
+
+def test_a_folder_without_tokenizer_and_a_broken_one_are_refused(tmp_path):
+    with pytest.raises(InputError, match="rerun the rule tokenizer"):
+        load_tokenizer(tmp_path)
+    (tmp_path / "tokenizer.json").write_text('{"version": "1.0", "model"')
+    with pytest.raises(InputError, match="rerun the rule tokenizer"):
+        load_tokenizer(tmp_path)
+
+
+def test_a_tokenizer_of_another_kind_is_refused():
+    with pytest.raises(InputError, match="byte-level BPE"):
+        fast_encoding(Tokenizer(models.WordLevel({"a": 0}, unk_token="a")))
+
+
+def test_libraries_that_disagree_are_noticed(tokenizer):
+    other = fast_encoding(train_bpe([made_up_text(20_000, seed=9)], VOCABULARY))
+    with pytest.raises(InputError, match=r"envs/requirements\.txt"):
+        check_encoding(other, tokenizer, made_up_text(100))

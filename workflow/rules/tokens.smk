@@ -1,0 +1,61 @@
+# Tokens: documents become ids.
+#
+#   documents of the training corpus ──▶ tokenizer
+#   documents of any corpus, tokenizer ──▶ encode ──▶ ids, document offsets, sidecar
+#
+# Subsets are no files: a run with D tokens reads the first D ids of its corpus (scalelaws.tokens.subset).
+
+
+rule tokenizer:
+    """Learn the byte-level BPE on a bounded, seeded sample of training documents; no test or OOD text is seen."""
+    input:
+        documents=f"<study>/corpus/{TRAIN_CORPUS}/documents",
+    output:
+        folder=directory("<study>/tokens/tokenizer"),
+    log:
+        "<study>/logs/tokenizer/tokenizer.log",
+    benchmark:
+        "<study>/benchmarks/tokenizer/tokenizer.tsv"
+    conda:
+        "../../envs/tokens.yaml"
+    threads: 8
+    resources:
+        mem_mb=16_000,
+        runtime=120,
+    params:
+        recipe=recipe("tokens.bpe"),
+        vocabulary=config["tokenizer"]["vocabulary"],
+        sample_bytes=config["tokenizer"]["sample_bytes"],
+        seed=config["seed"],
+    message:
+        "Learn the tokenizer's vocabulary."
+    script:
+        "../../scripts/tokenizer.py"
+
+
+rule encode:
+    """Encode a corpus's documents in one seeded order that no sharding changes, so that subsets of it are prefixes."""
+    input:
+        documents="<study>/corpus/{corpus}/documents",
+        tokenizer="<study>/tokens/tokenizer",
+    output:
+        ids="<study>/tokens/{corpus}.{split}.bin",
+        offsets="<study>/tokens/{corpus}.{split}.offsets.npy",
+        sidecar="<study>/tokens/{corpus}.{split}.json",
+    log:
+        "<study>/logs/encode/{corpus}.{split}.log",
+    benchmark:
+        "<study>/benchmarks/encode/{corpus}.{split}.tsv"
+    conda:
+        "../../envs/tokens.yaml"
+    threads: 16
+    resources:
+        mem_mb=4_000,
+        runtime=240,
+    params:
+        recipe=recipe("tokens.encode"),
+        seed=config["seed"],
+    message:
+        "Encode {wildcards.corpus}, {wildcards.split} split."
+    script:
+        "../../scripts/encode.py"
