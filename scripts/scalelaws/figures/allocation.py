@@ -1,0 +1,108 @@
+"""Figures of how compute is best split between size and data."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from scalelaws.figures.axes import LABELS, log_axis
+from scalelaws.figures.marks import canvas, curve, key, law_curve, legend_above, points, size_bar
+from scalelaws.figures.registry import NotDrawableError, figure
+from scalelaws.figures.style import UNDETERMINED_COLOUR, UNUSED_ALPHA, SizeColours, category_marks
+from scalelaws.figures.words import with_interval
+from scalelaws.laws.fitted import DETERMINED, Allocation, Laws
+from scalelaws.observations.table import Observations
+
+SHARES = {
+    "parameters": r"$N_{\mathrm{opt}} \propto C^a$ (parameters)",
+    "tokens": r"$D_{\mathrm{opt}} \propto C^b$ (tokens)",
+}
+"""What compute is split between: the columns of an allocation, and their axis labels."""
+
+
+@figure(
+    "The best split of compute",
+    "The size N and the tokens D with the lowest loss for a budget C, by the three approaches of Hoffmann et al.: "
+    "the envelope of learning curves, the minima of IsoFLOP profiles, and the parametric law. Points are the "
+    "optima found; bands are 95% intervals.",
+)
+def optimal_allocation(observations: Observations, laws: Laws) -> Figure:
+    """N_opt(C), D_opt(C) by three approaches (Hoffmann et al. 2022, figures 2 and 3; Kaplan et al. 2020, figure 14)."""
+    if not laws.allocations:
+        raise NotDrawableError("no approach gave an allocation of compute")
+    sheet, axes = canvas(rows=2, height=4.4)
+    marks = category_marks(list(laws.allocations))
+    for ax, (share, label) in zip(axes, SHARES.items(), strict=True):
+        for name, allocation in laws.allocations.items():
+            colour, marker = marks[name]
+            _share(ax, allocation, share, colour, marker)
+        log_axis(ax, "x", LABELS["flops"])
+        log_axis(ax, "y", label)
+    for name, allocation in laws.allocations.items():
+        determined = allocation.status == DETERMINED
+        key(axes[0], marks[name][0] if determined else UNDETERMINED_COLOUR, _label(allocation), determined)
+    legend_above(sheet)
+    return sheet
+
+
+@figure(
+    "IsoFLOP profiles",
+    "Loss against size N at equal compute. Too small a model cannot use the budget, too large a one sees too few "
+    "tokens; the parabola through each profile gives the best size (star).",
+)
+def isoflop_profiles(observations: Observations, laws: Laws) -> Figure:
+    """Loss against N at fixed C (Hoffmann et al. 2022, figure 3, left; Kaplan et al. 2020, figure 11)."""
+    found = [allocation for allocation in laws.allocations.values() if len(allocation.profiles)]
+    if not found:
+        raise NotDrawableError("no budget C was crossed by enough sizes N for a profile")
+    profiles, parabolas = found[0].profiles, found[0].parabolas
+    sheet, (ax,) = canvas()
+    colours = SizeColours(profiles["flops"].unique(), "C")
+    for budget, rows in profiles.groupby("flops"):
+        name, colour = f"C = {budget:.3g}", colours(float(budget))
+        for used, part in rows.groupby("used"):
+            series = name if used else f"{name}, not in the fit"
+            points(ax, part["parameters"], part["loss"], series, colour, alpha=1.0 if used else UNUSED_ALPHA)
+    for row in parabolas.itertuples():
+        accepted = not row.reason
+        x = np.geomspace(row.low, row.high, 60)
+        y = row.loss + row.curvature * (np.log(x) - row.log_parameters) ** 2
+        shade = colours(row.flops) if accepted else UNDETERMINED_COLOUR
+        curve(ax, x, y, f"C = {row.flops:.3g}, parabola", shade, linewidth=0.9, linestyle="-" if accepted else ":")
+        if accepted:
+            best = [float(np.exp(row.log_parameters))]
+            points(ax, best, [row.loss], f"C = {row.flops:.3g}, minimum", shade, "*", markersize=6, zorder=4)
+    log_axis(ax, "x", LABELS["parameters"])
+    log_axis(ax, "y", LABELS["loss"])
+    size_bar(sheet, [ax], colours, "$C$ (FLOPs)")
+    rejected = int((parabolas["reason"] != "").sum())
+    if rejected:
+        key(ax, UNDETERMINED_COLOUR, f"{rejected} profiles without a usable minimum", determined=False)
+        legend_above(sheet)
+    return sheet
+
+
+def _share(ax: Axes, allocation: Allocation, share: str, colour: str, marker: str) -> None:
+    determined = allocation.status == DETERMINED
+    shade = colour if determined else UNDETERMINED_COLOUR
+    table = allocation.table.sort_values("flops")
+    optima = allocation.points
+    for used, part in optima.groupby("used"):
+        series = allocation.title if used else f"{allocation.title}, not in the fit"
+        alpha = 1.0 if used else UNUSED_ALPHA
+        points(ax, part["flops"], part[share], series, shade, marker, markersize=3, alpha=alpha, zorder=3)
+    if len(table):
+        x = table["flops"].to_numpy(float)
+        inside = table.loc[table["extrapolates"] <= 0, "flops"]
+        observed = (inside.min(), inside.max()) if len(inside) else (x[-1], x[-1])
+        interval = (table[f"{share}_low"].to_numpy(float), table[f"{share}_high"].to_numpy(float))
+        law_curve(ax, x, table[share].to_numpy(float), interval, observed, allocation.title, shade, determined)
+
+
+def _label(allocation: Allocation) -> str:
+    """An approach and its exponents, with what they are exponents of."""
+    texts = [
+        f"${name}$ = {with_interval(found.value, found.low, found.high)}"
+        for name, found in allocation.exponents.items()
+    ]
+    doubt = "" if allocation.status == DETERMINED else " (not determined)"
+    return f"{allocation.title}: {', '.join(texts)}{doubt}"

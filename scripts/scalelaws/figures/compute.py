@@ -1,0 +1,51 @@
+"""Figures of the loss against compute C."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from scalelaws.figures.axes import LABELS, log_axis
+from scalelaws.figures.marks import canvas, curve, legend_above, one_variable_law, points, size_bar
+from scalelaws.figures.registry import figure
+from scalelaws.figures.select import law_of
+from scalelaws.figures.style import SizeColours
+from scalelaws.laws.fitted import FittedLaw, Laws
+from scalelaws.observations.table import Observations
+from scalelaws.units import readable
+
+
+@figure(
+    "Loss against compute",
+    "Every learning curve against the compute spent, coloured by size N. The black points are the envelope, the "
+    "lowest loss reached with each budget, and the law L(C) is fitted to them.",
+)
+def loss_vs_compute(observations: Observations, laws: Laws) -> Figure:
+    """All learning curves, their envelope and L(C) (Kaplan et al. 2020, figure 1, left; figure 13)."""
+    curves = observations.curves(observations.train_corpus)
+    sheet, (ax,) = canvas()
+    colours = SizeColours(curves["parameters"].unique(), "N")
+    for (size, run), rows in curves.groupby(["parameters", "run"]):
+        falling = rows[rows["step"] <= rows.loc[rows["result"], "step"].max()]
+        curve(
+            ax,
+            falling["flops"],
+            falling["loss"],
+            f"N = {readable(size)}, {run}",
+            colours(size),
+            linewidth=0.6,
+            alpha=0.7,
+        )
+    law = law_of(laws, "power_of_flops", observations.train_corpus)
+    if law is not None:
+        envelope = _used(law)
+        points(ax, envelope["flops"], envelope["observed"], "envelope", "black", markersize=2.2, zorder=3)
+        one_variable_law(ax, law)
+    log_axis(ax, "x", LABELS["flops"])
+    log_axis(ax, "y", LABELS["loss"])
+    size_bar(sheet, [ax], colours, "$N$")
+    if law is not None:
+        legend_above(sheet)
+    return sheet
+
+
+def _used(law: FittedLaw) -> pd.DataFrame:
+    return law.data[law.data["used"]].sort_values("flops")

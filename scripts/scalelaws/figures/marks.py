@@ -1,0 +1,141 @@
+"""Everything that carries a number is drawn here, under the name of its series; `numbers.py` reads it back."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colorbar import Colorbar
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from scalelaws.figures.axes import tick_text
+from scalelaws.figures.select import reach
+from scalelaws.figures.style import LAW_COLOUR, UNDETERMINED_COLOUR, SizeColours
+from scalelaws.figures.words import law_label
+from scalelaws.laws.fitted import DETERMINED, FittedLaw
+from scalelaws.units import readable
+
+Colour = str | tuple[float, float, float, float]
+Values = Sequence[float] | np.ndarray
+
+
+def canvas(rows: int = 1, columns: int = 1, height: float | None = None) -> tuple[Figure, list[Any]]:
+    """An empty figure as wide as the style says, with its panels' axes row by row.
+
+    `height` in inches; the style's own height for each row unless given.
+    """
+    figure = Figure(layout="constrained")
+    width, panel = figure.get_size_inches()
+    figure.set_size_inches(width, panel * rows if height is None else height)
+    return figure, list(figure.subplots(rows, columns, squeeze=False).ravel())
+
+
+def points(
+    ax: Axes,
+    x: Values,
+    y: Values,
+    series: str,
+    colour: Colour,
+    marker: str = "o",
+    errors: tuple[Values, Values] | None = None,
+    across: tuple[Values, Values] | None = None,
+    hollow: bool = False,
+    **look: Any,
+) -> None:
+    """Data points; `errors` are the lower and upper ends (not distances) of intervals in y, `across` of those in x."""
+    x, y = np.asarray(x, float), np.asarray(y, float)
+    if errors is not None:
+        low, high = (np.asarray(end, float) for end in errors)
+        bars = ax.vlines(x, low, high, color=colour, linewidth=0.7, alpha=0.8)
+        bars.set_gid(series)
+    if across is not None:
+        low, high = (np.asarray(end, float) for end in across)
+        bars = ax.hlines(y, low, high, color=colour, linewidth=0.9)
+        bars.set_gid(series)
+    face = "none" if hollow else colour
+    (line,) = ax.plot(x, y, marker, color=colour, markerfacecolor=face, markeredgewidth=0.7, **look)
+    line.set_gid(series)
+
+
+def curve(ax: Axes, x: Values, y: Values, series: str, colour: Colour, **look: Any) -> None:
+    """A line through (x, y)."""
+    (line,) = ax.plot(np.asarray(x, float), np.asarray(y, float), color=colour, **look)
+    line.set_gid(series)
+
+
+def band(ax: Axes, x: Values, low: Values, high: Values, series: str, colour: Colour) -> None:
+    """The 95% interval around a curve."""
+    area = ax.fill_between(np.asarray(x, float), np.asarray(low, float), np.asarray(high, float), color=colour)
+    area.set(alpha=0.16, linewidth=0, gid=series)
+
+
+def law_curve(
+    ax: Axes,
+    x: np.ndarray,
+    middle: np.ndarray,
+    interval: tuple[np.ndarray, np.ndarray] | None,
+    observed: tuple[float, float],
+    series: str,
+    colour: Colour,
+    determined: bool = True,
+    **look: Any,
+) -> None:
+    """A law with its 95% band, solid over the `observed` range of x and dashed where it extrapolates."""
+    if interval is not None:
+        band(ax, x, interval[0], interval[1], f"{series}, 95%", colour)
+    inside = (x >= observed[0] * (1 - 1e-9)) & (x <= observed[1] * (1 + 1e-9))
+    style = "-" if determined else ":"
+    curve(ax, np.where(inside, x, np.nan), np.where(inside, middle, np.nan), series, colour, linestyle=style, **look)
+    for side in (x <= observed[0] * (1 + 1e-9), x >= observed[1] * (1 - 1e-9)):
+        if side.sum() > 1:
+            beyond = f"{series}, extrapolated"
+            curve(ax, x[side], middle[side], beyond, colour, linestyle="--" if determined else ":", **look)
+
+
+def key(ax: Axes, colour: Colour, label: str, determined: bool = True) -> None:
+    """An entry in the legend that stands for no data of its own."""
+    ax.plot([], [], color=colour, linestyle="-" if determined else ":", label=label)
+
+
+def one_variable_law(ax: Axes, law: FittedLaw) -> None:
+    """A law of one variable over the range it was fitted in and some way beyond, with its band and legend entry."""
+    (variable,) = law.variables
+    determined = law.status == DETERMINED
+    colour = LAW_COLOUR if determined else UNDETERMINED_COLOUR
+    x = reach(law.ranges[variable])
+    interval = law.band(0.95, **{variable: x})
+    law_curve(ax, x, law.predict(**{variable: x}), interval, law.ranges[variable], "law", colour, determined, zorder=4)
+    key(ax, colour, law_label(law), determined)
+
+
+def size_bar(figure: Figure, axes: Sequence[Axes], colours: SizeColours, title: str) -> Colorbar:
+    """The key of the colours by size: a bar with a labelled tick at (at most eight of) the sizes."""
+    bar = figure.colorbar(
+        _mappable(colours), ax=list(axes), location="right", fraction=0.05, pad=0.015, aspect=28, shrink=0.92
+    )
+    stride = int(np.ceil(len(colours.sizes) / 8))
+    ticks = colours.sizes[::-1][::stride]
+    bar.ax.yaxis.set_major_locator(FixedLocator(ticks))
+    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _size_text(value, colours.dial)))
+    bar.ax.yaxis.set_minor_locator(NullLocator())
+    bar.ax.grid(False)
+    bar.outline.set_linewidth(0.4)
+    bar.ax.set_title(title, fontsize=7, pad=4)
+    return bar
+
+
+def legend_above(figure: Figure, handles: Sequence[Any] | None = None, columns: int = 1) -> None:
+    """The legend on top of all panels, where it can hide no data; `handles` or what the first panel has labelled."""
+    chosen = handles if handles is not None else figure.axes[0].get_legend_handles_labels()[0]
+    figure.legend(handles=list(chosen), loc="outside upper left", borderaxespad=0.2, ncols=columns, columnspacing=1.2)
+
+
+def _size_text(value: float, dial: str) -> str:
+    return tick_text(value) if dial == "C" else readable(value)
+
+
+def _mappable(colours: SizeColours) -> Any:
+    from matplotlib.cm import ScalarMappable
+
+    return ScalarMappable(norm=colours.norm, cmap=colours.map)

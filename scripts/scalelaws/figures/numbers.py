@@ -1,0 +1,63 @@
+"""The numbers that a figure draws, read back from the figure itself, so that they cannot differ from the picture."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+COLUMNS = ["panel", "series", "mark", "x", "y", "low", "high"]
+
+
+def numbers_of(figure: Figure) -> pd.DataFrame:
+    """One row per drawn number: panel ("y label against x label"), series, mark, x, y, low, high.
+
+    Marks are points, line, interval and band. Only what was drawn under a series name counts: reference lines and
+    keys carry no data.
+    """
+    rows: list[pd.DataFrame] = []
+    for ax in figure.axes:
+        panel = f"{ax.get_ylabel()} against {ax.get_xlabel()}"
+        rows += [frame.assign(panel=panel) for frame in _marks(ax)]
+    if not rows:
+        return pd.DataFrame(columns=COLUMNS)
+    return pd.concat(rows, ignore_index=True)[COLUMNS]
+
+
+def _marks(ax: Axes) -> Iterator[pd.DataFrame]:
+    for artist in ax.get_children():
+        series = artist.get_gid()
+        if series is None:
+            continue
+        if isinstance(artist, Line2D):
+            x, y = (np.asarray(values, float) for values in artist.get_data())
+            mark = "points" if artist.get_linestyle() == "None" else "line"
+            frame = pd.DataFrame({"x": x, "y": y, "low": np.nan, "high": np.nan})
+        elif isinstance(artist, LineCollection):
+            ends = np.array(artist.get_segments()).reshape(-1, 2, 2)
+            mark = "interval"
+            frame = pd.DataFrame({"x": ends[:, 0, 0], "y": np.nan, "low": ends[:, 0, 1], "high": ends[:, 1, 1]})
+        elif isinstance(artist, PolyCollection):
+            mark = "band"
+            frame = pd.concat([_band(np.asarray(path.vertices)) for path in artist.get_paths()], ignore_index=True)
+        else:
+            continue
+        frame = frame[np.isfinite(frame[["x"]].to_numpy()).all(axis=1)]
+        yield frame.assign(series=series, mark=mark)
+
+
+def _band(vertices: np.ndarray) -> pd.DataFrame:
+    """The corners of a filled band as matplotlib orders them: a start, one side out, a turn, the other side back."""
+    count = (len(vertices) - 3) // 2
+    out, back = vertices[1 : count + 1], vertices[count + 2 : 2 * count + 2][::-1]
+    return pd.DataFrame(
+        {
+            "x": out[:, 0],
+            "y": np.nan,
+            "low": np.minimum(out[:, 1], back[:, 1]),
+            "high": np.maximum(out[:, 1], back[:, 1]),
+        }
+    )

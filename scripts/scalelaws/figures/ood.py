@@ -1,0 +1,139 @@
+"""Figures of the loss on text unlike the training text (out of distribution)."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from scalelaws.figures.axes import LABELS, log_axis
+from scalelaws.figures.marks import band, canvas, curve, law_curve, legend_above, points
+from scalelaws.figures.registry import figure
+from scalelaws.figures.select import law_of, ood_corpora, reach, readable_name
+from scalelaws.figures.style import UNDETERMINED_COLOUR, category_marks
+from scalelaws.figures.words import with_interval
+from scalelaws.laws.fitted import DETERMINED, Laws
+from scalelaws.observations.table import Observations
+from scalelaws.units import readable
+
+HELD_OUT_COLOUR = "#1a1a1a"
+
+
+@figure(
+    "Loss on other text against size",
+    "Loss on each out-of-distribution corpus, and on held-out text of the training distribution (black), against "
+    "size N for the runs on the most data, with their laws. Parallel lines mean that size helps everywhere alike.",
+)
+def ood_loss_vs_parameters(observations: Observations, laws: Laws) -> Figure:
+    """OOD loss against N (Kaplan et al. 2020, figure 8, left)."""
+    corpora = ood_corpora(observations)
+    sheet, (ax,) = canvas(height=3.4)
+    marks = {observations.train_corpus: (HELD_OUT_COLOUR, "o"), **category_marks(corpora)}
+    handles = []
+    for corpus, (colour, marker) in marks.items():
+        rows = observations.results(corpus)
+        rows = rows[rows["dataset_tokens"] == rows["dataset_tokens"].max()]
+        name = "held out" if corpus == observations.train_corpus else readable_name(corpus)
+        points(ax, rows["parameters"], rows["loss"], name, colour, marker)
+        law = law_of(laws, "power_of_parameters", corpus)
+        label = name
+        if law is not None:
+            x = reach(law.ranges["parameters"])
+            determined = law.status == DETERMINED
+            shade = colour if determined else UNDETERMINED_COLOUR
+            interval = law.band(parameters=x)
+            law_curve(
+                ax, x, law.predict(parameters=x), interval, law.ranges["parameters"], f"{name}, law", shade, determined
+            )
+            alpha = law.parameters["alpha_N"]
+            text = with_interval(alpha.value, alpha.low, alpha.high)
+            label = f"{name}: α = {text}" + ("" if determined else " (n.d.)")
+        handles.append(Line2D([], [], color=colour, marker=marker, label=label))
+    log_axis(ax, "x", LABELS["parameters"])
+    log_axis(ax, "y", "Loss (nats/token)")
+    largest = observations.runs["dataset_tokens"].max()
+    ax.text(0.03, 0.03, f"$D$ = {readable(largest)} tokens", transform=ax.transAxes)
+    legend_above(sheet, handles)
+    return sheet
+
+
+@figure(
+    "Loss on other text against held-out loss",
+    "Each point is a finished run, each thin line a run while it trains. If the loss on other text depended on "
+    "the held-out loss by a constant offset alone, as Kaplan et al. found, the points would follow the dotted "
+    "lines of slope 1.",
+)
+def ood_loss_vs_test_loss(observations: Observations, laws: Laws) -> Figure:
+    """OOD loss against held-out loss, through training and at its end (Kaplan et al. 2020, figure 8, right)."""
+    corpora = ood_corpora(observations)
+    held_out = observations.curves(observations.train_corpus)[["run", "step", "loss", "result"]]
+    sheet, (ax,) = canvas(height=3.6)
+    ends = held_out.loc[held_out["result"], "loss"]
+    x = np.linspace(ends.min() - 0.05 * np.ptp(ends), ends.max() + 0.05 * np.ptp(ends), 50)
+    handles = []
+    for corpus, (colour, marker) in category_marks(corpora).items():
+        both = observations.curves(corpus)[["run", "step", "loss"]].merge(
+            held_out, on=["run", "step"], suffixes=("", "_test")
+        )
+        name = readable_name(corpus)
+        for run, rows in both[both["loss_test"] <= x[-1]].groupby("run"):
+            curve(ax, rows["loss_test"], rows["loss"], f"{name}, {run}", colour, linewidth=0.35, alpha=0.35)
+        done = both[both["result"]]
+        points(ax, done["loss_test"], done["loss"], name, colour, marker, markersize=2.8, zorder=3)
+        offset = float((done["loss"] - done["loss_test"]).mean())
+        ax.plot(x, x + offset, ":", color=colour, linewidth=0.9)
+        label = name
+        law = law_of(laws, "transfer_line", corpus)
+        if law is not None:
+            determined = law.status == DETERMINED
+            shade = colour if determined else UNDETERMINED_COLOUR
+            band(ax, x, *law.band(loss=x), f"{name}, line, 95%", shade)
+            curve(ax, x, law.predict(loss=x), f"{name}, line", shade, linestyle="-" if determined else ":")
+            slope = law.parameters["slope"]
+            label = f"{name}: λ = {with_interval(slope.value, slope.low, slope.high)}"
+        handles.append(Line2D([], [], color=colour, marker=marker, label=label))
+    handles.append(Line2D([], [], color="0.3", linestyle=":", label="constant offset (slope 1)"))
+    ax.set_xlabel(LABELS["loss"])
+    ax.set_ylabel("Out-of-distribution loss (nats/token)")
+    legend_above(sheet, handles)
+    return sheet
+
+
+@figure(
+    "Offsets of other text",
+    "Left: loss on each corpus minus held-out loss, a pale point a run, the mean over runs with its 95% interval "
+    "in colour. Right: the slope λ of its line against the held-out loss; the claim of a constant offset is λ = "
+    "1.",
+)
+def ood_offsets(observations: Observations, laws: Laws) -> Figure:
+    """Offset and slope of each OOD corpus (the claim of Kaplan et al. 2020, section 3.2.2)."""
+    corpora = ood_corpora(observations)
+    held_out = observations.results(observations.train_corpus)[["run", "loss"]]
+    sheet, (left, right) = canvas(columns=2, height=0.9 + 0.27 * len(corpora))
+    for place, (corpus, (colour, marker)) in enumerate(category_marks(corpora).items()):
+        rows = observations.results(corpus)[["run", "loss"]].merge(held_out, on="run", suffixes=("", "_test"))
+        offsets = (rows["loss"] - rows["loss_test"]).to_numpy()
+        name = readable_name(corpus)
+        points(left, offsets, np.full(len(offsets), place), f"{name}, runs", colour, ".", alpha=0.25, markersize=3)
+        low, high = _mean_interval(offsets)
+        points(left, [offsets.mean()], [place], name, colour, marker, across=([low], [high]), zorder=3)
+        law = law_of(laws, "transfer_line", corpus)
+        if law is not None:
+            slope = law.parameters["slope"]
+            shade = colour if law.status == DETERMINED else UNDETERMINED_COLOUR
+            points(right, [slope.value], [place], name, shade, marker, across=([slope.low], [slope.high]))
+    right.axvline(1, color="0.4", linestyle=":", linewidth=1)
+    left.set_yticks(range(len(corpora)), [readable_name(corpus) for corpus in corpora])
+    right.set_yticks(range(len(corpora)), [])
+    left.set_xlabel("Offset (nats/token)")
+    right.set_xlabel("Slope λ")
+    for ax in (left, right):
+        ax.set_ylim(-0.6, len(corpora) - 0.4)
+        ax.grid(False, axis="y")
+    return sheet
+
+
+def _mean_interval(values: np.ndarray) -> tuple[float, float]:
+    """The 95% bootstrap interval of a mean over runs."""
+    random = np.random.default_rng(0)
+    means = pd.Series(random.choice(values, (1000, len(values))).mean(axis=1))
+    return float(means.quantile(0.025)), float(means.quantile(0.975))

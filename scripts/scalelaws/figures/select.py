@@ -1,0 +1,62 @@
+"""Which law and which rows a figure shows."""
+
+import numpy as np
+import pandas as pd
+
+from scalelaws.figures.registry import NotDrawableError
+from scalelaws.laws.fitted import FittedLaw, Laws
+from scalelaws.observations.table import Observations
+
+EXTRAPOLATE = 4.0
+"""A law is drawn this far (as a factor) beyond the largest observed value, dashed."""
+
+
+def law_of(laws: Laws, form: str, corpus: str) -> FittedLaw | None:
+    """The study's law of a form on a corpus, if it has one."""
+    found = [law for law in laws.laws.values() if law.form == form and law.corpus == corpus]
+    return found[0] if found else None
+
+
+def needed_law(laws: Laws, form: str, corpus: str, what: str) -> FittedLaw:
+    """The law of a form on a corpus. Raises NotDrawableError, naming `what` is missing, where there is none."""
+    law = law_of(laws, form, corpus)
+    if law is None:
+        raise NotDrawableError(f"the study has no fitted {what}")
+    return law
+
+
+def used_by(law: FittedLaw | None, rows: pd.DataFrame) -> np.ndarray:
+    """Which of `rows` (columns run, step) the law was fitted to; all of them where there is no law."""
+    if law is None:
+        return np.ones(len(rows), bool)
+    used = law.data[law.data["used"]]
+    keys = set(zip(used["run"], used["step"], strict=True))
+    return np.array([key in keys for key in zip(rows["run"], rows["step"], strict=True)], bool)
+
+
+def with_runs(observations: Observations, law: FittedLaw) -> pd.DataFrame:
+    """The law's data with the size N and the subset D of each row's run."""
+    beside = observations.runs[["run", "parameters", "dataset_tokens"]]
+    own = law.data.drop(columns=["parameters", "dataset_tokens"], errors="ignore")
+    return own.merge(beside, on="run", how="left", validate="many_to_one")
+
+
+def reach(values: pd.Series | np.ndarray, points: int = 200) -> np.ndarray:
+    """Log-spaced positions from a little below the observed values to EXTRAPOLATE times beyond, their ends included."""
+    low, high = float(np.min(values)), float(np.max(values))
+    grid = np.geomspace(low / 1.3, high * EXTRAPOLATE, points)
+    return np.unique(np.concatenate([grid, [low, high]]))
+
+
+def ood_corpora(observations: Observations) -> list[str]:
+    """The out-of-distribution corpora, easiest first. Raises NotDrawableError where there are none."""
+    losses = observations.losses
+    others = losses[(losses["corpus"] != observations.train_corpus) & losses["result"] & (losses["split"] == "test")]
+    if others.empty:
+        raise NotDrawableError("no out-of-distribution corpus was evaluated")
+    return [str(name) for name in others.groupby("corpus")["loss"].mean().sort_values().index]
+
+
+def readable_name(corpus: str) -> str:
+    """A corpus' name as a reader's word: python_code is 'python code'."""
+    return corpus.replace("_", " ")

@@ -1,0 +1,70 @@
+"""Numbers and laws as text: the same digits in legends, captions and the report."""
+
+import math
+
+from scalelaws.laws.fitted import DETERMINED, Estimate, FittedLaw
+
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A number with `digits` significant digits: 0.0764, 3.42, 1,240, 8.80×10¹³."""
+    if value == 0 or not math.isfinite(value):
+        return {0.0: "0", math.inf: "∞", -math.inf: "−∞"}.get(value, "–")
+    exponent = math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))))
+    if -4 < exponent < 5:
+        return _minus(f"{value:,.{max(0, digits - 1 - exponent)}f}")
+    mantissa = value / 10.0**exponent
+    return _minus(f"{mantissa:.{digits - 1}f}") + f"×10{str(exponent).translate(SUPERSCRIPTS)}"
+
+
+def with_interval(value: float, low: float, high: float) -> str:
+    """A value and its interval with the digits that the interval's width justifies: 0.076 [0.070, 0.082].
+
+    Large and tiny numbers share one power of ten, (8.8 [7.1, 9.9])×10¹³, unless the interval spans several.
+    """
+    if not (math.isfinite(low) and math.isfinite(high)) or value == 0:
+        return f"{number(value)} [{number(low)}, {number(high)}]"
+    exponent = math.floor(math.log10(abs(value)))
+    if -4 < exponent < 5:
+        decimals = _decimals(high - low)
+        return (
+            f"{_minus(f'{value:,.{decimals}f}')} [{_minus(f'{low:,.{decimals}f}')}, {_minus(f'{high:,.{decimals}f}')}]"
+        )
+    if low <= 0 or high / low > 100:
+        return f"{number(value, 2)} [{number(low, 2)}, {number(high, 2)}]"
+    scale = 10.0**exponent
+    decimals = _decimals((high - low) / scale)
+    inner = f"{value / scale:.{decimals}f} [{low / scale:.{decimals}f}, {high / scale:.{decimals}f}]"
+    return f"({_minus(inner)})×10{str(exponent).translate(SUPERSCRIPTS)}"
+
+
+def estimate_text(estimate: Estimate) -> str:
+    """A parameter as a legend says it, in mathtext: $\\alpha_N$ = 0.076 [0.070, 0.082]."""
+    return f"${estimate.symbol}$ = {with_interval(estimate.value, estimate.low, estimate.high)}"
+
+
+def law_label(law: FittedLaw) -> str:
+    """A law as a legend says it: its formula, then its numbers with intervals, two to a line."""
+    numbers = [estimate_text(estimate) for estimate in law.parameters.values()]
+    lines = [f"${law.formula}$"] + [",  ".join(numbers[i : i + 2]) for i in range(0, len(numbers), 2)]
+    if law.status != DETERMINED:
+        lines.insert(0, "Not determined by these data:")
+    return "\n".join(lines)
+
+
+def percent(share: float) -> str:
+    """A relative error as readers want it: 2.3%, 0.04%, 12%."""
+    size = abs(share) * 100
+    return f"{size:.0f}%" if size >= 9.95 else f"{size:.1f}%" if size >= 0.095 else f"{size:.2f}%"
+
+
+def _decimals(width: float) -> int:
+    """Decimals that give an interval of this width two significant digits."""
+    if width <= 0:
+        return 3
+    return min(6, max(0, 1 - math.floor(math.log10(width))))
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "−")
