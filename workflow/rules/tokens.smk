@@ -20,7 +20,7 @@ rule tokenizer:
         "../../envs/tokens.yaml"
     threads: 8
     resources:
-        mem_mb=16_000,
+        mem_mb=8_000,
         runtime=120,
     params:
         recipe=recipe("tokens.bpe"),
@@ -50,7 +50,7 @@ rule encode:
         "../../envs/tokens.yaml"
     threads: 16
     resources:
-        mem_mb=4_000,
+        mem_mb=2_000,
         runtime=240,
     params:
         recipe=recipe("tokens.encode"),

@@ -1,6 +1,7 @@
 """From documents to a token file: each document's ids in seeded order, whatever the shards, in bounded memory."""
 
 import hashlib
+import os
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -14,7 +15,7 @@ from scalelaws.io import atomic_path, file_digest, write_json
 from scalelaws.job import Progress
 from scalelaws.recipe import provenance
 from scalelaws.tokens.bpe import END_OF_DOCUMENT, check_encoding, fast_encoding, load_tokenizer
-from scalelaws.tokens.documents import BATCH_DOCUMENTS, Ranking, batches, ranking
+from scalelaws.tokens.documents import Ranking, batches, ranking
 from scalelaws.tokens.store import id_dtype, token_paths
 
 
@@ -92,16 +93,18 @@ def _write_in_shard_order(
 
 
 def _gather(scratch: BinaryIO, dtype: np.dtype, lengths: np.ndarray, order: np.ndarray, output: Path) -> str:
-    """Copy documents from the scratch file to `output` in the given order; give the SHA-256 of what was written."""
-    ids = np.asarray(np.memmap(scratch, dtype, mode="r"))
-    starts = _starts(lengths)
+    """Copy documents from the scratch file to `output` in the given order; give the SHA-256 of what was written.
+
+    Reads with pread: mapped pages would count as this job's memory where a cluster measures it.
+    """
+    sizes = lengths * dtype.itemsize
+    starts = _starts(sizes)
     digest = hashlib.sha256()
     with output.open("wb") as file:
-        for first in range(0, len(order), BATCH_DOCUMENTS):
-            chosen = order[first : first + BATCH_DOCUMENTS]
-            block = np.concatenate([ids[starts[i] : starts[i + 1]] for i in chosen]).tobytes()
-            file.write(block)
-            digest.update(block)
+        for document in order:
+            content = os.pread(scratch.fileno(), sizes[document], starts[document])
+            file.write(content)
+            digest.update(content)
     return digest.hexdigest()
 
 
