@@ -1,0 +1,67 @@
+"""How many times as much text our encode turns into a token file per CPU second as `tokenizers` turns into ids.
+
+Ours reads parquet, encodes, orders and writes; the baseline is Tokenizer.encode_batch alone, on texts in memory.
+The text is the documentation of the installed numpy, pandas and scipy. Run: .venv/bin/python benchmarks/tokens.py
+"""
+
+import importlib.util
+import io
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from scalelaws.corpus.docstrings import module_entries
+from scalelaws.job import Progress
+from scalelaws.tokens.bpe import load_tokenizer, save_tokenizer, train_bpe
+from scalelaws.tokens.encode import encode_documents
+
+PACKAGES = ("numpy", "pandas", "scipy")
+VOCABULARY = 8192
+REPEATS = 3
+
+
+def documentation() -> dict[str, str]:
+    """The docstrings of each module, by its path."""
+    texts = {}
+    for package in PACKAGES:
+        (folder,) = importlib.util.find_spec(package).submodule_search_locations
+        for path in sorted(Path(folder).rglob("*.py")):
+            texts[str(path)] = "\n\n".join(entry.text for entry in module_entries(path.read_bytes(), path.stem))
+    return {path: text for path, text in texts.items() if text}
+
+
+def cpu_seconds(work: Callable[[], object]) -> float:
+    """The least CPU time of a few repeats."""
+    seconds = []
+    for _ in range(REPEATS):
+        started = time.process_time()
+        work()
+        seconds.append(time.process_time() - started)
+    return min(seconds)
+
+
+def main() -> None:
+    texts = documentation()
+    megabytes = sum(len(text.encode()) for text in texts.values()) / 1e6
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "documents").mkdir()
+        table = pa.table({"id": list(texts), "text": list(texts.values())})
+        pq.write_table(table, folder / "documents" / "0.parquet")
+        save_tokenizer(train_bpe(texts.values(), VOCABULARY), folder / "tokenizer")
+        tokenizer = load_tokenizer(folder / "tokenizer")
+        quiet = Progress("", io.StringIO())
+        arguments = (folder / "documents", folder / "tokenizer", folder / "train.json")
+        ours = cpu_seconds(lambda: encode_documents(*arguments, seed=1, threads=2, recipe="", progress=quiet))
+        theirs = cpu_seconds(lambda: tokenizer.encode_batch(list(texts.values())))
+    print(f"{megabytes:.1f} MB in {len(texts):,} documents, vocabulary {VOCABULARY:,}, CPU time, best of {REPEATS}")
+    print(f"  scalelaws encode, parquet to token file   {megabytes / ours:6.1f} MB/CPU-s")
+    print(f"  tokenizers encode_batch, list to ids      {megabytes / theirs:6.1f} MB/CPU-s")
+    print(f"  ratio                                     {theirs / ours:6.1f}")
+
+
+if __name__ == "__main__":
+    main()
