@@ -13,14 +13,14 @@ rule tokenizer:
     output:
         folder=directory("<study>/tokens/tokenizer"),
     log:
-        "<study>/logs/tokenizer/tokenizer.log",
+        "<study>/logs/tokenizer.log",
     benchmark:
-        "<study>/benchmarks/tokenizer/tokenizer.tsv"
+        "<study>/benchmarks/tokenizer.tsv"
     conda:
         "../../envs/tokens.yaml"
     threads: 8
     resources:
-        mem_mb=8_000,
+        mem_mb=8000,
         runtime=120,
     params:
         recipe=recipe("tokens.bpe"),
@@ -28,7 +28,7 @@ rule tokenizer:
         sample_bytes=config["tokenizer"]["sample_bytes"],
         seed=config["seed"],
     message:
-        "Learn the tokenizer's vocabulary."
+        "Learn the tokenizer's vocabulary"
     script:
         "../../scripts/tokenizer.py"
 
@@ -50,12 +50,12 @@ rule encode:
         "../../envs/tokens.yaml"
     threads: 16
     resources:
-        mem_mb=2_000,
+        mem_mb=2000,
         runtime=240,
     params:
         recipe=recipe("tokens.encode"),
         seed=config["seed"],
     message:
-        "Encode {wildcards.corpus}, {wildcards.split} split."
+        "Encode {wildcards.corpus}, {wildcards.split} split"
     script:
         "../../scripts/encode.py"
