@@ -1,0 +1,64 @@
+# From web text to fitted scaling laws.  pages -> documents -> tokens -> runs -> observations -> laws -> figures -> report
+# `snakemake corpus`, `tokens`, `runs`, `laws`, `figures` and `report` (the default) bring the study just that far.
+
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+
+configfile: "config.yaml"
+
+
+include: "workflow/rules/study.smk"
+include: "workflow/rules/corpus.smk"
+include: "workflow/rules/tokens.smk"
+include: "workflow/rules/training.smk"
+include: "workflow/rules/laws.smk"
+include: "workflow/rules/figures.smk"
+
+
+localrules:
+    report,
+    corpus,
+    tokens,
+    runs,
+    laws,
+    figures,
+
+
+rule report:
+    """Everything: the page that shows the laws, the figures, the corpora and what the study cost."""
+    default_target: True
+    input:
+        "<study>/report.html",
+
+
+rule corpus:
+    """The cleaned documents of every corpus."""
+    input:
+        expand("<study>/corpus/{corpus}/documents", corpus=config["corpora"]),
+
+
+rule tokens:
+    """The token files, and the corpus cards that count them."""
+    input:
+        expand("<study>/tokens/{evaluated}.json", evaluated=EVALUATED),
+        expand("<study>/corpus/{corpus}/card.json", corpus=config["corpora"]),
+
+
+rule runs:
+    """All runs, trained and evaluated, in one table of observations."""
+    input:
+        "<study>/observations.parquet",
+
+
+rule laws:
+    """The fitted laws."""
+    input:
+        "<study>/laws.json",
+
+
+rule figures:
+    """The figures."""
+    input:
+        "<study>/figures",

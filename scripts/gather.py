@@ -1,0 +1,11 @@
+"""Gather the runs' losses and records into the observations table."""
+
+from scalelaws.job import logged
+from scalelaws.observations.gather import gather
+from scalelaws.observations.table import write_observations
+
+with logged(snakemake.log[0], "gather") as progress:
+    observations = gather(snakemake.input.records, snakemake.input.losses)
+    output = snakemake.output
+    write_observations(observations, output.observations, output.runs, output.csv)
+    progress.say(f"{len(observations.runs)} runs, {len(observations.losses):,} losses")

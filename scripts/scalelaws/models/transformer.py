@@ -1,0 +1,133 @@
+"""The decoder-only Transformer as one pure function of its weights.
+
+What differs from the textbook: no biases and no gains in the norms, so that N = 12·n_layer·d_model² exactly; the output
+layer is the token embedding; norms come before each sublayer and once at the end (GPT-2); norms are root-mean-square.
+
+Shape suffixes: B sequences, T positions, D width, H heads, K head size, F feed-forward width, V vocabulary.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from scalelaws.models.shapes import Shape
+
+QUERY_BLOCK = 64
+LAYER_PARTS = ("attention_in", "attention_out", "feed_forward_in", "feed_forward_out")
+
+
+def weight_shapes(shape: Shape) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every weight, in the order in which they stand in the flat buffer."""
+    D = shape.d_model
+    shapes: dict[str, tuple[int, ...]] = {"token_embedding": (shape.vocabulary, D)}
+    if shape.positions == "learned":
+        shapes["position_embedding"] = (shape.context, D)
+    sizes = dict(zip(LAYER_PARTS, ((3 * D, D), (D, D), (4 * D, D), (D, 4 * D)), strict=True))
+    for layer in range(shape.n_layer):
+        shapes.update({f"layers.{layer}.{part}": size for part, size in sizes.items()})
+    return shapes
+
+
+def initial_weights(shape: Shape, seed: int) -> dict[str, Tensor]:
+    """GPT-2's initialization in float32: normal, 0.02, and 0.02/√(2·n_layer) where a sublayer writes to the residual.
+
+    Narrow models get 1/√d_model-like scale instead: a standard deviation of 0.02 belongs to d_model near 2,500 and leaves
+    small ones with vanishing logits, so the deviation is max(0.02, 0.5/√d_model) for matrices inside the layers.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    weights = {}
+    inside = max(0.02, 0.5 / math.sqrt(shape.d_model))
+    for name, size in weight_shapes(shape).items():
+        deviation = 0.02 if "embedding" in name else inside
+        if name.endswith("_out"):
+            deviation /= math.sqrt(2 * shape.n_layer)
+        weights[name] = torch.randn(size, generator=generator) * deviation
+    return weights
+
+
+def hidden_states(
+    weights: Mapping[str, Tensor],
+    shape: Shape,
+    ids_BT: Tensor,
+    dtype: torch.dtype,
+    dropout: float = 0.0,
+    layer: Callable[..., Tensor] | None = None,
+) -> Tensor:
+    """Normed final hidden states (B·T, D) for token ids (B, T): products in `dtype`, attention scores in float32.
+
+    `layer` may be a compiled `transformer_layer`; all layers of one width share what was compiled.
+    """
+    layer = layer or transformer_layer
+    B, T = ids_BT.shape
+    x_BTD = F.embedding(ids_BT, weights["token_embedding"])
+    if shape.positions == "learned":
+        x_BTD = x_BTD + weights["position_embedding"][:T]
+    x_BTD = _dropped(x_BTD.to(dtype), dropout)
+    for index in range(shape.n_layer):
+        matrices = [weights[f"layers.{index}.{part}"] for part in LAYER_PARTS]
+        x_BTD = layer(x_BTD, *matrices, shape.n_head, shape.positions == "rotary", dropout)
+    return _norm(x_BTD).reshape(B * T, -1)
+
+
+def transformer_layer(
+    x_BTD: Tensor,
+    attention_in: Tensor,
+    attention_out: Tensor,
+    feed_forward_in: Tensor,
+    feed_forward_out: Tensor,
+    n_head: int,
+    rotary: bool,
+    dropout: float,
+) -> Tensor:
+    """One layer: attention and feed-forward, each normed before and added to the residual stream."""
+    dtype = x_BTD.dtype
+    mixed_BTD = _attention(F.linear(_norm(x_BTD), attention_in.to(dtype)), n_head, rotary)
+    x_BTD = x_BTD + _dropped(F.linear(mixed_BTD, attention_out.to(dtype)), dropout)
+    inner_BTF = F.gelu(F.linear(_norm(x_BTD), feed_forward_in.to(dtype)), approximate="tanh")
+    return x_BTD + _dropped(F.linear(inner_BTF, feed_forward_out.to(dtype)), dropout)
+
+
+def _dropped(x: Tensor, dropout: float) -> Tensor:
+    return F.dropout(x, dropout) if dropout else x
+
+
+def _norm(x: Tensor) -> Tensor:
+    x32 = x.float()
+    return (x32 * torch.rsqrt(x32.square().mean(-1, keepdim=True) + 1e-6)).to(x.dtype)
+
+
+def _attention(qkv: Tensor, n_head: int, rotary: bool) -> Tensor:
+    B, T, D3 = qkv.shape
+    q, k, v = qkv.view(B, T, 3, n_head, D3 // 3 // n_head).permute(2, 0, 3, 1, 4).unbind(0)
+    if rotary:
+        cos, sin = _rotation(T, q.shape[-1], q.device, q.dtype)
+        q, k = _rotate(q, cos, sin), _rotate(k, cos, sin)
+    if qkv.device.type != "cpu":
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    else:
+        mixed = torch.cat([_query_block(q, k, v, start) for start in range(0, T, QUERY_BLOCK)], dim=2)
+    return mixed.transpose(1, 2).reshape(B, T, D3 // 3)
+
+
+def _query_block(q: Tensor, k: Tensor, v: Tensor, start: int) -> Tensor:
+    """Causal attention of one block of queries, against only the keys before its end (half the work of all keys)."""
+    end = min(start + QUERY_BLOCK, q.shape[2])
+    block = q[:, :, start:end]
+    scores = (block @ k[:, :, :end].transpose(-1, -2)).float() / math.sqrt(q.shape[-1])
+    later = torch.arange(end, device=q.device) > torch.arange(start, end, device=q.device)[:, None]
+    probabilities = torch.softmax(scores.masked_fill(later, float("-inf")), dim=-1)
+    return probabilities.to(q.dtype) @ v[:, :, :end]
+
+
+def _rotation(T: int, K: int, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    frequencies = 10_000.0 ** (-torch.arange(0, K, 2, device=device, dtype=torch.float32) / K)
+    angles = torch.arange(T, device=device, dtype=torch.float32)[:, None] * frequencies
+    return angles.cos().to(dtype), angles.sin().to(dtype)
+
+
+def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    first, second = x.chunk(2, dim=-1)
+    return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)

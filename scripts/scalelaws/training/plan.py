@@ -1,0 +1,194 @@
+"""Which runs a study makes, and what each will cost: known from the configuration alone, before anything is touched."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from scalelaws.errors import InputError
+from scalelaws.models.shapes import Shape, shape_of
+from scalelaws.units import readable, training_flops
+
+NOMINAL_RATES = {"a CPU core (bfloat16)": 1e11, "an H100 at 40% utilization": 4e14}
+"""FLOP/s that a plan is priced with where nothing has been measured."""
+
+SLOW_CORE_RATE = 1e10
+"""FLOP/s of training that any core of the last ten years reaches in float32."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that decides the result of one run, as plain numbers and words."""
+
+    run: str
+    family: str
+    parameters: int
+    embedding_parameters: int
+    n_layer: int
+    d_model: int
+    n_head: int
+    context: int
+    vocabulary: int
+    positions: str
+    dataset_tokens: int
+    seed: int
+    batch_tokens: int
+    steps: int
+    """The most updates that the run makes; early stopping may end it sooner."""
+    learning_rate: float
+    schedule: str
+    warmup_steps: int
+    averaging: float
+    dropout: float
+    weight_decay: float
+    patience: int
+    evaluations: int
+    evaluation_tokens: int
+    precision: str
+
+    @property
+    def shape(self) -> Shape:
+        """The run's model."""
+        return Shape(self.n_layer, self.d_model, self.n_head, self.context, self.vocabulary, self.positions)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens processed if the run goes to its last step."""
+        return self.steps * self.batch_tokens
+
+    @property
+    def flops(self) -> float:
+        """C = 6·N·tokens."""
+        return training_flops(self.parameters, self.tokens)
+
+    @property
+    def flops_total(self) -> float:
+        """FLOPs with attention and the output layer counted; a backward pass costs two forward ones."""
+        return 3 * self.shape.forward_flops * self.tokens
+
+
+def runs_of(config: dict[str, Any]) -> dict[str, Run]:
+    """The study's runs by name (2L48d-1.3M-s0), from its checked configuration.
+
+    Raises InputError if two target sizes are built as the same shape, or a run would make no step.
+    """
+    training, seed = config["training"], config["seed"]
+    shapes = _shapes(training, config["tokenizer"]["vocabulary"])
+    runs = {}
+    for shape in shapes:
+        for dataset_tokens in sorted(int(D) for D in training["dataset_tokens"]):
+            for repeat in range(_repeats(training, dataset_tokens)):
+                run = _run(training, shape, dataset_tokens, seed + repeat)
+                runs[run.run] = run
+    return runs
+
+
+def plan_rows(runs: Iterable[Run], flops_per_second: float) -> list[dict[str, Any]]:
+    """The plan: one row per run, its columns the fields of Run, and tokens, epochs, flops, flops_total and seconds."""
+    return [
+        {
+            **asdict(run),
+            "tokens": run.tokens,
+            "epochs": round(run.tokens / run.dataset_tokens, 2),
+            "flops": run.flops,
+            "flops_total": run.flops_total,
+            "seconds": round(run.flops_total / flops_per_second, 1),
+        }
+        for run in runs
+    ]
+
+
+def minutes_of(run: Run) -> int:
+    """Minutes that a scheduler should allow the run: three times its estimate on a slow core, and ten to start."""
+    return 10 + math.ceil(3 * run.flops_total / SLOW_CORE_RATE / 60)
+
+
+def plan_summary(runs: Iterable[Run]) -> str:
+    """What the runs cost in all, in one paragraph: shown before anything is trained."""
+    runs = list(runs)
+    sizes = sorted({run.parameters for run in runs})
+    subsets = sorted({run.dataset_tokens for run in runs})
+    total = sum(run.flops_total for run in runs)
+    prices = "; ".join(f"{_hours(total / rate)} on {name}" for name, rate in NOMINAL_RATES.items())
+    return (
+        f"{len(runs)} runs: {len(sizes)} sizes N {readable(sizes[0])} to {readable(sizes[-1])}, "
+        f"{len(subsets)} subsets D {readable(subsets[0])} to {readable(subsets[-1])}; at most "
+        f"{sum(run.tokens for run in runs):.3g} tokens and {total:.3g} FLOPs in all: {prices}."
+    )
+
+
+def check_corpus(runs: Iterable[Run], corpus_tokens: int, where: str) -> None:
+    """Raise InputError if a run needs more unique tokens than the training corpus has."""
+    largest = max(run.dataset_tokens for run in runs)
+    if largest > corpus_tokens:
+        raise InputError(
+            "config: training.dataset_tokens",
+            f"{largest:,} tokens are asked for, but the training corpus ({where}) has {corpus_tokens:,}",
+            f"Choose subsets of at most {corpus_tokens:,} tokens, or add sources to the training corpus.",
+        )
+
+
+def kaplan_learning_rate(parameters: float) -> float:
+    """0.003239 − 0.0001395 ln N (Kaplan et al. 2020, equation D.1)."""
+    return 0.003239 - 0.0001395 * math.log(parameters)
+
+
+def _shapes(training: dict[str, Any], vocabulary: int) -> list[Shape]:
+    shapes: dict[str, Shape] = {}
+    for parameters in sorted(training["parameters"]):
+        shape = shape_of(parameters, training["context"], vocabulary, training["positions"])
+        if shape.name in shapes:
+            raise InputError(
+                "config: training.parameters",
+                f"{readable(parameters)} and another size are both built as {shape.name} ({readable(shape.parameters)})",
+                "Space the sizes wider.",
+            )
+        shapes[shape.name] = shape
+    return list(shapes.values())
+
+
+def _repeats(training: dict[str, Any], dataset_tokens: int) -> int:
+    repeats = training["repeats"]
+    return int(repeats["seeds"]) if dataset_tokens in repeats["dataset_tokens"] else 1
+
+
+def _run(training: dict[str, Any], shape: Shape, dataset_tokens: int, seed: int) -> Run:
+    limit = min(training["max_tokens"], training["max_epochs"] * dataset_tokens)
+    steps = int(limit // training["batch_tokens"])
+    if steps < 2 or dataset_tokens <= training["context"]:
+        raise InputError(
+            "config: training.dataset_tokens",
+            f"{dataset_tokens:,} tokens give a run of {steps} steps of {training['batch_tokens']:,} tokens",
+            "Take larger subsets, smaller batches, or allow more epochs.",
+        )
+    rate = training["learning_rate"]
+    return Run(
+        run=f"{shape.name}-{readable(dataset_tokens)}-s{seed}",
+        family="transformer",
+        parameters=shape.parameters,
+        embedding_parameters=shape.embedding_parameters,
+        n_layer=shape.n_layer,
+        d_model=shape.d_model,
+        n_head=shape.n_head,
+        context=shape.context,
+        vocabulary=shape.vocabulary,
+        positions=shape.positions,
+        dataset_tokens=dataset_tokens,
+        seed=seed,
+        batch_tokens=training["batch_tokens"],
+        steps=steps,
+        learning_rate=kaplan_learning_rate(shape.parameters) if rate == "kaplan" else float(rate),
+        schedule=training["schedule"],
+        warmup_steps=training["warmup_steps"],
+        averaging=float(training["averaging"]),
+        dropout=float(training["dropout"]),
+        weight_decay=float(training["weight_decay"]),
+        patience=training["patience"],
+        evaluations=training["evaluations"],
+        evaluation_tokens=training["evaluation_tokens"],
+        precision=training["precision"],
+    )
+
+
+def _hours(seconds: float) -> str:
+    return f"{seconds / 3600:,.1f} hours" if seconds < 1e6 else f"{seconds / 3600:,.0f} hours"

@@ -1,0 +1,54 @@
+"""What happens at which step: the learning rate, the evaluations, the checks for early stopping, the weight average."""
+
+import math
+
+import numpy as np
+
+DECAY_SHARE = 0.2
+"""Share of a wsd run's steps in which its rate falls to zero (Hägele et al. 2024 find 10 to 20% enough)."""
+
+CHECK_SPACING = 1.1
+"""Early stopping looks at the held-out loss whenever the steps have grown by this factor."""
+
+
+def learning_rate(step: int, steps: int, peak: float, schedule: str, warmup_steps: int) -> float:
+    """The rate of update `step` (1 … steps): a linear warm-up to `peak`, then the named schedule.
+
+    cosine falls to zero at the last step (Kaplan et al. 2020, section 2.2; Hoffmann et al. 2022); constant holds; wsd
+    holds and then falls linearly to zero over the last fifth. A warm-up is at most half of the run.
+    """
+    warmup = min(warmup_steps, steps // 2)
+    if step <= warmup:
+        return peak * step / warmup
+    if schedule == "cosine":
+        return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup)))
+    if schedule == "wsd":
+        return peak * min(1.0, (steps - step) / max(1.0, DECAY_SHARE * steps))
+    return peak
+
+
+def evaluation_steps(steps: int, evaluations: int) -> list[int]:
+    """About `evaluations` log-spaced steps; the last is `steps`. The first is 1/256 of the run, but at least 1."""
+    first = max(1.0, steps / 256)
+    return sorted({round(step) for step in np.geomspace(first, steps, evaluations)})
+
+
+def check_steps(steps: int) -> list[int]:
+    """Steps at which early stopping looks at the held-out loss: 10% apart, or 1 where that is less; the last is `steps`."""
+    found, step = [], 1.0
+    while step < steps:
+        found.append(round(step))
+        step = max(step + 1, step * CHECK_SPACING)
+    return sorted({*found, steps})
+
+
+def average_weight(step: int, averaging: float) -> float:
+    """The share of the newest weights in the running average after update `step`.
+
+    Weights of update t count in proportion to t^g, so the average always covers the same share of the steps so far,
+    about their last `averaging`; its mean lag is averaging/2 of them: g = 2/averaging − 2. 0 keeps no average.
+    """
+    if averaging == 0:
+        return 1.0
+    g = 2 / averaging - 2
+    return (g + 1) / (step + g)

@@ -1,0 +1,91 @@
+"""What changes while a run trains, in flat float32 buffers, and its checkpoints."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load, save
+from torch import Tensor
+
+from scalelaws.io import atomic_path
+from scalelaws.models.shapes import Shape
+from scalelaws.models.transformer import initial_weights, weight_shapes
+
+KEPT = 2
+BUFFERS = ("weights", "average", "first_moment", "second_moment", "best")
+
+
+@dataclass
+class State:
+    """Everything that a killed run needs to go on as if nothing had happened. Buffers are 1-D float32."""
+
+    weights: Tensor
+    average: Tensor
+    """Running average of the weights: what is evaluated."""
+    first_moment: Tensor
+    second_moment: Tensor
+    best: Tensor
+    """The average at the step of the lowest held-out loss."""
+    step: int = 0
+    best_step: int = 0
+    best_loss: float = float("inf")
+    checks_without_gain: int = 0
+    seconds: float = 0.0
+    flops_total: float = 0.0
+    status: str = "running"
+    """running, finished, early_stopped or diverged."""
+    losses: list[dict[str, Any]] = field(default_factory=list)
+    """Rows of the observations table so far."""
+
+    def numbers(self) -> dict[str, Any]:
+        """The fields that are not buffers."""
+        return {name: value for name, value in vars(self).items() if name not in BUFFERS}
+
+
+def initial_state(shape: Shape, seed: int) -> State:
+    """The state before the first update."""
+    weights = torch.cat([weight.flatten() for weight in initial_weights(shape, seed).values()])
+    return State(weights, weights.clone(), torch.zeros_like(weights), torch.zeros_like(weights), weights.clone())
+
+
+def views(flat: Tensor, shape: Shape) -> dict[str, Tensor]:
+    """The weights by name, as views of a flat buffer (or of its gradient)."""
+    sizes = weight_shapes(shape)
+    parts = flat.split([torch.Size(size).numel() for size in sizes.values()])
+    return {name: part.view(size) for (name, size), part in zip(sizes.items(), parts, strict=True)}
+
+
+def write_checkpoint(folder: Path, state: State, owner: str) -> None:
+    """Write the state to <step>-<digest>.safetensors and keep the two newest. `owner` says whose state it is."""
+    content = save(
+        {name: getattr(state, name) for name in BUFFERS},
+        metadata={"owner": owner, "numbers": json.dumps(state.numbers())},
+    )
+    digest = hashlib.sha256(content).hexdigest()[:16]
+    with atomic_path(folder / f"{state.step:09}-{digest}.safetensors") as temporary:
+        temporary.write_bytes(content)
+    for old in sorted(folder.glob("*.safetensors"))[:-KEPT]:
+        old.unlink()
+
+
+def read_checkpoint(folder: Path, owner: str) -> State | None:
+    """The newest whole checkpoint of this owner, or None. A damaged file is passed over for the one before it."""
+    for path in sorted(folder.glob("*.safetensors"), reverse=True):
+        content = path.read_bytes()
+        if hashlib.sha256(content).hexdigest()[:16] != path.stem.split("-")[1]:
+            print(f"{path}: damaged checkpoint, taking the one before it")
+            continue
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
+        if header["owner"] == owner:
+            return State(**load(content), **json.loads(header["numbers"]))
+        print(f"{path}: checkpoint of other settings, not used")
+    return None
+
+
+def owner_of(run: Any, recipe: str, inputs: dict[str, str]) -> str:
+    """Whose checkpoint it is: a hash of the run, the code's recipe and the digests of the tokens."""
+    text = json.dumps({"run": asdict(run), "recipe": recipe, "inputs": inputs}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,32 @@
+# What every stage needs to know of the study: its checked configuration, its corpora, its runs.
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+ROOT = Path(str(workflow.current_basedir)).parents[1]
+# So that the library is found where it is not installed: a bare clone, a container, the conda environment of a stage.
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from scalelaws.config import checked_config
+from scalelaws.recipe import recipe
+from scalelaws.training.plan import minutes_of, plan_summary, runs_of
+
+CONFIG_FILE = str((workflow.configfiles or ["config.yaml"])[-1])
+config = checked_config(config, ROOT / "workflow/schemas/config.schema.yaml", CONFIG_FILE)
+TRAIN_CORPUS = next(name for name, corpus in config["corpora"].items() if corpus["role"] == "train")
+OOD_CORPORA = [name for name in config["corpora"] if name != TRAIN_CORPUS]
+EVALUATED = [f"{TRAIN_CORPUS}.train", f"{TRAIN_CORPUS}.test", *(f"{name}.test" for name in OOD_CORPORA)]
+RUNS = runs_of(config)
+
+
+pathvars:
+    study=f"results/{config['study']}",
+
+
+wildcard_constraints:
+    corpus="[a-z0-9_]+",
+    split="train|test",
+    run="|".join(RUNS),
+
+

@@ -1,0 +1,88 @@
+# From tokens to observations: plan -> train (one job per run) -> gather
+
+
+rule plan:
+    """Write down every run with its cost, and refuse a study that its corpus cannot feed, before anything trains."""
+    input:
+        sidecar=f"<study>/tokens/{TRAIN_CORPUS}.train.json",
+    output:
+        plan="<study>/plan.csv",
+    params:
+        runs=[asdict(run) for run in RUNS.values()],
+        run_threads=1,
+        recipe=recipe("training.plan", "training.speed", "tokens.store"),
+    log:
+        "<study>/logs/plan.log",
+    benchmark:
+        "<study>/benchmarks/plan.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    conda:
+        "../../envs/training.yaml"
+    message:
+        "Plan the runs"
+    script:
+        "../../scripts/plan.py"
+
+
+rule train:
+    """Train one run, one thread each: two runs side by side beat one run on two threads."""
+    input:
+        plan=ancient("<study>/plan.csv"),
+        sidecars=[f"<study>/tokens/{name}.json" for name in EVALUATED],
+        ids=[f"<study>/tokens/{name}.bin" for name in EVALUATED],
+    output:
+        record="<study>/runs/{run}/run.json",
+        losses="<study>/runs/{run}/losses.parquet",
+        weights="<study>/runs/{run}/model.safetensors",
+    params:
+        run=lambda wildcards: asdict(RUNS[wildcards.run]),
+        train_corpus=TRAIN_CORPUS,
+        # Not an output: Snakemake deletes the outputs of a job that failed, and a checkpoint must survive that.
+        checkpoints="<study>/checkpoints/{run}",
+        recipe=recipe("training.loop", "training.state", "training.plan", "tokens.store"),
+    log:
+        "<study>/logs/train/{run}.log",
+    benchmark:
+        "<study>/benchmarks/train/{run}.tsv"
+    threads: 1
+    # The longest runs start first, so that none is left running alone at the end.
+    priority: 1
+    resources:
+        mem_mb=2000,
+        runtime=lambda wildcards: minutes_of(RUNS[wildcards.run]),
+    conda:
+        "../../envs/training.yaml"
+    message:
+        "Train {wildcards.run}"
+    script:
+        "../../scripts/train.py"
+
+
+rule gather:
+    """Gather all runs into the one table that everything downstream reads."""
+    input:
+        records=expand("<study>/runs/{run}/run.json", run=RUNS),
+        losses=expand("<study>/runs/{run}/losses.parquet", run=RUNS),
+    output:
+        observations="<study>/observations.parquet",
+        runs="<study>/runs.parquet",
+        csv="<study>/observations.csv",
+    params:
+        recipe=recipe("observations.gather", "observations.table"),
+    log:
+        "<study>/logs/gather.log",
+    benchmark:
+        "<study>/benchmarks/gather.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    conda:
+        "../../envs/laws.yaml"
+    message:
+        "Gather the observations"
+    script:
+        "../../scripts/gather.py"
