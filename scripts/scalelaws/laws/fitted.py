@@ -111,7 +111,7 @@ class FittedLaw:
         return self._form.variables
 
     @property
-    def values(self) -> dict[str, float]:
+    def best(self) -> dict[str, float]:
         """The parameters' values by name."""
         return {name: estimate.value for name, estimate in self.parameters.items()}
 
@@ -123,7 +123,7 @@ class FittedLaw:
 
     def predict(self, **variables: npt.ArrayLike) -> Array:
         """The law's value where its variables take these values (arrays broadcast)."""
-        return self._form.predict(self.values, self._checked(variables))
+        return self._form.predict(self.best, self._checked(variables))
 
     def band(self, level: float = 0.95, **variables: npt.ArrayLike) -> tuple[Array, Array]:
         """Low and high end of the law's `level` interval, pointwise, from the bootstrap's draws."""

@@ -1,0 +1,275 @@
+"""How to split compute between parameters and tokens: the three approaches of Hoffmann et al. 2022, section 3."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from scalelaws.laws.curves import BUDGETS_PER_DECADE, Profiles, lowest_sizes
+from scalelaws.laws.fitted import DETERMINED, UNDETERMINED, Allocation, Estimate, FittedLaw
+from scalelaws.laws.forms import FORMS, D, N
+from scalelaws.laws.uncertainty import interval, student
+
+Array = npt.NDArray[np.float64]
+Loss = Callable[[Array, Array], Array]
+"""Loss of N and D, one value for the estimate and one for each of its draws."""
+TITLES = {
+    "envelope": "Envelope of learning curves",
+    "isoflop": "IsoFLOP minima",
+    "parametric": "Parametric law",
+}
+SOURCES = {
+    "envelope": "Hoffmann et al. 2022, approach 1",
+    "isoflop": "Hoffmann et al. 2022, approach 2",
+    "parametric": "Hoffmann et al. 2022, approach 3 and eq. 4",
+}
+ISOFLOPS_PER_DECADE = 6
+"""One of every four budgets of the profiles: closer minima come from the same evaluations and say nothing new."""
+WINDOW = 2
+"""A parabola is fitted to the lowest size and this many on either side: through a whole curve it is biased."""
+FEWEST_OPTIMA = 3
+WIDEST_EXPONENT = 0.5
+EMPTY_PROFILES = pd.DataFrame({"flops": [], "parameters": [], "loss": [], "used": []})
+EMPTY_PARABOLAS = pd.DataFrame(
+    {"flops": [], "curvature": [], "log_parameters": [], "loss": [], "low": [], "high": [], "reason": []}
+)
+
+
+def envelope(profiles: Profiles, resamples: int, seed: int) -> Allocation:
+    """Approach 1: at each budget the size with the lowest loss, then N_opt and D_opt as powers of C.
+
+    A budget counts only where its best size has both smaller and larger rivals.
+    """
+    best, lowest, inside = lowest_sizes(profiles.log_loss)
+    log_n = np.log(profiles.parameters)[best]
+    redrawn = profiles.redrawn(resamples, seed)
+    best_r, lowest_r, inside_r = lowest_sizes(redrawn)
+    points = _points(profiles.flops, log_n, lowest, inside, "the best size has no smaller or no larger rival")
+    line = _lines(profiles.flops, log_n[None], lowest[None], inside[None])
+    draws = _lines(profiles.flops, np.log(profiles.parameters)[best_r], lowest_r, inside_r)
+    reasons = []
+    winners = len(np.unique(best[inside]))
+    if winners < 2:
+        reasons.append(
+            f"{winners} size(s) between the smallest and the largest are ever the best; at least 2 are needed"
+        )
+    return _allocation("envelope", line[0], draws, points, reasons)
+
+
+def isoflop(profiles: Profiles, resamples: int, seed: int) -> Allocation:
+    """Approach 2: a parabola in ln N through the sizes around each budget's lowest loss, then its minima against C.
+
+    A minimum at the edge of the sizes, or a curve that is not convex, is refused and named.
+    """
+    chosen = slice(None, None, max(1, round(BUDGETS_PER_DECADE / ISOFLOPS_PER_DECADE)))
+    flops, log_loss = profiles.flops[chosen], profiles.log_loss[:, chosen]
+    log_n = np.log(profiles.parameters)
+    centre, height, curvature, window, reason = parabolas(log_n, log_loss[None])
+    accepted = reason[0] == ""
+    points = _points(flops, np.where(accepted, centre[0], 0.0), height[0], accepted, "")
+    points["reason"] = reason[0]
+    points = points[reason[0] != MISSING]
+    redrawn = profiles.redrawn(resamples, seed)[:, :, chosen]
+    centre_r, height_r, _, _, reason_r = parabolas(log_n, redrawn)
+    line = _lines(flops, centre, height, accepted[None])
+    draws = _lines(flops, centre_r, height_r, reason_r == "")
+    present = np.isfinite(log_loss) & (reason[0] != MISSING)
+    size, budget = np.nonzero(present)
+    table = pd.DataFrame(
+        {
+            "flops": flops[budget],
+            "parameters": profiles.parameters[size],
+            "loss": np.exp(log_loss[size, budget]),
+            "used": (window[0].T[size, budget]) & accepted[budget],
+        }
+    ).sort_values(["flops", "parameters"], ignore_index=True)
+    fits = pd.DataFrame(
+        {
+            "flops": flops,
+            "curvature": curvature[0],
+            "log_parameters": centre[0],
+            "loss": np.exp(height[0]),
+            "low": np.exp(np.min(np.where(window[0], log_n, np.inf), axis=1, initial=700.0)),
+            "high": np.exp(np.max(np.where(window[0], log_n, -np.inf), axis=1, initial=-700.0)),
+            "reason": reason[0],
+        }
+    )
+    fits = fits[accepted | (reason[0] == FLAT)].reset_index(drop=True)
+    refused = points.loc[~points["used"], "reason"].value_counts()
+    notes = [f"{count} of {len(points)} budgets refused: {why}" for why, count in refused.items()]
+    allocation = _allocation("isoflop", line[0], draws, points, [], table, fits)
+    allocation.messages.extend(notes)
+    return allocation
+
+
+def parametric(law: FittedLaw, budgets: tuple[float, float]) -> Allocation:
+    """Approach 3: the closed-form optimum of L = E + A/N^α + B/D^β at C = 6ND, between two budgets of the data."""
+    if not law.parameters:
+        return _allocation("parametric", np.zeros(6), np.empty((0, 6)), _no_points(), law.messages)
+    names = list(law.parameters)
+    everything = np.vstack([list(law.best.values()), law.draws])
+    positive = np.all(everything[:, [names.index("alpha"), names.index("beta")]] > 0, axis=1)
+    if not positive[0]:
+        return _allocation("parametric", np.zeros(6), np.empty((0, 6)), _no_points(), law.messages)
+    values = dict(zip(names, everything[positive].T, strict=True))
+    lines = _optimum(values)
+    predict = FORMS[law.form].predict
+    flops = np.geomspace(*budgets, 12)
+    log_n, log_d = lines[0, 0] + lines[0, 1] * np.log(flops), lines[0, 2] + lines[0, 3] * np.log(flops)
+    points = _no_points().assign(flops=flops, parameters=np.exp(log_n), tokens=np.exp(log_d))
+    points["loss"] = law.predict(parameters=points["parameters"], dataset_tokens=points["tokens"])
+    points["used"], points["reason"] = False, "on the fitted law"
+    reasons = law.messages if law.status == UNDETERMINED else []
+    return _allocation(
+        "parametric", lines[0], lines[1:], points, reasons, loss=lambda n, d: predict(values, {N: n, D: d})
+    )
+
+
+MISSING = "fewer than three sizes"
+EDGE = "the lowest loss is at the edge of the sizes"
+FLAT = "the curve is not convex, or its minimum lies outside its window"
+
+
+def parabolas(log_n: Array, log_loss: Array) -> tuple[Array, Array, Array, npt.NDArray[np.bool_], npt.NDArray[np.str_]]:
+    """Local parabolas through ln losses (R, S, G): minimum in ln N, its ln loss, curvature, window, reason for refusal.
+
+    Shapes (R, G), but window (R, G, S). Refused minima have centre, height and curvature 0 where they have none.
+    """
+    y = np.moveaxis(log_loss, 1, 2)
+    present = np.isfinite(y)
+    filled = np.where(present, y, np.inf)
+    best = filled.argmin(axis=2, keepdims=True)
+    rank = np.cumsum(present, axis=2)
+    window = present & (np.abs(rank - np.take_along_axis(rank, best, axis=2)) <= WINDOW)
+    x = log_n - log_n[best[..., 0]][..., None]
+    powers = np.stack([np.ones_like(x), x, x * x], axis=-1)
+    weighted = powers * window[..., None]
+    gram = np.einsum("rgsi,rgsj->rgij", weighted, powers)
+    right = np.einsum("rgsi,rgs->rgi", weighted, np.where(present, y, 0.0))
+    enough = window.sum(axis=2) >= 3
+    gram[~enough] = np.eye(3)
+    c0, c1, c2 = np.moveaxis(np.linalg.solve(gram, right[..., None])[..., 0], -1, 0)
+    convex = enough & (c2 > 0)
+    shift = np.where(convex, -c1 / np.where(convex, 2 * c2, 1.0), 0.0)
+    inside = (shift >= np.where(window, x, np.inf).min(axis=2)) & (shift <= np.where(window, x, -np.inf).max(axis=2))
+    last = rank[..., -1:]
+    edge = np.take_along_axis((rank == 1) | (rank == last), best, axis=2)[..., 0]
+    reason = np.select([~enough, edge, ~(convex & inside)], [MISSING, EDGE, FLAT], default="")
+    centre = np.where(convex, log_n[best[..., 0]] + shift, 0.0)
+    height = np.where(convex, c0 + c1 * shift + c2 * shift * shift, 0.0)
+    return centre, height, np.where(enough, c2, 0.0), window, reason
+
+
+def _lines(flops: Array, log_n: Array, log_loss: Array, used: npt.NDArray[np.bool_]) -> Array:
+    """Least-squares lines (R, 6): ln k_N, a, ln k_D, b, ln k_L, -exponent of the loss, all against ln C.
+
+    Resamples with fewer than two usable budgets are left out.
+    """
+    x = np.log(flops)
+    enough = used.sum(axis=1) >= 2
+    weights = used[enough].astype(float)
+    weights /= weights.sum(axis=1, keepdims=True)
+    mean_x = weights @ x
+    spread = weights * (x - mean_x[:, None])
+    variance = (spread * (x - mean_x[:, None])).sum(axis=1)
+    lines = []
+    log_d = x - np.log(6) - log_n
+    for y in (log_n, log_d, log_loss):
+        kept = np.where(used[enough], y[enough] if len(y) > 1 else np.broadcast_to(y, used.shape)[enough], 0.0)
+        slope = (spread * kept).sum(axis=1) / np.maximum(variance, 1e-12)
+        lines += [(weights * kept).sum(axis=1) - slope * mean_x, slope]
+    return np.stack(lines, axis=1)
+
+
+def _optimum(p: dict[str, Array]) -> Array:
+    """(R, 6) as of `_lines`, without a line for the loss, from parameters of the Chinchilla law (eq. 4)."""
+    both = np.maximum(p["alpha"] + p["beta"], 1e-9)
+    a, b = p["beta"] / both, p["alpha"] / both
+    log_g = (np.log(p["alpha"] * p["A"]) - np.log(p["beta"] * p["B"])) / both
+    log_n, log_d = log_g - a * np.log(6), -log_g - b * np.log(6)
+    return np.stack([log_n, a, log_d, b, np.zeros_like(a), np.zeros_like(a)], axis=1)
+
+
+def _allocation(
+    approach: str,
+    line: Array,
+    draws: Array,
+    points: pd.DataFrame,
+    reasons: Sequence[str],
+    profiles: pd.DataFrame = EMPTY_PROFILES,
+    fits: pd.DataFrame = EMPTY_PARABOLAS,
+    loss: Loss | None = None,
+) -> Allocation:
+    doubts = list(reasons)
+    used = points[points["used"]]
+    draws = draws[np.isfinite(draws).all(axis=1)]
+    exponents: dict[str, Estimate] = {}
+    if loss is None and len(used) < FEWEST_OPTIMA:
+        doubts.append(f"{len(used)} usable optima; at least {FEWEST_OPTIMA} are needed")
+    elif len(draws):
+        widening = 1.0 if loss else student(max(len(used) - 2, 1))
+        draws = line + widening * (draws - line)
+        low, high = interval(draws)
+        for name, symbol, i in (("parameters", "a", 1), ("tokens", "b", 3)):
+            exponents[name] = Estimate(float(line[i]), float(low[i]), float(high[i]), "", symbol)
+        if high[1] - low[1] > WIDEST_EXPONENT:
+            doubts.append(f"the exponent a is known only to lie between {low[1]:.2f} and {high[1]:.2f}")
+    return Allocation(
+        approach=approach,
+        title=TITLES[approach],
+        source=SOURCES[approach],
+        status=UNDETERMINED if doubts else DETERMINED,
+        messages=doubts,
+        exponents=exponents,
+        points=points.reset_index(drop=True),
+        table=budget_table(line, draws, points["flops"], loss) if exponents else pd.DataFrame(),
+        profiles=profiles,
+        parabolas=fits,
+        draws=draws,
+    )
+
+
+def budget_table(line: Array, draws: Array, flops: pd.Series, loss: Loss | None, beyond: int = 3) -> pd.DataFrame:
+    """N_opt, D_opt, tokens per parameter and loss at powers of ten, from the data to `beyond` decades past it."""
+    first, last = int(np.ceil(np.log10(flops.min()))), int(np.floor(np.log10(flops.max()))) + beyond
+    rows = []
+    for budget in 10.0 ** np.arange(first, last + 1):
+        rows.append({"flops": budget, **at_budget(line, draws, budget, loss)})
+        rows[-1]["extrapolates"] = max(0.0, float(np.log10(budget / flops.max())))
+    return pd.DataFrame(rows)
+
+
+def at_budget(line: Array, draws: Array, budget: float, loss: Loss | None) -> dict[str, float]:
+    """N_opt, D_opt, tokens per parameter and loss at one budget, each with _low and _high."""
+    both = np.vstack([line, draws])
+    x = np.log(budget)
+    found = {"parameters": np.exp(both[:, 0] + both[:, 1] * x), "tokens": np.exp(both[:, 2] + both[:, 3] * x)}
+    found["tokens_per_parameter"] = found["tokens"] / found["parameters"]
+    if loss is None:
+        found["loss"] = np.exp(both[:, 4] + both[:, 5] * x)
+    else:
+        found["loss"] = loss(found["parameters"], found["tokens"])
+    row: dict[str, float] = {}
+    for name, values in found.items():
+        low, high = interval(values[1:])
+        row |= {name: float(values[0]), f"{name}_low": float(low), f"{name}_high": float(high)}
+    return row
+
+
+def _points(flops: Array, log_n: Array, log_loss: Array, used: npt.NDArray[np.bool_], why: str) -> pd.DataFrame:
+    parameters = np.exp(log_n)
+    return pd.DataFrame(
+        {
+            "flops": flops,
+            "parameters": parameters,
+            "tokens": flops / (6 * parameters),
+            "loss": np.exp(np.where(np.isfinite(log_loss), log_loss, 0.0)),
+            "used": used,
+            "reason": np.where(used, "", why),
+        }
+    )
+
+
+def _no_points() -> pd.DataFrame:
+    return pd.DataFrame({"flops": [], "parameters": [], "tokens": [], "loss": [], "used": [], "reason": []})

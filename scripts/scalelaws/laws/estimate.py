@@ -1,0 +1,159 @@
+"""One law from one table of rows: fit, intervals, status, backtest."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from scalelaws.laws.fitted import UNDETERMINED, Backtest, Estimate, FittedLaw
+from scalelaws.laws.forms import FORMS, Form
+from scalelaws.laws.solver import Objective, Problem, Solution
+from scalelaws.laws.starts import solve
+from scalelaws.laws.status import assessed, sparse
+from scalelaws.laws.uncertainty import Resampled, bootstrap, interval, refitted
+
+Array = npt.NDArray[np.float64]
+BIGGEST = 1e300
+
+
+@dataclass(frozen=True)
+class Task:
+    """A law to be fitted: to `rows` with run, step, the form's variables, observed, used, flops and parameters.
+
+    Rows may carry `scale`, the spread by which residuals are divided. Several rows may belong to one run.
+    """
+
+    name: str
+    form: str
+    title: str
+    corpus: str
+    split: str
+    rows: pd.DataFrame
+    objective: Objective = field(default_factory=Objective)
+
+
+def fit_law(task: Task, resamples: int, seed: int, backtest: float, redrawn: Resampled | None = None) -> FittedLaw:
+    """Fit one law. Data that cannot determine it give a law with status "undetermined", never an exception.
+
+    backtest: the share of rows with the most compute that is held out. `redrawn`: the resamples of rows that are not
+    single runs.
+    """
+    form = FORMS[task.form]
+    rows = task.rows.reset_index(drop=True)
+    used = rows[rows["used"]]
+    reasons = sparse(form, used)
+    if reasons:
+        return without_fit(task, reasons)
+    problem, best = _fitted(task, form, used)
+    if redrawn is None:
+        draws, how = bootstrap(problem, best, _observed(used), _runs(used), resamples, seed)
+    else:
+        draws, how = refitted(problem, best, redrawn), redrawn.how
+    values, spread = finite(form.to_parameters(best.theta[0])), finite(form.to_parameters(draws))
+    estimates = as_estimates(form, values, spread)
+    predicted = form.predict(dict(zip(estimates, values, strict=True)), _variables(form, rows))
+    data = rows.assign(predicted=predicted)
+    residual = (problem.target(_observed(used)) - problem.fitted(best.theta[0])) / problem.scale
+    status, messages = assessed(form, problem, best, estimates, draws, used.assign(residual=residual))
+    return FittedLaw(
+        name=task.name,
+        form=task.form,
+        title=task.title,
+        corpus=task.corpus,
+        split=task.split,
+        parameters=estimates,
+        status=status,
+        messages=messages,
+        data=_columns(form, data),
+        draws=spread,
+        objective={**described(task.objective), "value": float(best.objective[0]), "resampling": how},
+        backtest=held_out(task, form, used, "flops", backtest),
+        backtest_parameters=held_out(task, form, used, "parameters", None),
+    )
+
+
+def held_out(task: Task, form: Form, rows: pd.DataFrame, by: str, share: float | None) -> Backtest | None:
+    """Fit without the rows with the most `by` (a share of all rows, or None for its largest value) and predict them.
+
+    None where the remaining rows cannot determine the law.
+    """
+    values = np.sort(rows[by].to_numpy())
+    threshold = values[-1] if share is None else values[-max(1, round(share * len(rows)))]
+    kept, rest = rows[rows[by] < threshold], rows[rows[by] >= threshold]
+    if sparse(form, kept):
+        return None
+    _, best = _fitted(task, form, kept)
+    values_by_name = dict(zip((p.name for p in form.parameters), form.to_parameters(best.theta[0]), strict=True))
+    predicted = form.predict(values_by_name, _variables(form, rest))
+    table = rest[["run", *form.variables]].assign(
+        **{by: rest[by]},
+        observed=rest["observed"],
+        predicted=predicted,
+        relative_error=predicted / rest["observed"] - 1,
+    )
+    if not np.isfinite(table["relative_error"]).all():
+        return None
+    table = table.sort_values([by, "run"], ignore_index=True)
+    return Backtest(by, table, len(kept), float(np.log10(rest[by].max() / kept[by].max())))
+
+
+def without_fit(task: Task, reasons: Sequence[str]) -> FittedLaw:
+    """The law that the data say nothing about: no parameters, no draws, only its rows and the reasons."""
+    form = FORMS[task.form]
+    return FittedLaw(
+        name=task.name,
+        form=task.form,
+        title=task.title,
+        corpus=task.corpus,
+        split=task.split,
+        parameters={},
+        status=UNDETERMINED,
+        messages=list(reasons),
+        data=_columns(form, task.rows.assign(predicted=0.0, used=False)),
+        draws=np.empty((0, len(form.parameters))),
+        objective=described(task.objective),
+    )
+
+
+def as_estimates(form: Form, values: Array, draws: Array) -> dict[str, Estimate]:
+    """Parameters (p,) and their draws (R, p) as estimates by name."""
+    low, high = interval(draws)
+    return {
+        parameter.name: Estimate(float(values[i]), float(low[i]), float(high[i]), parameter.unit, parameter.symbol)
+        for i, parameter in enumerate(form.parameters)
+    }
+
+
+def finite(values: Array) -> Array:
+    """Values without NaN or infinities, which JSON has no words for."""
+    return np.nan_to_num(values, nan=0.0, posinf=BIGGEST, neginf=-BIGGEST)
+
+
+def described(objective: Objective) -> dict[str, object]:
+    """An objective in words."""
+    loss = "squared" if objective.delta is None else "huber"
+    return {"residual": objective.residual, "loss": loss, "delta": objective.delta}
+
+
+def _fitted(task: Task, form: Form, rows: pd.DataFrame) -> tuple[Problem, Solution]:
+    scale = rows["scale"].to_numpy() if "scale" in rows else 1.0
+    problem = Problem(form, _variables(form, rows), task.objective, scale)
+    return problem, solve(problem, _observed(rows), np.ones(len(rows)))
+
+
+def _variables(form: Form, rows: pd.DataFrame) -> dict[str, Array]:
+    return {name: rows[name].to_numpy(float) for name in form.variables}
+
+
+def _observed(rows: pd.DataFrame) -> Array:
+    return rows["observed"].to_numpy(float)
+
+
+def _runs(rows: pd.DataFrame) -> npt.NDArray[np.intp]:
+    return pd.factorize(rows["run"])[0]
+
+
+def _columns(form: Form, data: pd.DataFrame) -> pd.DataFrame:
+    return data[["run", "step", *form.variables, "observed", "predicted", "used"]].reset_index(drop=True)

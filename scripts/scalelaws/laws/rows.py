@@ -1,0 +1,123 @@
+"""Which rows of the observations each law is fitted to."""
+
+import numpy as np
+import pandas as pd
+
+from scalelaws.laws.curves import BUDGETS_PER_DECADE, Profiles, lowest_sizes
+from scalelaws.laws.estimate import Task
+from scalelaws.laws.solver import Objective
+from scalelaws.laws.uncertainty import Resampled
+from scalelaws.observations.table import Observations
+
+LAWS = (
+    "loss_of_parameters",
+    "loss_of_dataset_tokens",
+    "loss_of_flops",
+    "loss_of_parameters_and_data_kaplan",
+    "loss_of_parameters_and_data_chinchilla",
+    "gap_of_parameters_and_data",
+    "ood_loss",
+    "ood_transfer",
+)
+"""Names of the laws; the last two are fitted once per OOD corpus, as ood_loss:<corpus> and ood_transfer:<corpus>."""
+ENVELOPE_PER_DECADE = 8
+RELATIVE_GAP_NOISE = 0.1
+ROBUST_DELTA = 1.345
+"""Huber's delta, in units of the noise, at which a fit keeps 95% of its efficiency on normal noise."""
+
+
+def held_out_tasks(observations: Observations, objective: Objective) -> list[Task]:
+    """The laws of the held-out loss of the training distribution, one row per run."""
+    train = observations.train_corpus
+    rows = _rows(observations.results(train))
+    largest_d, largest_n = (rows[name] == rows[name].max() for name in ("dataset_tokens", "parameters"))
+    table = [
+        ("loss_of_parameters", "power_of_parameters", "L(N)", largest_d),
+        ("loss_of_dataset_tokens", "power_of_dataset_tokens", "L(D)", largest_n),
+        ("loss_of_parameters_and_data_kaplan", "kaplan", "L(N,D), Kaplan", True),
+        ("loss_of_parameters_and_data_chinchilla", "chinchilla", "L(N,D), Chinchilla", True),
+    ]
+    return [
+        Task(name, form, title, train, "test", rows.assign(used=used), objective) for name, form, title, used in table
+    ]
+
+
+def gap_task(observations: Observations) -> Task:
+    """The gap between held-out and training loss. Its residuals are in nats, over each gap's own noise: gaps near zero
+    may be measured below it."""
+    train = observations.train_corpus
+    test, seen = (observations.results(train, split).set_index("run") for split in ("test", "train"))
+    test = test.loc[test.index.intersection(seen.index)]
+    seen = seen.loc[test.index]
+    gap = test["loss"] - seen["loss"]
+    noise = np.sqrt(np.square(test["loss_sem"].fillna(0)) + np.square(seen["loss_sem"].fillna(0)))
+    rows = _rows(test.reset_index()).assign(observed=gap.to_numpy())
+    rows["scale"] = np.hypot(noise, RELATIVE_GAP_NOISE * np.maximum(gap, 0)).to_numpy() + 1e-9
+    name, title = "gap_of_parameters_and_data", "Gap(N,D)"
+    return Task(name, "gap_power", title, train, "test", rows, Objective("loss", ROBUST_DELTA))
+
+
+def ood_tasks(observations: Observations, corpus: str, objective: Objective) -> list[Task]:
+    """An OOD corpus: its loss as a power of N on the largest D, and its loss against the held-out loss."""
+    rows = _rows(observations.results(corpus))
+    held_out = observations.results(observations.train_corpus).set_index("run")["loss"]
+    paired = rows.assign(loss=rows["run"].map(held_out)).dropna(subset="loss")
+    largest_d = rows["dataset_tokens"] == rows["dataset_tokens"].max()
+    delta = objective.delta
+    if delta is not None and objective.residual == "log":
+        delta *= float(rows["observed"].median())
+    return [
+        Task(
+            f"ood_loss:{corpus}",
+            "power_of_parameters",
+            f"L(N) on {corpus}",
+            corpus,
+            "test",
+            rows.assign(used=largest_d),
+            objective,
+        ),
+        Task(
+            f"ood_transfer:{corpus}",
+            "transfer_line",
+            f"L on {corpus} against held-out L",
+            corpus,
+            "test",
+            paired,
+            Objective("loss", delta),
+        ),
+    ]
+
+
+def envelope_task(
+    observations: Observations, profiles: Profiles, objective: Objective, resamples: int, seed: int
+) -> tuple[Task, Resampled]:
+    """L(C): the lowest loss of any size at each budget where it has smaller and larger rivals, and its resamples."""
+    every = slice(None, None, max(1, round(BUDGETS_PER_DECADE / ENVELOPE_PER_DECADE)))
+    best, lowest, inside = (values[..., every] for values in lowest_sizes(profiles.log_loss))
+    lowest = np.where(np.isfinite(lowest), lowest, 0.0)
+    parameters = profiles.parameters[best]
+    flops = profiles.flops[every]
+    rows = pd.DataFrame(
+        {
+            "run": [profiles.runs[index] for index in best],
+            "step": 0,
+            "flops": flops,
+            "parameters": parameters,
+            "observed": np.exp(lowest),
+            "used": inside,
+        }
+    )
+    _, redrawn, rivals = (values[..., every] for values in lowest_sizes(profiles.redrawn(resamples, seed)))
+    freedom = max(len(np.unique(parameters[inside])) - 1, 1)
+    how = f"each run's noise redrawn ({profiles.noise:.2g} in ln loss), the envelope taken anew"
+    usable = rivals[:, inside] & np.isfinite(redrawn[:, inside])
+    resampled = Resampled(
+        np.exp(np.where(usable, redrawn[:, inside], lowest[inside])), usable.astype(float), freedom, how
+    )
+    train = observations.train_corpus
+    return Task("loss_of_flops", "power_of_flops", "L(C)", train, "test", rows, objective), resampled
+
+
+def _rows(results: pd.DataFrame) -> pd.DataFrame:
+    columns = ["run", "step", "parameters", "dataset_tokens", "tokens", "flops"]
+    return results[columns].assign(observed=results["loss"], used=True)

@@ -1,0 +1,107 @@
+"""Where the solver starts: a grid over slopes and outer power, the scales solved for exactly (variable projection)."""
+
+import itertools
+
+import numpy as np
+import numpy.typing as npt
+
+from scalelaws.laws.solver import Objective, Problem, Solution, minimise
+
+Array = npt.NDArray[np.float64]
+SLOPES = (0.05, 0.12, 0.25, 0.5, 1.0)
+OUTERS = (0.05, 0.1, 0.2, 0.45, 1.0)
+MAX_GRID = 700
+POLISHED = 8
+GRADUATED = (None, 1e-1, 1e-2)
+"""Huber's delta is lowered in steps: with a small delta the objective has many local optima far from the best."""
+
+
+def solve(problem: Problem, observed: Array, weights: Array) -> Solution:
+    """The best optimum found for one weighting (n,) of the observations (n,), as a Solution of one resample.
+
+    Deterministic: the best points of a fixed grid are polished together, delta lowered in steps; the order of rows
+    matters only through rounding.
+    """
+    grid = _grid(problem, observed, weights)
+    delta = problem.objective.delta
+    target = problem.target(observed)
+    schedule = [None] if delta is None else [*(d for d in GRADUATED if d is None or d > delta), delta]
+    points = grid
+    shared = np.broadcast_to(weights, (len(points), len(weights)))
+    score = _with_delta(problem, None).value(problem.phi(points), target, shared)
+    points = points[np.argsort(score, kind="stable")[:POLISHED]]
+    shared = np.broadcast_to(weights, (len(points), len(weights)))
+    for stage in schedule:
+        rough = 1e-13 if stage == delta else 1e-6
+        solution = minimise(_with_delta(problem, stage), points, observed, shared, rough)
+        points = solution.theta
+    return solution.rows(np.array([int(np.argmin(solution.objective))]))
+
+
+def _with_delta(problem: Problem, delta: float | None) -> Problem:
+    changed = object.__new__(Problem)
+    changed.__dict__.update(problem.__dict__)
+    changed.objective = Objective(problem.objective.residual, delta)
+    return changed
+
+
+def _grid(problem: Problem, observed: Array, weights: Array) -> Array:
+    """Coordinates (G, p): every combination of slopes and outer power, its scales by nonnegative least squares."""
+    form = problem.form
+    names = form.coordinates
+    scales = [term.scale for term in form.terms]
+    slopes = [name for name in names if name not in scales and name != form.outer]
+    choices: list[tuple[float, ...]] = [SLOPES if name not in form.bounds else (0.0, *SLOPES) for name in slopes]
+    if form.outer:
+        choices.append(OUTERS)
+    while np.prod([len(c) for c in choices]) > MAX_GRID:
+        choices = [c[::2] if len(c) > 3 else c for c in choices]
+    combinations = np.array(list(itertools.product(*choices)), float).reshape(-1, len(choices))
+    theta = np.zeros((len(combinations), len(names)))
+    theta[:, [names.index(name) for name in slopes]] = combinations[:, : len(slopes)]
+    outer = np.ones(len(theta))
+    if form.outer:
+        outer = combinations[:, -1]
+        theta[:, names.index(form.outer)] = np.log(outer)
+    if not form.logarithmic:
+        return theta
+    phi = problem.phi(theta)
+    scale_columns = [names.index(s) if s else None for s in scales]
+    phi[:, [column for column in scale_columns if column is not None]] = 0.0
+    u = problem.exponents(phi) - np.log(np.maximum(observed, 1e-3 * observed.max())) / outer[:, None]
+    # Everything is relative to the observed loss, so the sum of all terms should be one on every row.
+    top = u.max(axis=2)
+    design = np.exp(u - top[:, :, None])
+    shares = _nonnegative(design, weights, top, [c is None for c in scale_columns])
+    for k, scale_column in enumerate(scale_columns):
+        if scale_column is not None:
+            phi[:, scale_column] = np.log(shares[:, k]) - top[k]
+    return problem.theta(np.clip(phi, problem.lower, problem.upper))
+
+
+def _nonnegative(design: Array, weights: Array, top: Array, fixed: list[bool]) -> Array:
+    """Scales (G, K) that bring Σ_k scale_k design_k (K, G, n) closest to one, over all sets of terms left out."""
+    terms, grid, rows = design.shape
+    free = [k for k in range(terms) if not fixed[k]]
+    rest = np.ones((grid, rows))
+    for k in range(terms):
+        if fixed[k]:
+            rest = rest - design[k] * np.exp(np.minimum(top[k], 300.0))[:, None]
+    gram = np.einsum("kgn,lgn,n->gkl", design[free], design[free], weights)
+    right = np.einsum("kgn,gn,n->gk", design[free], rest, weights)
+    best = np.full(grid, np.inf)
+    found = np.full((grid, len(free)), 1e-6)
+    for count in range(1, len(free) + 1):
+        for chosen in itertools.combinations(range(len(free)), count):
+            c = list(chosen)
+            part = gram[:, c][:, :, c] + 1e-12 * np.eye(count)
+            solved = np.linalg.solve(part, right[:, c][..., None])[..., 0]
+            loss = -np.einsum("gk,gk->g", solved, right[:, c])
+            better = (solved > 0).all(axis=1) & (loss < best)
+            best[better] = loss[better]
+            candidate = np.full((grid, len(free)), 1e-3)
+            candidate[:, c] = solved
+            found[better] = candidate[better]
+    shares = np.ones((grid, terms))
+    shares[:, free] = found
+    return shares

@@ -1,0 +1,91 @@
+"""The laws of a study as a table for a terminal, from the JSON alone, so that it is quick to show."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from scalelaws.errors import InputError
+from scalelaws.io import read_json
+from scalelaws.units import readable
+
+COUNTED = {"parameters", "tokens"}
+
+
+def results_folder(named: str | Path) -> Path:
+    """The results folder that a configuration or a folder names. Raises InputError where there are no laws yet."""
+    path = Path(named)
+    if path.suffix in (".yaml", ".yml"):
+        import yaml
+
+        if not path.is_file():
+            raise InputError(str(path), "there is no such file", "Name a study's configuration or its results folder.")
+        study = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("study")
+        path = Path("results") / str(study)
+    if not (path / "laws.json").is_file():
+        raise InputError(str(path), "holds no laws.json", "Run the study first: make run CONFIG=<its configuration>.")
+    return path
+
+
+def summary(folder: Path) -> RenderableType:
+    """What a study found: its laws with intervals and backtests, the split of compute, and where the report is."""
+    document = read_json(folder / "laws.json")
+    report = folder / "report.html"
+    where = (
+        Text.assemble("Report: ", (str(report), "bold")) if report.is_file() else Text(f"No report in {folder} yet.")
+    )
+    parts: list[RenderableType] = [laws_table(document)]
+    if document["allocations"]:
+        parts.append(allocation_table(document))
+    notes = [f"{law['title']}: {why}" for law in document["laws"].values() for why in law["messages"]]
+    notes += [f"{found['title']}: {why}" for found in document["allocations"].values() for why in found["messages"]]
+    if notes:
+        parts.append(Text("\n".join(["Notes", *(f"  · {note}" for note in dict.fromkeys(notes))]), style="dim"))
+    return Group(*parts, where)
+
+
+def laws_table(document: Mapping[str, Any]) -> Table:
+    """One row per law: parameters with 95% intervals, status, error of the backtest."""
+    table = Table(title=f"Scaling laws of the study {document['study']}", title_justify="left", title_style="bold")
+    for column in ("law", "parameters with 95% intervals", "status", "backtest"):
+        table.add_column(column, overflow="fold")
+    for law in document["laws"].values():
+        values = "\n".join(f"{name} = {_estimate(e)}" for name, e in law["parameters"].items()) or "–"
+        table.add_row(law["title"], values, _status(law["status"]), _backtest(law["backtest"]))
+    return table
+
+
+def allocation_table(document: Mapping[str, Any]) -> Table:
+    """One row per approach: the exponents of N_opt and D_opt against compute."""
+    table = Table(title="Compute-optimal N ∝ C^a, D ∝ C^b", title_justify="left", title_style="bold")
+    for column in ("approach", "a", "b", "status"):
+        table.add_column(column)
+    for found in document["allocations"].values():
+        exponents = [_estimate(found["exponents"][k]) if found["exponents"] else "–" for k in ("parameters", "tokens")]
+        table.add_row(found["title"], *exponents, _status(found["status"]))
+    return table
+
+
+def number(value: float, unit: str = "") -> str:
+    """A value as a report prints it: three to four digits, counts with a letter."""
+    if unit in COUNTED and 1 <= abs(value) < 1e15:
+        return readable(value)
+    return f"{value:.4g}"
+
+
+def _estimate(estimate: Mapping[str, Any]) -> str:
+    value, low, high = (number(estimate[key], estimate["unit"]) for key in ("value", "low", "high"))
+    return f"{value} ({low} – {high})"
+
+
+def _status(status: str) -> Text:
+    return Text(status, style="green" if status == "determined" else "yellow")
+
+
+def _backtest(backtest: Mapping[str, Any] | None) -> str:
+    if backtest is None:
+        return "–"
+    return f"{backtest['mean_error']:.1%} error, {backtest['decades']:.1f} decades beyond"

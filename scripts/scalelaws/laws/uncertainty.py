@@ -1,0 +1,71 @@
+"""Intervals by bootstrap over runs: every resample of a law is fitted at once."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import norm, t
+
+from scalelaws.laws.solver import Problem, Solution, minimise
+
+Array = npt.NDArray[np.float64]
+PAIRS_PER_COORDINATE = 12
+"""With fewer runs than this for each coordinate, drawing runs with replacement often drops a whole size, and its
+intervals are wrong (measured in benchmarks/laws.py); redrawing every run's noise about the law keeps the design."""
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """Resamples made elsewhere: observed values and weights (R, n), their degrees of freedom, how in words."""
+
+    observed: Array
+    weights: Array
+    freedom: float
+    how: str
+
+
+def bootstrap(
+    problem: Problem, best: Solution, observed: Array, runs: npt.NDArray[np.intp], resamples: int, seed: int
+) -> tuple[Array, str]:
+    """Coordinates (resamples, p) refitted on resampled runs, and in words how they were resampled.
+
+    `runs` (n,) numbers the run of each row. Many runs are drawn with replacement. Of few, each run's noise is redrawn
+    from the residuals' spread. Deviations are widened for the degrees of freedom spent (Student's t over the normal).
+    """
+    rng = np.random.default_rng(seed)
+    count = int(runs.max()) + 1
+    free = max(count - problem.size, 1)
+    start = np.repeat(best.theta, resamples, axis=0)
+    if count >= PAIRS_PER_COORDINATE * problem.size:
+        drawn = rng.multinomial(count, np.full(count, 1 / count), size=resamples)
+        solution = minimise(problem, start, observed, drawn[:, runs].astype(float), tolerance=1e-9)
+        widening, how = np.sqrt(count / free), f"{count} runs drawn with replacement"
+    else:
+        fitted = problem.fitted(best.theta[0])
+        residual = (problem.target(observed) - fitted) / problem.scale
+        spread = np.sqrt(np.square(residual).sum() / max(len(observed) - problem.size, 1))
+        noise = spread * problem.scale * rng.standard_normal((resamples, count))[:, runs]
+        redrawn = problem.observed(fitted + noise)
+        solution = minimise(problem, start, redrawn, np.ones(redrawn.shape), tolerance=1e-9)
+        widening, how = 1.0, f"noise of {count} runs redrawn from the residuals ({spread:.2g})"
+    widening *= student(free)
+    return best.theta + widening * (solution.theta - best.theta), how
+
+
+def refitted(problem: Problem, best: Solution, resampled: Resampled) -> Array:
+    """Coordinates (R, p) refitted on given resamples, widened for their degrees of freedom."""
+    start = np.repeat(best.theta, len(resampled.observed), axis=0)
+    solution = minimise(problem, start, resampled.observed, resampled.weights, tolerance=1e-9)
+    return best.theta + student(resampled.freedom) * (solution.theta - best.theta)
+
+
+def student(degrees_of_freedom: float) -> float:
+    """How much wider a 95% interval is than the normal's when the noise is estimated with few degrees of freedom."""
+    return float(t.ppf((1 + LEVEL) / 2, degrees_of_freedom) / norm.ppf((1 + LEVEL) / 2))
+
+
+def interval(draws: Array, level: float = LEVEL) -> tuple[Array, Array]:
+    """Percentile interval over the first axis."""
+    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return low, high
