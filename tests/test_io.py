@@ -1,0 +1,87 @@
+"""A file that exists is whole: it is written under another name and takes its place at the end."""
+
+import math
+import os
+
+import pytest
+from scalelaws.io import atomic_path, file_digest, read_json, write_json
+
+
+def _names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_appears_only_when_the_block_succeeds(tmp_path):
+    path = tmp_path / "new" / "table.csv"
+    with atomic_path(path) as temporary:
+        temporary.write_text("whole")
+        assert not path.exists()
+    assert path.read_text() == "whole"
+    assert _names(path.parent) == ["table.csv"]
+
+
+def test_a_failure_leaves_what_stood_there_and_nothing_else(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), atomic_path(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert _names(tmp_path) == ["table.csv"]
+
+
+def test_a_folder_takes_the_place_of_a_folder(tmp_path):
+    path = tmp_path / "documents"
+    path.mkdir()
+    (path / "old").touch()
+    with atomic_path(path) as temporary:
+        temporary.mkdir()
+        (temporary / "new").touch()
+        assert _names(path) == ["old"]
+    assert _names(path) == ["new"]
+    assert _names(tmp_path) == ["documents"]
+
+
+def test_what_a_killed_job_left_is_not_mixed_into_a_new_folder(tmp_path):
+    left = tmp_path / f".documents.{os.getpid()}.tmp"
+    left.mkdir()
+    (left / "half").touch()
+    with atomic_path(tmp_path / "documents") as temporary:
+        temporary.mkdir()
+    assert _names(tmp_path / "documents") == []
+
+
+def test_a_block_that_writes_nothing_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError), atomic_path(tmp_path / "table.csv"):
+        pass
+
+
+def test_json_comes_back(tmp_path):
+    value = {"law": "L(N)", "α": [0.076, None, True], "names": {"a": "é"}}
+    write_json(tmp_path / "laws.json", value)
+    assert read_json(tmp_path / "laws.json") == value
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+def test_json_holds_no_number_that_other_readers_refuse(tmp_path, number):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "laws.json", {"loss": number})
+    assert _names(tmp_path) == []
+
+
+def test_a_digest_follows_content_and_not_place(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name / "inner").mkdir(parents=True)
+        (tmp_path / name / "inner" / "a").write_bytes(b"x" * 3_000_000)
+        (tmp_path / name / "b").write_bytes(b"y")
+    assert file_digest(tmp_path / "one") == file_digest(tmp_path / "two")
+    assert file_digest(tmp_path / "one/b") == file_digest(tmp_path / "two/b")
+    (tmp_path / "two" / "b").write_bytes(b"z")
+    assert file_digest(tmp_path / "one") != file_digest(tmp_path / "two")
+
+
+def test_a_digest_of_a_folder_follows_the_names_in_it(tmp_path):
+    (tmp_path / "a").write_bytes(b"y")
+    before = file_digest(tmp_path)
+    (tmp_path / "a").rename(tmp_path / "b")
+    assert file_digest(tmp_path) != before

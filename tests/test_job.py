@@ -1,0 +1,73 @@
+"""A script's output lands in its log, and the terminal hears how far it is."""
+
+import io
+import subprocess
+import sys
+
+import pytest
+from scalelaws import job
+from scalelaws.job import Progress, clock, logged
+
+WORK = """
+import subprocess, sys
+from scalelaws.job import logged
+with logged(sys.argv[1], "encode") as progress:
+    print("printed")
+    subprocess.run(["echo", "from a child"])
+    progress.say("half way")
+    {end}
+"""
+
+
+def _run(log, end):
+    return subprocess.run([sys.executable, "-c", WORK.format(end=end), str(log)], capture_output=True, text=True)
+
+
+def test_output_of_the_script_and_its_children_lands_in_the_log(tmp_path):
+    done = _run(tmp_path / "log", "pass")
+    assert sorted((tmp_path / "log").read_text().split("\n")) == ["", "from a child", "printed"]
+    assert done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert lines[0].split() == ["encode", "half", "way"]
+    assert lines[1].split()[:3] == ["encode", "done", "in"]
+
+
+def test_a_failure_says_what_is_wrong_and_where_the_log_is(tmp_path):
+    done = _run(tmp_path / "log", "raise ValueError('too small')")
+    assert done.returncode == 1
+    assert f"failed: too small  (log: {tmp_path / 'log'})" in done.stderr
+    assert "Traceback" in (tmp_path / "log").read_text()
+    assert "Traceback" not in done.stderr
+
+
+def test_progress_says_share_and_estimate_but_not_every_time(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(job.time, "monotonic", lambda: now[0])
+    stream = io.StringIO()
+    progress = Progress("train", stream)
+    for done in progress.over(range(1, 101), 100, "loss 3.2"):
+        now[0] = done * 0.5
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 10
+    assert "█████░░░" in lines[2] and "30%" in lines[2]
+    assert "35s left  loss 3.2" in lines[2]
+
+
+def test_progress_beyond_the_total_stays_at_all_of_it(monkeypatch):
+    stream = io.StringIO()
+    progress = Progress("train", stream)
+    monkeypatch.setattr(progress, "last_line", -10.0)
+    progress.show(12, 10)
+    assert "100%  0s left" in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.2, "0s"), (59.4, "59s"), (59.6, "1m00s"), (65, "1m05s"), (3600, "1h00m"), (7380, "2h03m")]
+)
+def test_durations_are_written_as_people_say_them(seconds, text):
+    assert clock(seconds) == text
+
+
+def test_the_log_must_be_writable(tmp_path):
+    with pytest.raises(FileNotFoundError), logged(tmp_path / "absent" / "log", "encode"):
+        pass
