@@ -1,0 +1,117 @@
+"""A configuration is complete and right before anything runs; a mistake gets one line: where, what, what to do."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+from scalelaws.config import checked_config, read_config
+from scalelaws.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[1]
+SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
+STUDIES = [ROOT / "config.yaml", *sorted((ROOT / "workflow" / "studies").glob("*.yaml"))]
+
+SMALL = {
+    "study": "small",
+    "corpora": {"web": {"role": "train", "sources": [{"kind": "installed-docs", "content": "docstrings"}]}},
+    "training": {"parameters": [1000], "dataset_tokens": [1000, 2000], "max_tokens": 4000},
+}
+
+
+def _changed(path, value):
+    config = copy.deepcopy(SMALL)
+    place = config
+    *folders, key = path.split(".")
+    for folder in folders:
+        place = place.setdefault(folder, {})
+    if value is None:
+        place.pop(key)
+    else:
+        place[key] = value
+    return config
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.name)
+def test_every_study_that_we_ship_is_right(path):
+    assert read_config(path, SCHEMA)["training"]["parameters"]
+
+
+def test_defaults_come_from_the_schema():
+    config = checked_config(SMALL, SCHEMA, "small.yaml")
+    assert config["tokenizer"]["vocabulary"] == 50_257
+    assert config["training"]["context"] == 1024
+    assert config["training"]["repeats"] == {"seeds": 1, "dataset_tokens": []}
+    assert config["seed"] == 0
+
+
+def test_what_is_given_wins_over_the_default_and_the_file_is_left_alone():
+    raw = _changed("training.context", 64)
+    before = copy.deepcopy(raw)
+    assert checked_config(raw, SCHEMA, "small.yaml")["training"]["context"] == 64
+    assert raw == before
+
+
+def test_a_checked_configuration_passes_the_check_unchanged():
+    config = checked_config(SMALL, SCHEMA, "small.yaml")
+    assert checked_config(config, SCHEMA, "small.yaml") == config
+
+
+def test_numbers_may_be_written_as_powers_of_ten():
+    config = checked_config(_changed("training.dataset_tokens", ["1e3", "2.5E6"]), SCHEMA, "small.yaml")
+    assert config["training"]["dataset_tokens"] == [1000, 2_500_000]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("training.contxt", 64, r"training: unknown key 'contxt'. Did you mean 'context'\?"),
+        ("zzz", 1, r"top level: unknown key 'zzz'. Known keys: study, seed, corpora"),
+        ("training.parameters", None, r"training: the key 'parameters' is missing. Add it."),
+        ("study", None, r"top level: the key 'study' is missing"),
+        ("study", "My Study", r"study: 'My Study' does not match"),
+        ("training.context", "long", r"training.context: 'long' is not of type 'integer'. Tokens in a training seq"),
+        ("training.context", 4, r"training.context: 4 is less than the minimum of 8"),
+        ("training.schedule", "cosin", r"training.schedule: 'cosin' is not a choice. Choose one of: cosine, const"),
+        ("training.learning_rate", -1, r"training.learning_rate: -1 is less than or equal to the minimum of 0"),
+        ("training.parameters", [], r"training.parameters: \[\] should be non-empty"),
+        ("training.parameters", [1000, 1000], r"training.parameters: \[1000, 1000\] has non-unique elements"),
+        ("tokenizer.vocabulary", 256, r"tokenizer.vocabulary: 256 is less than the minimum of 257. Ids of the byte"),
+        ("corpora.web.role", "ood", r"corpora: a study trains on one corpus, found none"),
+        ("corpora.more", SMALL["corpora"]["web"], r"corpora: a study trains on one corpus, found web, more"),
+        ("training.batch_tokens", 1500, r"training.batch_tokens: 1500 is not a whole number of sequences of 1024"),
+        ("training.evaluation_tokens", 1500, r"training.evaluation_tokens: 1500 tokens hold fewer than two windows"),
+        ("training.repeats", {"dataset_tokens": [77]}, r"training.repeats.dataset_tokens: 77 is not one of training"),
+    ],
+)
+def test_a_mistake_gets_one_line_with_its_place_and_its_remedy(path, value, message):
+    with pytest.raises(InputError, match=f"small.yaml: {message}") as error:
+        checked_config(_changed(path, value), SCHEMA, "small.yaml")
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_that_is_missing_broken_or_empty_is_named(tmp_path):
+    with pytest.raises(InputError, match="there is no such file"):
+        read_config(tmp_path / "absent.yaml", SCHEMA)
+    (tmp_path / "broken.yaml").write_text("study: [1, 2\ntraining: }")
+    with pytest.raises(InputError, match=r"broken\.yaml: not readable as YAML \(.*line 2"):
+        read_config(tmp_path / "broken.yaml", SCHEMA)
+    (tmp_path / "empty.yaml").touch()
+    with pytest.raises(InputError, match=r"empty\.yaml: top level: the key 'study' is missing"):
+        read_config(tmp_path / "empty.yaml", SCHEMA)
+
+
+def test_every_object_of_the_schema_refuses_unknown_keys():
+    def objects(schema):
+        if isinstance(schema, dict):
+            if "properties" in schema:
+                yield schema
+            for inner in schema.values():
+                yield from objects(inner)
+        elif isinstance(schema, list):
+            for inner in schema:
+                yield from objects(inner)
+
+    schema = yaml.safe_load(SCHEMA.read_text())
+    open_ones = [sorted(found["properties"]) for found in objects(schema) if "additionalProperties" not in found]
+    assert not open_ones, f"Add 'additionalProperties: false' to the objects with these keys in {SCHEMA.name}."
