@@ -52,9 +52,9 @@ def envelope(profiles: Profiles, resamples: int, seed: int) -> Allocation:
     winners = len(np.unique(best[inside]))
     if winners < 2:
         reasons.append(
-            f"{winners} size(s) between the smallest and the largest are ever the best; at least 2 are needed"
+            f"of the sizes between the smallest and the largest, {winners} are ever the best; at least 2 are needed"
         )
-    return _allocation("envelope", line[0], draws, points, reasons)
+    return _allocation("envelope", line, draws, points, reasons)
 
 
 def isoflop(profiles: Profiles, resamples: int, seed: int) -> Allocation:
@@ -98,7 +98,7 @@ def isoflop(profiles: Profiles, resamples: int, seed: int) -> Allocation:
     fits = fits[accepted | (reason[0] == FLAT)].reset_index(drop=True)
     refused = points.loc[~points["used"], "reason"].value_counts()
     notes = [f"{count} of {len(points)} budgets refused: {why}" for why, count in refused.items()]
-    allocation = _allocation("isoflop", line[0], draws, points, [], table, fits)
+    allocation = _allocation("isoflop", line, draws, points, [], table, fits)
     allocation.messages.extend(notes)
     return allocation
 
@@ -106,12 +106,12 @@ def isoflop(profiles: Profiles, resamples: int, seed: int) -> Allocation:
 def parametric(law: FittedLaw, budgets: tuple[float, float]) -> Allocation:
     """Approach 3: the closed-form optimum of L = E + A/N^α + B/D^β at C = 6ND, between two budgets of the data."""
     if not law.parameters:
-        return _allocation("parametric", np.zeros(6), np.empty((0, 6)), _no_points(), law.messages)
+        return _allocation("parametric", np.empty((0, 6)), np.empty((0, 6)), _no_points(), law.messages)
     names = list(law.parameters)
     everything = np.vstack([list(law.best.values()), law.draws])
     positive = np.all(everything[:, [names.index("alpha"), names.index("beta")]] > 0, axis=1)
     if not positive[0]:
-        return _allocation("parametric", np.zeros(6), np.empty((0, 6)), _no_points(), law.messages)
+        return _allocation("parametric", np.empty((0, 6)), np.empty((0, 6)), _no_points(), law.messages)
     values = dict(zip(names, everything[positive].T, strict=True))
     lines = _optimum(values)
     predict = FORMS[law.form].predict
@@ -122,7 +122,7 @@ def parametric(law: FittedLaw, budgets: tuple[float, float]) -> Allocation:
     points["used"], points["reason"] = False, "on the fitted law"
     reasons = law.messages if law.status == UNDETERMINED else []
     return _allocation(
-        "parametric", lines[0], lines[1:], points, reasons, loss=lambda n, d: predict(values, {N: n, D: d})
+        "parametric", lines[:1], lines[1:], points, reasons, loss=lambda n, d: predict(values, {N: n, D: d})
     )
 
 
@@ -207,12 +207,12 @@ def _allocation(
     exponents: dict[str, Estimate] = {}
     if loss is None and len(used) < FEWEST_OPTIMA:
         doubts.append(f"{len(used)} usable optima; at least {FEWEST_OPTIMA} are needed")
-    elif len(draws):
+    elif len(line) and len(draws):
         widening = 1.0 if loss else student(max(len(used) - 2, 1))
         draws = line + widening * (draws - line)
         low, high = interval(draws)
         for name, symbol, i in (("parameters", "a", 1), ("tokens", "b", 3)):
-            exponents[name] = Estimate(float(line[i]), float(low[i]), float(high[i]), "", symbol)
+            exponents[name] = Estimate(float(line[0, i]), float(low[i]), float(high[i]), "", symbol)
         if high[1] - low[1] > WIDEST_EXPONENT:
             doubts.append(f"the exponent a is known only to lie between {low[1]:.2f} and {high[1]:.2f}")
     return Allocation(

@@ -11,7 +11,7 @@ from scalelaws.laws.fitted import UNDETERMINED, Backtest, Estimate, FittedLaw
 from scalelaws.laws.forms import FORMS, Form
 from scalelaws.laws.solver import Objective, Problem, Solution
 from scalelaws.laws.starts import solve
-from scalelaws.laws.status import assessed, sparse
+from scalelaws.laws.status import assessed, misfit, sparse
 from scalelaws.laws.uncertainty import Resampled, bootstrap, interval, refitted
 
 Array = npt.NDArray[np.float64]
@@ -34,11 +34,13 @@ class Task:
     objective: Objective = field(default_factory=Objective)
 
 
-def fit_law(task: Task, resamples: int, seed: int, backtest: float, redrawn: Resampled | None = None) -> FittedLaw:
+def fit_law(
+    task: Task, resamples: int, seed: int, backtest: float, redrawn: Resampled | None = None, noise: float | None = None
+) -> FittedLaw:
     """Fit one law. Data that cannot determine it give a law with status "undetermined", never an exception.
 
     backtest: the share of rows with the most compute that is held out. `redrawn`: the resamples of rows that are not
-    single runs.
+    single runs; noise: the standard deviation of ln loss between seeds, where it was measured.
     """
     form = FORMS[task.form]
     rows = task.rows.reset_index(drop=True)
@@ -57,6 +59,8 @@ def fit_law(task: Task, resamples: int, seed: int, backtest: float, redrawn: Res
     data = rows.assign(predicted=predicted)
     residual = (problem.target(_observed(used)) - problem.fitted(best.theta[0])) / problem.scale
     status, messages = assessed(form, problem, best, estimates, draws, used.assign(residual=residual))
+    if noise is not None and task.objective.residual == "log":
+        messages += misfit(residual, noise)
     return FittedLaw(
         name=task.name,
         form=task.form,

@@ -16,6 +16,7 @@ NARROWEST_DECADES = 0.5
 NARROW_DECADES = 1.0
 LOOSEST_FACTOR = 5.0
 OUTLIER_SPREADS = 6.0
+MISFIT = 4.0
 WORDS = {
     "parameters": "sizes N",
     "dataset_tokens": "dataset sizes D",
@@ -34,7 +35,7 @@ def sparse(form: Form, rows: pd.DataFrame) -> list[str]:
     for variable in form.variables:
         values = rows[variable].nunique()
         if values < FEWEST_VALUES:
-            reasons.append(f"only {values} different {WORDS[variable]}; at least {FEWEST_VALUES} are needed")
+            reasons.append(f"the data hold {values} {WORDS[variable]}; at least {FEWEST_VALUES} are needed")
         elif form.logarithmic and decades(rows[variable]) < NARROWEST_DECADES:
             span = decades(rows[variable])
             reasons.append(f"the range of {WORDS[variable]} is too narrow: {span:.2f} decades")
@@ -71,6 +72,16 @@ def assessed(
                 notes.append(f"the range of {WORDS[variable]} is narrow: {span:.2f} decades")
     notes += _outliers(rows)
     return (UNDETERMINED if doubts else DETERMINED), doubts + notes
+
+
+def misfit(residual: Array, noise: float) -> list[str]:
+    """A note where residuals of ln loss are far larger than the noise between seeds: the shape is at fault."""
+    spread = float(np.sqrt(np.mean(np.square(residual))))
+    if spread < MISFIT * noise:
+        return []
+    return [
+        f"misses the data by {spread:.1%}, {spread / noise:.0f} times the noise between seeds: not the law's true shape"
+    ]
 
 
 def decades(values: pd.Series) -> float:

@@ -52,7 +52,7 @@ def fit_laws(
     laws: dict[str, FittedLaw] = {}
 
     def fit(task: Task, redrawn: Resampled | None = None) -> FittedLaw:
-        return fit_law(task, resamples, _seed(seed, task.name), settings["backtest"], redrawn)
+        return fit_law(task, resamples, _seed(seed, task.name), settings["backtest"], redrawn, noise)
 
     direct = [*held_out_tasks(observations, objective), gap_task(observations)]
     corpora = [c for c in observations.losses["corpus"].unique() if c != observations.train_corpus]
@@ -63,9 +63,7 @@ def fit_laws(
         if progress:
             progress.show(done, len(waiting) + 2, task.title)
     parametric = laws.get("loss_of_parameters_and_data_chinchilla")
-    if noise is None:
-        noise = _residual_noise(parametric)
-    curves = profiles(observations, noise)
+    curves = profiles(observations, _residual_noise(parametric) if noise is None else noise)
     allocations: dict[str, Allocation] = {}
     if curves and "loss_of_flops" in wanted:
         task, redrawn = envelope_task(observations, curves, objective, resamples, _seed(seed, "envelope"))

@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+from scalelaws.laws.allocation import EDGE, FLAT, MISSING, envelope, isoflop, parabolas
+from scalelaws.laws.curves import Profiles, profiles, seed_noise
+from scalelaws.laws.study import fit_laws
+
+from . import synthetic
+
+TRUE_A = synthetic.CHINCHILLA["beta"] / (synthetic.CHINCHILLA["alpha"] + synthetic.CHINCHILLA["beta"])
+SIZES = tuple(np.geomspace(3e3, 3e6, 13))
+
+
+@pytest.fixture(scope="module")
+def laws():
+    return fit_laws(synthetic.study(sizes=SIZES, noise=0.001), {"resamples": 300}, seed=1)
+
+
+@pytest.mark.parametrize("approach", ["envelope", "isoflop", "parametric"])
+def test_each_approach_finds_the_exponents_of_the_law_that_made_the_data(laws, approach):
+    found = laws.allocations[approach]
+    assert found.status == "determined"
+    assert found.exponents["parameters"].value == pytest.approx(TRUE_A, abs=0.025)
+    assert found.exponents["parameters"].value + found.exponents["tokens"].value == pytest.approx(1, abs=1e-9)
+
+
+@pytest.mark.parametrize("approach", ["envelope", "isoflop", "parametric"])
+def test_the_table_splits_the_budget_it_names(laws, approach):
+    table = laws.allocations[approach].table
+    np.testing.assert_allclose(6 * table["parameters"] * table["tokens"], table["flops"], rtol=1e-9)
+    assert (table["parameters_low"] <= table["parameters"]).all()
+    assert (table["parameters"] <= table["parameters_high"]).all()
+    assert (table["extrapolates"].iloc[[0, -1]] > [-1e-9, 2]).all()
+
+
+def test_the_closed_form_is_the_lowest_loss_at_its_budget(laws):
+    law = laws.laws["loss_of_parameters_and_data_chinchilla"]
+    row = laws.allocations["parametric"].table.iloc[1]
+    sizes = row["parameters"] * np.geomspace(0.5, 2, 101)
+    around = law.predict(parameters=sizes, dataset_tokens=row["flops"] / (6 * sizes))
+    assert row["loss"] == pytest.approx(around.min(), rel=1e-6)
+    assert around.argmin() == 50
+
+
+def test_a_parabola_is_found_exactly_and_bad_curves_are_refused():
+    log_n = np.linspace(0, 4, 5)
+    valley = 1 + 0.1 * (log_n - 2.2) ** 2
+    falling, hill, two = 3 - log_n, 1 - 0.1 * (log_n - 2) ** 2, np.where(log_n < 2, log_n, np.nan)
+    wave = np.array([1.0, 0.5, 1.0, 0.9, 0.4])
+    curves = np.stack([valley, falling, hill, two, wave], axis=1)[None]
+    centre, height, curvature, window, reason = parabolas(log_n, curves)
+    assert reason[0].tolist() == ["", EDGE, EDGE, MISSING, EDGE]
+    assert centre[0, 0] == pytest.approx(2.2)
+    assert height[0, 0] == pytest.approx(1)
+    assert curvature[0, 0] == pytest.approx(0.1)
+    assert window[0, 0].all()
+
+
+def test_a_minimum_outside_its_window_is_refused():
+    log_n = np.array([0.0, 1.0, 2.0, 3.0, 4.0])
+    lopsided = np.array([[3.0, 2.0, 1.0, 0.99999, 1.0]]).T[None]
+    assert parabolas(log_n, lopsided)[4][0, 0] in ("", FLAT)
+    concave_with_a_dip = np.array([[0.5, 2.0, 0.4, 2.0, 0.45]]).T[None]
+    assert parabolas(log_n, concave_with_a_dip)[4][0, 0] == FLAT
+
+
+def test_sizes_that_are_all_too_large_leave_the_allocation_undetermined():
+    big = fit_laws(synthetic.study(sizes=(1e8, 3e8, 1e9, 3e9)), {"resamples": 200}, seed=1)
+    for approach in ("envelope", "isoflop"):
+        found = big.allocations[approach]
+        assert found.status == "undetermined"
+        assert found.messages
+        assert not found.exponents
+    assert (~big.allocations["isoflop"].points["used"]).all()
+
+
+def test_curves_count_only_while_tokens_are_fresh():
+    observations = synthetic.study(subsets=(4e4,))
+    found = profiles(observations, 0.01)
+    assert found.flops.max() <= 6 * max(synthetic.SIZES) * 4e4 * 1.02
+
+
+def test_one_draw_of_noise_shifts_a_whole_curve():
+    found = Profiles(np.array([1.0, 2.0]), np.ones(3), np.zeros((2, 3)), np.ones((2, 3), int), 0.1, ["a", "b"])
+    redrawn = found.redrawn(500, 1)
+    assert redrawn.std() == pytest.approx(0.1, rel=0.1)
+    np.testing.assert_array_equal(redrawn[:, :, 0], redrawn[:, :, 2])
+
+
+def test_noise_is_measured_between_seeds_of_a_cell():
+    observations = synthetic.study(noise=0.02, seeds=6)
+    assert seed_noise(observations.results("train")) == pytest.approx(0.02, rel=0.25)
+    assert seed_noise(synthetic.study(seeds=1).results("train")) is None
+
+
+def test_envelope_and_minima_agree_on_the_loss(laws):
+    tables = [laws.allocations[name].table.set_index("flops")["loss"] for name in ("envelope", "isoflop")]
+    shared = tables[0].index.intersection(tables[1].index)
+    np.testing.assert_allclose(tables[0][shared], tables[1][shared], rtol=0.02)
+
+
+def test_the_approaches_are_functions_of_profiles_alone():
+    found = profiles(synthetic.study(sizes=SIZES), 0.002)
+    for approach in (envelope, isoflop):
+        one, two = approach(found, 200, 7), approach(found, 200, 7)
+        assert one.exponents == two.exponents

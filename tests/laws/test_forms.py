@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+from scalelaws.laws.forms import FORMS
+from scalelaws.laws.solver import Objective, Problem
+
+X = {
+    "parameters": np.geomspace(1e6, 1e9, 7),
+    "dataset_tokens": np.geomspace(1e9, 1e11, 7)[::-1].copy(),
+    "flops": np.geomspace(1e15, 1e20, 7),
+    "loss": np.linspace(2.0, 5.0, 7),
+}
+OBJECTIVES = [Objective("log", None), Objective("log", 0.3), Objective("loss", None), Objective("loss", 0.7)]
+
+
+def problem_of(form, objective=OBJECTIVES[0]):
+    return Problem(form, {name: X[name] for name in form.variables}, objective, scale=np.linspace(0.5, 2, 7))
+
+
+def somewhere(problem, seed):
+    """Coordinates within the bounds, where the law is of the order of one."""
+    phi = 0.3 * np.random.default_rng(seed).standard_normal((3, problem.size))
+    return np.clip(phi, np.maximum(problem.lower, -1) + 0.1, np.minimum(problem.upper, 1) - 0.1)
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_printed_formula_and_solver_coordinates_are_the_same_law(form):
+    problem = problem_of(form)
+    theta = problem.theta(somewhere(problem, 0))[0]
+    parameters = dict(zip((p.name for p in form.parameters), form.to_parameters(theta), strict=True))
+    law = form.predict(parameters, {name: X[name] for name in form.variables})
+    fitted = problem.fitted(theta)
+    np.testing.assert_allclose(np.log(law) if form.logarithmic else law, fitted, rtol=1e-9)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=str)
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_derivatives_are_those_of_the_objective(form, objective):
+    problem = problem_of(form, objective)
+    phi, weights = somewhere(problem, 1), np.random.default_rng(2).uniform(0.5, 2, (3, 7))
+    target = problem.target(np.linspace(3.0, 2.0, 7))
+    value, gradient, hessian = problem.derivatives(phi, target, weights)
+    np.testing.assert_allclose(value, problem.value(phi, target, weights))
+    for i, shift in enumerate(1e-5 * np.eye(problem.size)):
+        up, down = (problem.derivatives(phi + sign * shift, target, weights) for sign in (1, -1))
+        np.testing.assert_allclose(gradient[:, i], (up[0] - down[0]) / 2e-5, atol=1e-6 * np.abs(gradient).max())
+        np.testing.assert_allclose(hessian[:, i], (up[1] - down[1]) / 2e-5, atol=1e-5 * np.abs(hessian).max())
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_declared_in_full(form):
+    assert form.source
+    assert form.formula
+    assert len(form.coordinates) == len(form.parameters)
+    assert all(p.role in {"exponent", "scale", "floor", "slope", "offset"} for p in form.parameters)

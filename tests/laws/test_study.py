@@ -1,0 +1,166 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from scalelaws.laws.files import read_laws, write_laws
+from scalelaws.laws.rows import LAWS
+from scalelaws.laws.study import fit_laws, fit_study
+from scalelaws.observations.table import Observations, write_observations
+
+from . import synthetic
+
+QUICK = {"resamples": 300}
+
+
+@pytest.fixture(scope="module")
+def observations():
+    return synthetic.study()
+
+
+@pytest.fixture(scope="module")
+def laws(observations):
+    return fit_laws(observations, QUICK, seed=1, study="known")
+
+
+def test_the_law_that_made_the_data_comes_back_within_its_intervals(laws):
+    law = laws.laws["loss_of_parameters_and_data_chinchilla"]
+    assert law.status == "determined"
+    assert all(law.parameters[name].contains(value) for name, value in synthetic.CHINCHILLA.items())
+
+
+def test_the_gap_law_comes_back(laws):
+    law = laws.laws["gap_of_parameters_and_data"]
+    for name, value in synthetic.GAP.items():
+        assert law.parameters[name].value == pytest.approx(value, rel=1e-3)
+
+
+@pytest.mark.parametrize(("corpus", "constant"), [("same_offset", True), ("growing", False)])
+def test_a_constant_offset_is_told_from_a_growing_one(laws, corpus, constant):
+    law = laws.laws[f"ood_transfer:{corpus}"]
+    slope, offset = synthetic.TRANSFER[corpus]
+    assert law.parameters["slope"].value == pytest.approx(slope, abs=1e-6)
+    assert law.parameters["offset"].value == pytest.approx(offset, abs=1e-5)
+    assert any(("is not constant" in message) is not constant for message in law.messages)
+
+
+def test_every_law_is_fitted_and_numbered(laws):
+    names = {name.partition(":")[0] for name in laws.laws}
+    assert names == set(LAWS)
+    assert set(laws.allocations) == {"envelope", "isoflop", "parametric"}
+
+
+def test_the_backtest_predicts_the_largest_run_that_it_never_saw(laws):
+    backtest = laws.laws["loss_of_parameters_and_data_chinchilla"].backtest
+    assert backtest.largest["run"].startswith("400000-4000000")
+    assert backtest.worst_error < 0.02
+    assert backtest.rows["flops"].is_monotonic_increasing
+
+
+def test_the_order_of_rows_does_not_matter(observations, laws):
+    shuffled = Observations(
+        observations.losses.sample(frac=1, random_state=2), observations.runs.sample(frac=1, random_state=3)
+    )
+    other = fit_laws(shuffled, QUICK, seed=1)
+    for name, law in laws.laws.items():
+        for key, estimate in law.parameters.items():
+            assert other.laws[name].parameters[key].value == pytest.approx(estimate.value, rel=1e-4), (name, key)
+
+
+def test_fitting_fewer_laws_changes_none_of_the_others(observations, laws):
+    few = fit_laws(observations, QUICK | {"fit": ["loss_of_parameters"]}, seed=1)
+    assert list(few.laws) == ["loss_of_parameters"]
+    assert few.laws["loss_of_parameters"].parameters == laws.laws["loss_of_parameters"].parameters
+
+
+def test_laws_survive_the_disk(laws, tmp_path):
+    write_laws(laws, tmp_path / "laws.json", tmp_path / "draws.npz", {"seed": 1})
+    again = read_laws(tmp_path / "laws.json", tmp_path / "draws.npz")
+    assert again.provenance == {"seed": 1}
+    for name, law in laws.laws.items():
+        other = again.laws[name]
+        assert other.parameters == law.parameters
+        assert other.messages == law.messages
+        np.testing.assert_array_equal(other.draws, law.draws)
+        pd.testing.assert_frame_equal(other.data, law.data, check_dtype=False)
+        assert (other.backtest is None) == (law.backtest is None)
+    for name, found in laws.allocations.items():
+        pd.testing.assert_frame_equal(again.allocations[name].table, found.table, check_dtype=False)
+        pd.testing.assert_frame_equal(again.allocations[name].points, found.points, check_dtype=False)
+
+
+def test_the_same_study_gives_the_same_bytes(observations, tmp_path):
+    paths = tmp_path / "losses.parquet", tmp_path / "runs.parquet"
+    write_observations(observations, *paths, tmp_path / "all.csv")
+    contents = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        outputs = tmp_path / name / "laws.json", tmp_path / name / "draws.npz"
+        fit_study(*paths, *outputs, study="known", settings=QUICK, seed=1, recipe="r")
+        contents.append([path.read_bytes() for path in outputs])
+    assert contents[0] == contents[1]
+    document = json.loads(contents[0][0])
+    assert set(document["provenance"]["inputs"]) == {"losses.parquet", "runs.parquet"}
+
+
+@pytest.mark.parametrize(
+    ("sizes", "subsets", "law", "reason"),
+    [
+        ((1e4, 1e5), synthetic.SUBSETS, "loss_of_parameters", "too few points"),
+        ((1e4,), synthetic.SUBSETS, "loss_of_parameters_and_data_chinchilla", "the data hold 1 sizes N"),
+        ((1e4, 1.2e4, 1.4e4, 1.6e4), synthetic.SUBSETS, "loss_of_parameters", "range of sizes N is too narrow"),
+        (synthetic.SIZES, (4e6,), "loss_of_dataset_tokens", "too few points"),
+        (synthetic.SIZES, (4e6,), "gap_of_parameters_and_data", "the data hold 1 dataset sizes D"),
+        ((4e4,), (4e6,), "loss_of_flops", "too few points"),
+    ],
+)
+def test_sparse_data_say_why_they_do_not_determine_a_law(sizes, subsets, law, reason):
+    fitted = fit_laws(synthetic.study(sizes=sizes, subsets=subsets), QUICK, seed=1).laws[law]
+    assert fitted.status == "undetermined"
+    assert not fitted.parameters
+    assert any(reason in message for message in fitted.messages), fitted.messages
+
+
+def test_noise_larger_than_the_effect_leaves_a_law_undetermined():
+    fitted = fit_laws(synthetic.study(noise=0.3, seeds=1), QUICK, seed=1)
+    law = fitted.laws["loss_of_parameters_and_data_chinchilla"]
+    assert law.status == "undetermined"
+    assert any("interval of" in message or "known only" in message for message in law.messages)
+
+
+def test_a_wild_run_is_named():
+    observations = synthetic.study()
+    losses = observations.losses.copy()
+    wild = losses["run"].eq("65000-400000-s0") & losses["corpus"].eq("train") & losses["split"].eq("test")
+    losses.loc[wild, "loss"] *= 1.3
+    law = fit_laws(Observations(losses, observations.runs), QUICK, seed=1).laws[
+        "loss_of_parameters_and_data_chinchilla"
+    ]
+    assert any("outliers" in message and "65000-400000-s0" in message for message in law.messages)
+    assert law.parameters["alpha"].value == pytest.approx(synthetic.CHINCHILLA["alpha"], abs=0.05)
+
+
+def test_a_diverged_run_is_left_out_and_named():
+    observations = synthetic.study()
+    runs = observations.runs.copy()
+    runs.loc[0, "status"] = "diverged"
+    fitted = fit_laws(Observations(observations.losses, runs), QUICK, seed=1)
+    assert fitted.excluded.to_dict("records") == [{"run": runs["run"][0], "reason": "the run diverged"}]
+    assert runs["run"][0] not in set(fitted.laws["loss_of_parameters_and_data_kaplan"].data["run"])
+
+
+def test_a_band_holds_its_law_and_widens_beyond_the_data(laws):
+    law = laws.laws["loss_of_parameters"]
+    size = np.geomspace(1e4, 1e8, 5)
+    low, high = law.band(parameters=size)
+    assert (low <= law.predict(parameters=size)).all()
+    assert (law.predict(parameters=size) <= high).all()
+    assert (high - low)[-1] > (high - low)[1]
+    with pytest.raises(TypeError, match="law of parameters"):
+        law.predict(dataset_tokens=1e6)
+
+
+def test_a_law_of_the_wrong_shape_says_that_it_misses_the_data(laws):
+    kaplan, chinchilla = (laws.laws[f"loss_of_parameters_and_data_{form}"] for form in ("kaplan", "chinchilla"))
+    assert any("times the noise between seeds" in message for message in kaplan.messages)
+    assert not any("times the noise between seeds" in message for message in chinchilla.messages)
