@@ -18,7 +18,9 @@ def read_config(path: str | Path, schema: str | Path) -> dict[str, Any]:
     try:
         raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(str(path), "there is no such file", "Name an existing configuration with --configfile.") from None
+        raise InputError(
+            str(path), "there is no such file", "Name an existing configuration with --configfile."
+        ) from None
     except yaml.YAMLError as error:
         problem = " ".join(str(error).split())
         raise InputError(str(path), f"not readable as YAML ({problem})", "Mend the line it names.") from None
@@ -32,7 +34,9 @@ def checked_config(raw: dict[str, Any], schema: str | Path, where: str) -> dict[
     """
     rules = yaml.safe_load(Path(schema).read_text(encoding="utf-8"))
     config = _with_defaults(_with_numbers(raw), rules, rules)
-    errors = sorted(jsonschema.Draft202012Validator(rules).iter_errors(config), key=lambda e: (len(e.path), str(e.path)))
+    errors = sorted(
+        jsonschema.Draft202012Validator(rules).iter_errors(config), key=lambda e: (len(e.path), str(e.path))
+    )
     if errors:
         _refuse(_most_specific(errors[0]), where)
     _check_roles(config, where)
@@ -52,7 +56,7 @@ def _with_numbers(value: Any) -> Any:
 
 
 def _with_defaults(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> Any:
-    schema = _resolved(schema, root)
+    schema = _chosen(_resolved(schema, root), value, root)
     if isinstance(value, dict):
         properties = schema.get("properties", {})
         other = schema.get("additionalProperties")
@@ -68,6 +72,17 @@ def _with_defaults(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> 
     if isinstance(value, list) and "items" in schema:
         return [_with_defaults(inner, schema["items"], root) for inner in value]
     return value
+
+
+def _chosen(schema: dict[str, Any], value: Any, root: dict[str, Any]) -> dict[str, Any]:
+    """The schema that applies to `value`: the branch of an if/then whose condition holds, the object of an anyOf."""
+    for rule in schema.get("allOf", []):
+        if "if" in rule and jsonschema.Draft202012Validator(rule["if"]).is_valid(value):
+            return _resolved(rule["then"], root)
+    if isinstance(value, dict) and "anyOf" in schema:
+        branches = [_resolved(branch, root) for branch in schema["anyOf"]]
+        return next((branch for branch in branches if branch.get("type") == "object"), schema)
+    return schema
 
 
 def _resolved(schema: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:

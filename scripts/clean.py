@@ -1,0 +1,16 @@
+from pathlib import Path
+
+from scalelaws.corpus.clean import clean
+from scalelaws.job import logged
+
+with logged(snakemake.log[0], f"clean {snakemake.wildcards.corpus}") as progress:
+    clean(
+        documents=Path(snakemake.input.documents),
+        folder=Path(snakemake.output.documents),
+        report=Path(snakemake.output.report),
+        settings=snakemake.params.settings,
+        seed=snakemake.params.seed,
+        recipe=snakemake.params.recipe,
+        processes=snakemake.threads,
+        show=progress.show,
+    )

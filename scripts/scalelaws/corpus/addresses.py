@@ -1,0 +1,81 @@
+"""Which addresses a crawl may reach: URLs in one canonical form, and no way into the user's own network."""
+
+import ipaddress
+import socket
+from collections.abc import Callable, Mapping
+
+import aiohttp
+from aiohappyeyeballs import AddrInfoType
+from aiohttp.abc import AbstractResolver, ResolveResult
+from courlan import normalize_url
+from yarl import URL
+
+
+class RefusedAddressError(OSError):
+    """The host's address is private, loopback or otherwise not on the public internet."""
+
+
+def canonical_url(url: str) -> str | None:
+    """The one form of a web URL: lower-case host, no fragment, no default port, no tracking parameters.
+
+    None where it is not an http or https URL.
+    """
+    try:
+        parsed = URL(normalize_url(url.strip()))
+        if parsed.scheme not in ("http", "https") or not parsed.host:
+            return None
+        return str(parsed.with_path(parsed.raw_path or "/", encoded=True, keep_query=True))
+    except ValueError:
+        return None
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is on the public internet."""
+    ip = ipaddress.ip_address(address.split("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
+        ip = ip.ipv4_mapped
+    return ip.is_global and not ip.is_multicast
+
+
+class KnownHosts(AbstractResolver):
+    """Resolves names with the system, except those in `known`: name -> (IP address, port).
+
+    This is how the embedded site keeps its URLs whatever port it is served on.
+    """
+
+    def __init__(self, known: Mapping[str, tuple[str, int]]) -> None:
+        self.known = known
+        self._system = aiohttp.ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """The addresses of a host."""
+        if host not in self.known:
+            return await self._system.resolve(host, port, family)
+        address, port = self.known[host]
+        numeric = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+        entry = ResolveResult(
+            hostname=host, host=address, port=port, family=socket.AF_INET, proto=socket.IPPROTO_TCP, flags=numeric
+        )
+        return [entry]
+
+    async def close(self) -> None:
+        """Release the system's resolver."""
+        await self._system.close()
+
+
+def public_socket(known: Mapping[str, tuple[str, int]]) -> Callable[[AddrInfoType], socket.socket]:
+    """A maker of sockets that raises RefusedAddressError for an address that is neither public nor one of `known`.
+
+    Every connection passes here, so neither a link, a redirect, a robots.txt nor a DNS answer leads inside.
+    """
+    allowed = set(known.values())
+
+    def make(info: AddrInfoType) -> socket.socket:
+        family, kind, protocol, _, address = info
+        if (address[0], address[1]) not in allowed and not is_public(str(address[0])):
+            raise RefusedAddressError("not a public address")
+        return socket.socket(family=family, type=kind, proto=protocol)
+
+    return make

@@ -1,0 +1,126 @@
+"""Documents: one row each of parquet shards that every step of the corpus stage reads and writes."""
+
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import xxhash
+
+SCHEMA = pa.schema([(name, pa.string()) for name in ("id", "url", "source", "title", "text")])
+GROUP_BYTES = 8 << 20
+SHARD_BYTES = 256 << 20
+"""Text per row group, which bounds what a reader holds in memory, and text per file."""
+
+CONTROL = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 127])
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document. `id` is the same wherever and whenever its page is met; `source` is the kind it came from."""
+
+    id: str
+    url: str
+    source: str
+    title: str
+    text: str
+
+    @property
+    def bytes(self) -> int:
+        """Length of the text in UTF-8."""
+        return len(self.text.encode())
+
+
+def document(text: str, source: str, url: str, title: str = "", *, url_is_identity: bool = True) -> Document:
+    """A document with its id: a 128-bit hash of its URL or, where that only says where a record stood, of its text."""
+    text = normalized(text)
+    identity = xxhash.xxh3_128_hexdigest((url if url_is_identity else text).encode("utf-8", "replace"))
+    return Document(identity, url, source, " ".join(normalized(title).split()), text)
+
+
+def normalized(text: str) -> str:
+    """Text in Unicode's form NFC with Unix line ends; no control characters, lone surrogates or outer blank lines."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n").translate(CONTROL)
+    text = text.encode("utf-8", "replace").decode()
+    return unicodedata.normalize("NFC", text).strip("\n ")
+
+
+class DocumentWriter:
+    """Writes documents to parquet shards <prefix>-00000.parquet, … in a folder, holding one row group in memory.
+
+    A folder without documents still gets one empty shard, so that it loads.
+    """
+
+    def __init__(self, folder: Path, prefix: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.prefix = prefix
+        self.documents = 0
+        self._rows: list[Document] = []
+        self._group_bytes = 0
+        self._shard_bytes = 0
+        self._shards = 0
+        self._file: pq.ParquetWriter | None = None
+
+    def __enter__(self) -> "DocumentWriter":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None and (self._rows or not self._shards):
+            self._write_group()
+        if self._file:
+            self._file.close()
+
+    def write(self, row: Document) -> None:
+        """Add one document."""
+        self._rows.append(row)
+        self._group_bytes += len(row.text)
+        self.documents += 1
+        if self._group_bytes >= GROUP_BYTES:
+            self._write_group()
+
+    def _write_group(self) -> None:
+        if self._file is None:
+            path = self.folder / f"{self.prefix}-{self._shards:05}.parquet"
+            self._file = pq.ParquetWriter(path, SCHEMA, compression="zstd", compression_level=3)
+            self._shards += 1
+        self._file.write_table(pa.Table.from_pylist([asdict(row) for row in self._rows], SCHEMA))
+        self._shard_bytes += self._group_bytes
+        self._rows, self._group_bytes = [], 0
+        if self._shard_bytes >= SHARD_BYTES:
+            self._file.close()
+            self._file, self._shard_bytes = None, 0
+
+
+def read_documents(folder: str | Path) -> Iterator[Document]:
+    """The documents of a folder's shards in order, a few at a time in memory."""
+    for shard in _shards(folder):
+        for batch in pq.ParquetFile(shard).iter_batches(batch_size=256, columns=SCHEMA.names):
+            for row in batch.to_pylist():
+                yield Document(**row)
+
+
+def batches(folder: str | Path, size: int = 64) -> Iterator[list[Document]]:
+    """The documents of a folder in lists of `size`."""
+    batch: list[Document] = []
+    for row in read_documents(folder):
+        batch.append(row)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def count_documents(folder: str | Path) -> int:
+    """How many documents a folder's shards hold, read from their footers."""
+    return sum(pq.ParquetFile(shard).metadata.num_rows for shard in _shards(folder))
+
+
+def _shards(folder: str | Path) -> list[Path]:
+    return sorted(Path(folder).glob("*.parquet"))

@@ -1,0 +1,57 @@
+"""Texts that installed packages hold beside their documentation: source code, licences, translated messages."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from babel.messages.mofile import read_mo
+
+from scalelaws.corpus.pinned import Package
+from scalelaws.corpus.raw import Raw
+from scalelaws.corpus.site import HOST
+
+LICENCE_NAMES = ("LICENSE", "LICENCE", "COPYING", "NOTICE", "COPYRIGHT", "AUTHORS")
+SOURCE = "installed-docs"
+
+
+def code(packages: list[Package]) -> Iterator[Raw]:
+    """Each Python source file as a text."""
+    for package, name, path in _files(packages, ".py"):
+        yield Raw(_url(package, name), SOURCE, text=path.read_bytes().decode("utf-8", "replace"))
+
+
+def licences(packages: list[Package]) -> Iterator[Raw]:
+    """Each licence, notice or list of authors that a package carries."""
+    for package, name, path in _files(packages, ""):
+        stem = name.rsplit("/", 1)[-1].upper()
+        if stem.startswith(LICENCE_NAMES) and not stem.endswith((".PY", ".PYC")):
+            yield Raw(_url(package, name), SOURCE, text=path.read_bytes().decode("utf-8", "replace"))
+
+
+def messages(packages: list[Package]) -> Iterator[Raw]:
+    """Each compiled message catalogue in a language other than English: its translations, one a line."""
+    for package, name, path in _files(packages, ".mo"):
+        with path.open("rb") as stream:
+            catalogue = read_mo(stream)
+        if str(catalogue.locale or _locale(name)).startswith("en"):
+            continue
+        lines: list[str] = []
+        for message in catalogue:
+            if message.id and message.string:
+                lines.extend(message.string if isinstance(message.string, (list, tuple)) else [message.string])
+        yield Raw(_url(package, name), SOURCE, text="\n".join(dict.fromkeys(lines)), title=_locale(name))
+
+
+def _locale(name: str) -> str:
+    """The language in a catalogue's path: …/locale/de/LC_MESSAGES/django.mo."""
+    folders = name.split("/")
+    return folders[-3] if "LC_MESSAGES" in folders else ""
+
+
+def _files(packages: list[Package], suffix: str) -> Iterator[tuple[Package, str, Path]]:
+    for package in packages:
+        for name, path in package.with_suffix(suffix):
+            yield package, name, path
+
+
+def _url(package: Package, name: str) -> str:
+    return f"http://{HOST}/_sources/{package.name}/{name}"

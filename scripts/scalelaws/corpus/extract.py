@@ -1,0 +1,88 @@
+"""From pages to documents: the main text of HTML by trafilatura, in worker processes that a bad page cannot hold up."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import trafilatura
+from trafilatura.utils import load_html
+
+from scalelaws.corpus.documents import Document, DocumentWriter, document
+from scalelaws.corpus.funnel import Funnel
+from scalelaws.corpus.raw import Raw
+from scalelaws.corpus.settings import Source, input_files
+from scalelaws.corpus.sources import read_source
+from scalelaws.corpus.workers import Failure, Show, ordered_map
+from scalelaws.io import atomic_path, read_json, write_json
+from scalelaws.recipe import provenance
+
+SECONDS_PER_PAGE = 30.0
+"""A page that takes longer is given up; the median page takes ten milliseconds."""
+
+
+def extract(
+    sources: Sequence[Source],
+    pages: Path | None,
+    pins: Path,
+    folder: Path,
+    report: Path,
+    recipe: str,
+    processes: int,
+    show: Show,
+) -> None:
+    """Write the documents of a corpus's sources to `folder`, and what was dropped to `report` (JSON)."""
+    logging.getLogger("trafilatura").setLevel(logging.CRITICAL)  # its warnings are counted here as reasons
+    funnel = Funnel("extract")
+    total = _expected(sources, pages)
+    raws = (raw for n, source in enumerate(sources) for raw in read_source(source, n, pages, pins))
+    with atomic_path(folder) as temporary, DocumentWriter(temporary, "documents") as writer:
+        for done, (raw, result) in enumerate(ordered_map(extracted, raws, processes, SECONDS_PER_PAGE), 1):
+            if isinstance(result, Document):
+                writer.write(result)
+                funnel.keep(result)
+            else:
+                reason = result.reason if isinstance(result, Failure) else result
+                funnel.drop_text(raw.url, raw.text or "", reason)
+            show(done, max(total, done), f"{funnel.kept['bytes'] / 1e6:.1f} MB of text")
+        funnel.require_documents(f"{folder.parent.name}: extract")
+        inputs: list[str | Path] = [pins, *([pages] if pages else []), *input_files(sources, "sources")]
+        made_with = provenance(recipe, 0, {"sources": sources}, inputs, ["trafilatura", "lxml", "pyarrow"])
+        write_json(report, funnel.as_dict() | {"provenance": made_with})
+
+
+def extracted(raw: Raw) -> Document | str:
+    """The document in a page or text, or the reason why there is none: no_text or broken_html."""
+    text, title = raw.text, raw.title
+    if text is None:
+        try:
+            tree = load_html(_decoded(raw))
+            if tree is None:
+                return "broken_html"
+            title = title or tree.findtext(".//title") or ""
+            # deduplicate=True would keep a cache over pages: a page's text would depend on those before it
+            text = trafilatura.extract(tree, include_comments=False, deduplicate=False)
+        except Exception:
+            return "broken_html"
+    if not text or not text.strip():
+        return "no_text"
+    return document(text, raw.source, raw.url, title, url_is_identity=raw.url_is_identity)
+
+
+def _decoded(raw: Raw) -> bytes | str:
+    """HTML as text where the server's charset is right; otherwise bytes, whose charset is then guessed."""
+    assert raw.html is not None
+    if isinstance(raw.html, str):
+        return raw.html
+    charset = raw.content_type.partition("charset=")[2].split(";")[0].strip(" \"'")
+    try:
+        return raw.html.decode(charset) if charset else raw.html
+    except (LookupError, UnicodeDecodeError):
+        return raw.html
+
+
+def _expected(sources: Sequence[Source], pages: Path | None) -> int:
+    """How many pages were fetched, which is the total to expect where all sources are crawled."""
+    if not pages:
+        return 0
+    outcomes = read_json(pages / "pages.json")["outcomes"]
+    return sum(int(counts.get("fetched", 0)) for counts in outcomes.values())

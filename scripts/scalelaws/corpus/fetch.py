@@ -1,0 +1,198 @@
+"""One page over HTTP within limits: robots.txt, redirects, time, size, and a name for everything that can go wrong."""
+
+import asyncio
+import email.utils
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+from protego import Protego
+from yarl import URL
+
+from scalelaws.corpus.addresses import KnownHosts, RefusedAddressError, canonical_url, public_socket
+from scalelaws.corpus.frontier import host_of
+
+PAGE_TYPES = ("text/html", "application/xhtml+xml", "text/plain")
+REDIRECTS = {301, 302, 303, 307, 308}
+TRANSIENT_STATUS = {408, 425, 429, 500, 502, 503, 504}
+ROBOTS_BYTES = 512_000
+"""How much of a robots.txt is read (RFC 9309 asks for 500 KiB at least)."""
+LONGEST_CRAWL_DELAY = 30.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How a crawl behaves towards hosts, and what it bears from them. Seconds and bytes."""
+
+    user_agent: str
+    connections: int
+    per_host: int
+    delay: float
+    connect_seconds: float
+    idle_seconds: float
+    total_seconds: float
+    max_bytes: int
+    max_redirects: int
+    attempts: int
+    backoff: float
+    allow_private: bool
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What happened to a URL: `fetched`, or the reason why not. `retry_after` is set where another try may help."""
+
+    reason: str
+    url: str
+    status: int = 0
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    body: bytes = b""
+    retry_after: float | None = None
+    reachable: bool = True
+
+
+class Fetcher:
+    """Fetches pages in one HTTP session that keeps no cookies, remembering each host's robots.txt."""
+
+    def __init__(self, limits: Limits, known_hosts: Mapping[str, tuple[str, int]]) -> None:
+        self.limits = limits
+        self.known_hosts = known_hosts
+        self._robots: dict[str, asyncio.Future[Protego | None]] = {}
+
+    async def __aenter__(self) -> "Fetcher":
+        limits = self.limits
+        connector = aiohttp.TCPConnector(
+            resolver=KnownHosts(self.known_hosts),
+            socket_factory=None if limits.allow_private else public_socket(self.known_hosts),
+            limit=limits.connections,
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            headers={
+                "User-Agent": limits.user_agent,
+                "Accept": "text/html,application/xhtml+xml;q=0.9,text/plain;q=0.5",
+            },
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(
+                total=None, sock_connect=limits.connect_seconds, sock_read=limits.idle_seconds
+            ),
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+
+    async def crawl_delay(self, url: str) -> float:
+        """Seconds that the URL's host wants between requests: its robots.txt's wish, or the limit if that is longer."""
+        rules = await self._rules(url)
+        wish = rules.crawl_delay(self.limits.user_agent) if rules else None
+        return max(self.limits.delay, min(wish or 0.0, LONGEST_CRAWL_DELAY))
+
+    async def fetch(self, url: str) -> Outcome:
+        """Fetch a URL, following redirects; robots.txt and the address rules hold for each step of the way."""
+        try:
+            async with asyncio.timeout(self.limits.total_seconds):
+                for _ in range(self.limits.max_redirects + 1):
+                    outcome = await self._step(url)
+                    if outcome.reason != "redirect":
+                        return outcome
+                    url = outcome.url
+                return Outcome("too_many_redirects", url)
+        except TimeoutError:
+            return Outcome("timed_out", url, retry_after=0.0, reachable=False)
+
+    async def _step(self, url: str) -> Outcome:
+        try:
+            rules = await self._rules(url)
+            if rules is None:
+                return Outcome("robots_unreachable", url, reachable=False)
+            if not rules.can_fetch(url, self.limits.user_agent):
+                return Outcome("robots_disallowed", url)
+            return await self._get(url)
+        except (aiohttp.ClientError, OSError, ValueError, asyncio.IncompleteReadError) as error:
+            if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ClientError):
+                raise
+            return _failed(url, error)
+
+    async def _get(self, url: str) -> Outcome:
+        async with self._session.get(url, allow_redirects=False) as response:
+            headers = [(name, value) for name, value in response.headers.items()]
+            if response.status in REDIRECTS and "Location" in response.headers:
+                target = canonical_url(str(response.url.join(URL(response.headers["Location"]))))
+                return Outcome("redirect", target) if target else Outcome("bad_redirect", url)
+            if response.status != 200:
+                retry = _retry_after(response.headers) if response.status in TRANSIENT_STATUS else None
+                return Outcome(f"status_{response.status}", url, response.status, retry_after=retry)
+            if response.content_type not in PAGE_TYPES:
+                return Outcome("not_a_page", url, response.status)
+            body = await self._body(response, self.limits.max_bytes)
+            if body is None:
+                return Outcome("too_large", url, response.status)
+            return Outcome("fetched", url, response.status, headers, body)
+
+    async def _body(self, response: aiohttp.ClientResponse, most: int) -> bytes | None:
+        """The decoded body, or None once it exceeds `most` bytes: a compressed bomb is never inflated further."""
+        if int(response.headers.get("Content-Length", 0)) > most:
+            return None
+        parts, size = [], 0
+        async for part in response.content.iter_chunked(1 << 16):
+            size += len(part)
+            if size > most:
+                return None
+            parts.append(part)
+        return b"".join(parts)
+
+    async def _rules(self, url: str) -> Protego | None:
+        """The robots.txt of the URL's host: everything is allowed without one, nothing while it cannot be reached."""
+        name = f"{URL(url).scheme}://{host_of(url)}"
+        if name not in self._robots:
+            self._robots[name] = asyncio.ensure_future(self._read_robots(f"{name}/robots.txt"))
+        return await asyncio.shield(self._robots[name])
+
+    async def _read_robots(self, url: str) -> Protego | None:
+        for attempt in range(self.limits.attempts):
+            try:
+                async with asyncio.timeout(self.limits.total_seconds):
+                    async with self._session.get(url, max_redirects=self.limits.max_redirects) as response:
+                        if response.status < 500 and response.status != 429:
+                            text = await response.content.read(ROBOTS_BYTES) if response.status == 200 else b""
+                            return Protego.parse(text.decode("utf-8", "replace"))
+            except (aiohttp.ClientError, OSError, ValueError) as error:
+                if isinstance(_cause(error), RefusedAddressError):
+                    return Protego.parse("")  # the page itself will be refused, and say why
+            await asyncio.sleep(self.limits.backoff * attempt)
+        return None
+
+
+def _failed(url: str, error: Exception) -> Outcome:
+    if isinstance(_cause(error), RefusedAddressError):
+        return Outcome("private_address", url, reachable=False)
+    if isinstance(error, (aiohttp.ClientSSLError, ssl.SSLError)):
+        return Outcome("bad_certificate", url, reachable=False)
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return Outcome("host_not_found", url, retry_after=0.0, reachable=False)
+    if isinstance(error, TimeoutError):
+        return Outcome("timed_out", url, retry_after=0.0, reachable=False)
+    if isinstance(error, (aiohttp.ClientConnectionError, OSError)):
+        return Outcome("connection_failed", url, retry_after=0.0, reachable=False)
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return Outcome("broken_body", url, retry_after=0.0)
+    return Outcome("broken_response", url)
+
+
+def _cause(error: BaseException) -> BaseException:
+    return error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+
+
+def _retry_after(headers: Mapping[str, Any]) -> float:
+    """Seconds that a Retry-After header asks for, which gives them or a date; 0 without one."""
+    value = str(headers.get("Retry-After", "0")).strip()
+    if value.isdecimal():
+        return float(value)
+    try:
+        return max((email.utils.parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds(), 0.0)
+    except (TypeError, ValueError):
+        return 0.0

@@ -1,0 +1,118 @@
+"""Pages and texts in files: text, HTML, JSON lines, parquet, WARC; plain or compressed; one record in memory."""
+
+import json
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import zstandard
+
+from scalelaws.corpus.raw import Raw, format_of, open_stream
+from scalelaws.corpus.warc import read_warc
+from scalelaws.errors import InputError
+
+MAX_FILE_BYTES = 1 << 30
+"""The most that one text or HTML file may hold, since it becomes one document."""
+
+
+def read_files(paths: Sequence[Path], fields: Mapping[str, str]) -> Iterator[Raw]:
+    """What the files hold, in order. `fields` names the `text`, `html` and `url` fields of JSON lines and parquet."""
+    for path in paths:
+        reader = READERS.get(format_of(path))
+        if reader is None:
+            known = ", ".join(READERS)
+            raise InputError(
+                str(path), f"its format '{format_of(path)}' is not known", f"Known are {known}, .gz and .zst."
+            )
+        try:
+            yield from reader(path, fields)
+        except (OSError, EOFError, zlib.error, zstandard.ZstdError, pa.ArrowInvalid) as error:
+            problem = f"not readable ({' '.join(str(error).split())})"
+            raise InputError(str(path), problem, "It may be cut short: copy it again, or leave it out.") from error
+
+
+def record(row: Mapping[str, Any], fields: Mapping[str, str], place: str, source: str = "files") -> Raw:
+    """The page or text in a row of named fields. Raises InputError if it has neither a text nor an HTML field."""
+    url = row.get(fields["url"])
+    text, html = row.get(fields["text"]), row.get(fields["html"])
+    if not isinstance(text, str) and not isinstance(html, (str, bytes)):
+        problem = f"has no text in '{fields['text']}' and no HTML in '{fields['html']}' (it has {', '.join(row)})"
+        raise InputError(place, problem, "Name the fields with text_field and html_field.")
+    given = isinstance(url, str) and bool(url)
+    return Raw(
+        url=str(url) if given else place,
+        source=source,
+        text=text if isinstance(text, str) else None,
+        html=html if not isinstance(text, str) else None,
+        title=str(row.get("title") or ""),
+        url_is_identity=given,
+    )
+
+
+def _text(path: Path, fields: Mapping[str, str]) -> Iterator[Raw]:
+    yield Raw(path.name, "files", text=_whole(path).decode("utf-8", "replace"), url_is_identity=False)
+
+
+def _html(path: Path, fields: Mapping[str, str]) -> Iterator[Raw]:
+    yield Raw(path.name, "files", html=_whole(path), url_is_identity=False)
+
+
+def _whole(path: Path) -> bytes:
+    with open_stream(path) as stream:
+        content = stream.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
+        problem = f"is one document of more than {MAX_FILE_BYTES >> 20} MiB"
+        raise InputError(str(path), problem, "Split it into documents, for example as JSON lines.")
+    return content
+
+
+def _json_lines(path: Path, fields: Mapping[str, str]) -> Iterator[Raw]:
+    with open_stream(path) as stream:
+        for number, line in enumerate(stream, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise InputError(
+                    f"{path}: line {number}", f"not JSON ({error})", "Give one JSON object a line."
+                ) from None
+            if not isinstance(row, dict):
+                raise InputError(f"{path}: line {number}", "not a JSON object", "Give one JSON object a line.")
+            yield record(row, fields, f"{path.name}#{number}")
+
+
+def _parquet(path: Path, fields: Mapping[str, str]) -> Iterator[Raw]:
+    if path.suffix != ".parquet":
+        raise InputError(str(path), "parquet inside another compression", "Unpack it: parquet is compressed inside.")
+    file = pq.ParquetFile(path)
+    columns = [name for name in (*fields.values(), "title") if name in file.schema_arrow.names]
+    number = 0
+    for batch in file.iter_batches(batch_size=64, columns=columns):
+        for row in batch.to_pylist():
+            number += 1
+            yield record(row, fields, f"{path.name}#{number}")
+
+
+def _warc(path: Path, fields: Mapping[str, str]) -> Iterator[Raw]:
+    with open_stream(path) if path.suffix == ".zst" else path.open("rb") as stream:
+        for page in read_warc(stream, str(path)):
+            yield Raw(page.url, "files", html=page.body, content_type=page.content_type)
+
+
+READERS: dict[str, Callable[[Path, Mapping[str, str]], Iterator[Raw]]] = {
+    ".txt": _text,
+    ".text": _text,
+    ".md": _text,
+    ".rst": _text,
+    ".html": _html,
+    ".htm": _html,
+    ".jsonl": _json_lines,
+    ".ndjson": _json_lines,
+    ".json": _json_lines,
+    ".parquet": _parquet,
+    ".warc": _warc,
+}

@@ -1,0 +1,42 @@
+"""What a study says about its corpora, as far as the workflow must know before anything runs. Imports nothing heavy."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from scalelaws.errors import InputError
+
+Source = Mapping[str, Any]
+
+SITES = {"docstrings", "readmes"}
+"""Contents of installed-docs that are pages of a web site; the others are texts already."""
+
+
+def is_crawled(source: Source) -> bool:
+    """Whether a source's pages come over HTTP."""
+    return source["kind"] == "urls" or (source["kind"] == "installed-docs" and source["content"] in SITES)
+
+
+def any_crawled(sources: Sequence[Source]) -> bool:
+    """Whether a corpus has pages to crawl."""
+    return any(is_crawled(source) for source in sources)
+
+
+def input_files(sources: Sequence[Source], where: str) -> list[str]:
+    """The files that sources name, so that a rule depends on them. Raises InputError where there is none."""
+    patterns = [path for source in sources if source["kind"] == "files" for path in source["paths"]]
+    patterns += [source["path"] for source in sources if source["kind"] == "urls"]
+    return [str(path) for path in expanded(patterns, where)]
+
+
+def expanded(patterns: Sequence[str], where: str) -> list[Path]:
+    """The files that glob patterns name, sorted, each once. Raises InputError for a pattern that names none."""
+    found: set[Path] = set()
+    for pattern in patterns:
+        anchor = Path(pattern).anchor
+        relative = str(Path(pattern).relative_to(anchor)) if anchor else pattern
+        matches = [path for path in Path(anchor).glob(relative) if path.is_file()]
+        if not matches:
+            raise InputError(f"{where}: {pattern}", "no such file", "Give existing paths, or patterns with * and **.")
+        found.update(matches)
+    return sorted(found)

@@ -1,0 +1,173 @@
+"""The sources that a corpus is declared with: which of them are crawled, and what each yields."""
+
+import asyncio
+import csv
+import hashlib
+import io
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from scalelaws.corpus import embedded
+from scalelaws.corpus.addresses import canonical_url
+from scalelaws.corpus.crawl import crawl, publish
+from scalelaws.corpus.fetch import Limits
+from scalelaws.corpus.files import read_files, record
+from scalelaws.corpus.pinned import pinned_packages
+from scalelaws.corpus.raw import Raw, open_stream
+from scalelaws.corpus.settings import Source, expanded, is_crawled
+from scalelaws.corpus.site import HOST, build_site, docstring_pages, readme_pages, serving, site_urls
+from scalelaws.corpus.warc import read_warc
+from scalelaws.corpus.workers import Show
+from scalelaws.errors import InputError
+from scalelaws.io import atomic_path, write_json
+from scalelaws.recipe import provenance
+
+PACKAGES = ("aiohttp", "docutils", "markdown-it-py", "protego", "warcio")
+
+OWN_SITE = Limits(
+    user_agent="scalelaws (reading its own machine's documentation)",
+    connections=16,
+    per_host=16,
+    delay=0.0,
+    connect_seconds=10.0,
+    idle_seconds=60.0,
+    total_seconds=120.0,
+    max_bytes=50_000_000,
+    max_redirects=5,
+    attempts=3,
+    backoff=0.5,
+    allow_private=False,
+)
+
+
+def scrape(
+    sources: Sequence[Source],
+    pins: Path,
+    folder: Path,
+    state: Path,
+    recipe: str,
+    processes: int,
+    show: Show,
+) -> None:
+    """Crawl the page sources of a corpus into `folder`: <n>.warc.gz and <n>.jsonl (an outcome per URL) for source n.
+
+    `state` is where an interrupted crawl resumes; what is in it under other settings is not used. The counts per
+    outcome go to `pages.json`.
+    """
+    inputs = [pins, *(source["path"] for source in sources if source["kind"] == "urls")]
+    made_with = provenance(recipe, 0, {"sources": sources}, inputs, PACKAGES)
+    with atomic_path(folder) as temporary:
+        temporary.mkdir()
+        counts = {}
+        for number, source in enumerate(sources):
+            if not is_crawled(source):
+                continue
+            text = json.dumps([source, made_with], sort_keys=True)
+            place = state / hashlib.sha256(text.encode()).hexdigest()[:16]
+            limits = _limits(source)
+            asyncio.run(_crawled(source, pins, place, limits, processes, show))
+            found = publish(place / "crawl", temporary / f"{number}.warc.gz", temporary / f"{number}.jsonl", limits)
+            if not found.get("fetched"):
+                problem = (
+                    f"fetched 0 of {sum(found.values())} pages ({', '.join(f'{k} {v}' for k, v in found.items())})"
+                )
+                raise InputError(f"source {number} ({source['kind']})", problem, "Check the list and the network.")
+            counts[str(number)] = found
+        write_json(temporary / "pages.json", {"outcomes": counts, "provenance": made_with})
+    shutil.rmtree(state, ignore_errors=True)
+
+
+def read_source(source: Source, number: int, pages: Path | None, pins: Path) -> Iterator[Raw]:
+    """What a source yields, in a fixed order; `pages` is the folder `scrape` wrote, `number` the source's place."""
+    if is_crawled(source):
+        assert pages
+        kind = source["kind"] if source["kind"] == "urls" else f"installed-docs/{source['content']}"
+        with (pages / f"{number}.warc.gz").open("rb") as stream:
+            for page in read_warc(stream, str(pages)):
+                yield Raw(page.url, kind, html=page.body, content_type=page.content_type)
+    elif source["kind"] == "installed-docs":
+        readers = {"code": embedded.code, "licences": embedded.licences, "messages": embedded.messages}
+        yield from readers[source["content"]](pinned_packages(pins, source["packages"], source["exclude"]))
+    elif source["kind"] == "files":
+        fields = {name: source[f"{name}_field"] for name in ("text", "html", "url")}
+        yield from read_files(expanded(source["paths"], "files"), fields)
+    else:
+        yield from _dataset(source)
+
+
+def listed_urls(path: Path, min_score: float | None) -> list[str]:
+    """The canonical URLs of a list, each once, sorted: one URL a line, or CSV with the columns `url` and `score`."""
+    with open_stream(path) as stream:
+        lines = io.TextIOWrapper(stream, encoding="utf-8", errors="replace", newline="")
+        first = lines.readline()
+        header = [name.strip().lower() for name in first.strip().split(",")]
+        if "url" in header:
+            rows: Iterator[tuple[str, str | None]] = (
+                (row["url"] or "", row.get("score")) for row in csv.DictReader(lines, fieldnames=header)
+            )
+        else:
+            rows = ((line, None) for line in (first, *lines))
+        found = set()
+        for number, (url, score) in enumerate(rows, 1):
+            if min_score is not None and _score(score, path, number) < min_score:
+                continue
+            if canonical := canonical_url(url):
+                found.add(canonical)
+    if not found:
+        raise InputError(
+            str(path), "holds no http or https URL that is wanted", "Give one URL a line, or url,score CSV."
+        )
+    return sorted(found)
+
+
+def _score(score: str | None, path: Path, row: int) -> float:
+    try:
+        return float(score or "")
+    except ValueError:
+        remedy = "With min_score the list is a CSV with the columns url and score."
+        raise InputError(f"{path}: row {row}", f"its score is {score!r}, not a number", remedy) from None
+
+
+async def _crawled(source: Source, pins: Path, state: Path, limits: Limits, processes: int, show: Show) -> None:
+    async with AsyncExitStack() as stack:
+        if source["kind"] == "urls":
+            urls, known = listed_urls(Path(source["path"]), source["min_score"]), {}
+        else:
+            site = state / "site"
+            if not site.exists():
+                packages = pinned_packages(pins, source["packages"], source["exclude"])
+                read_docs = source["content"] == "docstrings"
+                with atomic_path(site) as temporary:
+                    pages = docstring_pages(packages, processes, show) if read_docs else readme_pages(packages)
+                    build_site(pages, temporary)
+            urls = site_urls(site)
+            known = {HOST: ("127.0.0.1", await stack.enter_async_context(serving(site)))}
+        await crawl(urls, limits, state / "crawl", known, show)
+
+
+def _limits(source: Source) -> Limits:
+    return Limits(**source["crawl"], allow_private=source["allow_private"]) if source["kind"] == "urls" else OWN_SITE
+
+
+def _dataset(source: Source) -> Iterator[Raw]:
+    import datasets  # seconds to import, and few corpora come from here
+
+    local = Path(source["path"])
+    name = source["path"] if source["name"] is None else f"{source['path']}/{source['name']}"
+    try:
+        if (local / "dataset_info.json").exists() or (local / "dataset_dict.json").exists():
+            loaded = datasets.load_from_disk(source["path"])
+            rows = loaded[source["split"]] if isinstance(loaded, datasets.DatasetDict) else loaded
+        else:
+            rows = datasets.load_dataset(source["path"], source["name"], split=source["split"], streaming=True)
+    except Exception as error:
+        problem = f"datasets cannot open it ({' '.join(str(error).split())[:300]})"
+        raise InputError(
+            f"dataset {name}", problem, "Check path, name, split and, for a hub name, the network."
+        ) from error
+    fields = {"text": source["field"], "html": "html", "url": "url"}
+    for number, row in enumerate(rows, 1):
+        yield record(row, fields, f"{name}#{number}", "dataset")

@@ -1,0 +1,86 @@
+"""WARC files: the pages that were fetched, in the format that web archives share (ISO 28500)."""
+
+import io
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from fastwarc.warc import ArchiveIterator, WarcRecordType
+from warcio.statusandheaders import StatusAndHeaders
+from warcio.warcwriter import WARCWriter
+
+from scalelaws.errors import InputError
+
+DROPPED_HEADERS = {"content-encoding", "transfer-encoding", "content-length"}
+"""The body is stored as it was decoded, so these would no longer be true; they are kept under an X-Crawl- prefix."""
+
+ENCODINGS = ("Content-Encoding", "Transfer-Encoding")
+
+
+@dataclass(frozen=True)
+class Response:
+    """One fetched page: its URL after redirects, status, headers, decoded body, and date as WARC writes it."""
+
+    url: str
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+    date: str
+
+
+@dataclass(frozen=True)
+class Archived:
+    """One page read from a WARC file."""
+
+    url: str
+    content_type: str
+    body: bytes
+
+
+def response_record(response: Response) -> bytes:
+    """A response as one gzip member of a WARC file. Equal responses give equal bytes: the id is a hash."""
+    headers = [(f"X-Crawl-{k}" if k.lower() in DROPPED_HEADERS else k, v) for k, v in response.headers]
+    headers.append(("Content-Length", str(len(response.body))))
+    stream = io.BytesIO()
+    writer = WARCWriter(stream, gzip=True)
+    identity = uuid.uuid5(uuid.NAMESPACE_URL, f"{response.date} {response.url}")
+    record = writer.create_warc_record(
+        response.url,
+        "response",
+        payload=io.BytesIO(response.body),
+        http_headers=StatusAndHeaders(f"{response.status} OK", headers, protocol="HTTP/1.1"),
+        warc_headers_dict={"WARC-Date": response.date, "WARC-Record-ID": f"<urn:uuid:{identity}>"},
+    )
+    writer.write_record(record)
+    return stream.getvalue()
+
+
+def info_record(facts: Mapping[str, str], date: str) -> bytes:
+    """The `warcinfo` record that opens a WARC file: who fetched, with what limits."""
+    stream = io.BytesIO()
+    writer = WARCWriter(stream, gzip=True)
+    record = writer.create_warcinfo_record("", dict(facts))
+    identity = uuid.uuid5(uuid.NAMESPACE_URL, f"{date} {sorted(facts.items())}")
+    record.rec_headers.replace_header("WARC-Date", date)
+    record.rec_headers.replace_header("WARC-Record-ID", f"<urn:uuid:{identity}>")
+    record.rec_headers.remove_header("WARC-Filename")
+    writer.write_record(record)
+    return stream.getvalue()
+
+
+def read_warc(stream: BinaryIO, name: str) -> Iterator[Archived]:
+    """The successful HTTP responses of a WARC file, plain or gzip; `name` is used in messages."""
+    try:
+        kinds = WarcRecordType.response
+        for record in ArchiveIterator(stream, record_types=kinds, parse_http=True, auto_decode="all"):
+            if record.http_headers is None or record.http_headers.status_code != 200:
+                continue
+            promised, encoded = record.content_length, any(key in record.http_headers for key in ENCODINGS)
+            body = record.reader.read()
+            if len(body) < promised and not encoded:
+                raise OSError("it ends inside a record")
+            url = (record.headers.get("WARC-Target-URI") or "").strip("<>")
+            yield Archived(url, record.http_headers.get("Content-Type") or "", body)
+    except OSError as error:
+        raise InputError(name, f"not readable as WARC ({error})", "Fetch the file again, or leave it out.") from None

@@ -1,0 +1,15 @@
+from pathlib import Path
+
+from scalelaws.corpus.sources import scrape
+from scalelaws.job import logged
+
+with logged(snakemake.log[0], f"scrape {snakemake.wildcards.corpus}") as progress:
+    scrape(
+        snakemake.params.sources,
+        pins=Path(snakemake.input.pins),
+        folder=Path(snakemake.output.pages),
+        state=Path(snakemake.params.state),
+        recipe=snakemake.params.recipe,
+        processes=snakemake.threads,
+        show=progress.show,
+    )

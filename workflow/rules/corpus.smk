@@ -1,0 +1,201 @@
+# Corpus: pages become clean documents, split into training and test.
+#
+#   sources ──▶ scrape (those that are web pages) ──▶ extract ──▶ clean ──▶ deduplicate ──▶ split ──▶ documents
+#   reports of all steps, token counts ──▶ card
+#
+# Every step writes its documents (a folder of parquet shards) and a report of what it kept and removed.
+
+from scalelaws.corpus.settings import any_crawled, input_files
+
+
+def pages_of(wildcards):
+    crawled = any_crawled(config["corpora"][wildcards.corpus]["sources"])
+    return f"<study>/corpus/{wildcards.corpus}/pages" if crawled else []
+
+
+def listed_files(wildcards):
+    return input_files(
+        config["corpora"][wildcards.corpus]["sources"],
+        f"{CONFIG_FILE}: corpora.{wildcards.corpus}",
+    )
+
+
+def training_documents(wildcards):
+    return (
+        []
+        if wildcards.corpus == TRAIN_CORPUS
+        else f"<study>/corpus/{TRAIN_CORPUS}/documents"
+    )
+
+
+def token_counts(wildcards):
+    splits = ["train", "test"] if wildcards.corpus == TRAIN_CORPUS else ["test"]
+    return [f"<study>/tokens/{wildcards.corpus}.{split}.json" for split in splits]
+
+
+rule scrape:
+    """Crawl a corpus's web pages politely into WARC files; a killed crawl resumes from its state folder."""
+    input:
+        pins=ROOT / "envs/requirements.txt",
+        files=listed_files,
+    output:
+        pages=directory("<study>/corpus/{corpus}/pages"),
+    log:
+        "<study>/logs/scrape/{corpus}.log",
+    benchmark:
+        "<study>/benchmarks/scrape/{corpus}.tsv"
+    conda:
+        "../../envs/corpus.yaml"
+    threads: 2
+    resources:
+        mem_mb=1500,
+        runtime=1440,
+    params:
+        recipe=recipe("corpus.sources"),
+        sources=lookup(dpath="corpora/{corpus}/sources", within=config),
+        state="<study>/corpus/{corpus}/.scrape",
+    message:
+        "Scrape the pages of {wildcards.corpus}"
+    script:
+        "../../scripts/scrape.py"
+
+
+rule extract:
+    """Take the main text out of pages; a page that breaks or outlasts the extractor is counted and left out."""
+    input:
+        pins=ROOT / "envs/requirements.txt",
+        files=listed_files,
+        pages=pages_of,
+    output:
+        documents=directory("<study>/corpus/{corpus}/extracted"),
+        report="<study>/corpus/{corpus}/extracted.json",
+    log:
+        "<study>/logs/extract/{corpus}.log",
+    benchmark:
+        "<study>/benchmarks/extract/{corpus}.tsv"
+    conda:
+        "../../envs/corpus.yaml"
+    threads: 16
+    resources:
+        mem_mb=lambda wildcards, threads: 700 + 300 * threads,
+        runtime=720,
+    params:
+        recipe=recipe("corpus.extract"),
+        sources=lookup(dpath="corpora/{corpus}/sources", within=config),
+    message:
+        "Extract the text of {wildcards.corpus}"
+    script:
+        "../../scripts/extract.py"
+
+
+rule clean:
+    """Keep documents in the corpus's language that break no quality rule; each one dropped is counted under its rule."""
+    input:
+        documents="<study>/corpus/{corpus}/extracted",
+    output:
+        documents=directory("<study>/corpus/{corpus}/cleaned"),
+        report="<study>/corpus/{corpus}/cleaned.json",
+    log:
+        "<study>/logs/clean/{corpus}.log",
+    benchmark:
+        "<study>/benchmarks/clean/{corpus}.tsv"
+    conda:
+        "../../envs/corpus.yaml"
+    threads: 16
+    resources:
+        mem_mb=lambda wildcards, threads: 700 + 200 * threads,
+        runtime=240,
+    params:
+        recipe=recipe("corpus.clean"),
+        settings=lookup(dpath="corpora/{corpus}/clean", within=config),
+        seed=config["seed"],
+    message:
+        "Clean {wildcards.corpus}"
+    script:
+        "../../scripts/clean.py"
+
+
+rule deduplicate:
+    """Keep one document of each group of equal, re-fetched or near-duplicate ones: the longest, whatever their order."""
+    input:
+        documents="<study>/corpus/{corpus}/cleaned",
+    output:
+        documents=directory("<study>/corpus/{corpus}/unique"),
+        report="<study>/corpus/{corpus}/unique.json",
+    log:
+        "<study>/logs/deduplicate/{corpus}.log",
+    benchmark:
+        "<study>/benchmarks/deduplicate/{corpus}.tsv"
+    conda:
+        "../../envs/corpus.yaml"
+    threads: 16
+    resources:
+        mem_mb=lambda wildcards, threads: 1000 + 200 * threads,
+        runtime=240,
+    params:
+        recipe=recipe("corpus.dedup"),
+        settings=lookup(dpath="corpora/{corpus}/duplicates", within=config),
+        seed=config["seed"],
+    message:
+        "Remove duplicates from {wildcards.corpus}"
+    script:
+        "../../scripts/deduplicate.py"
+
+
+rule split:
+    """Hold out test documents by a hash of their ids, and drop those that training text contains by long n-grams."""
+    input:
+        documents="<study>/corpus/{corpus}/unique",
+        training=training_documents,
+    output:
+        documents=directory("<study>/corpus/{corpus}/documents"),
+        report="<study>/corpus/{corpus}/documents.json",
+    log:
+        "<study>/logs/split/{corpus}.log",
+    benchmark:
+        "<study>/benchmarks/split/{corpus}.tsv"
+    conda:
+        "../../envs/corpus.yaml"
+    threads: 16
+    resources:
+        mem_mb=lambda wildcards, threads: 1000 + 200 * threads,
+        runtime=240,
+    params:
+        recipe=recipe("corpus.split"),
+        settings=lookup(dpath="corpora/{corpus}/split", within=config),
+        seed=config["seed"],
+    message:
+        "Split {wildcards.corpus} and take out what training text contains"
+    script:
+        "../../scripts/split.py"
+
+
+rule card:
+    """Say what a corpus is: documents, bytes, words and tokens of each split, and what each step removed and why."""
+    input:
+        pages=pages_of,
+        steps=expand(
+            "<study>/corpus/{{corpus}}/{step}.json",
+            step=["extracted", "cleaned", "unique", "documents"],
+        ),
+        tokens=token_counts,
+    output:
+        json="<study>/corpus/{corpus}/card.json",
+        markdown="<study>/corpus/{corpus}/card.md",
+    log:
+        "<study>/logs/card/{corpus}.log",
+    benchmark:
+        "<study>/benchmarks/card/{corpus}.tsv"
+    conda:
+        "../../envs/corpus.yaml"
+    threads: 1
+    resources:
+        mem_mb=300,
+        runtime=5,
+    params:
+        recipe=recipe("corpus.card"),
+        corpus=lookup(dpath="corpora/{corpus}", within=config),
+    message:
+        "Write the corpus card of {wildcards.corpus}"
+    script:
+        "../../scripts/card.py"
