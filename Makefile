@@ -1,6 +1,6 @@
 # make run    make the environment, then the study of CONFIG: report and laws     (CONFIG=config.yaml)
 # make test   make the environment, then all checks and tests
-# make pins   resolve envs/requirements.in anew into envs/requirements.txt
+# make pins   resolve envs/requirements.in anew into envs/requirements.txt and envs/corpus.yaml
 
 CONFIG ?= config.yaml
 CORES ?= all
@@ -31,6 +31,9 @@ pins:
 	@{ echo "# Made by \`make pins\` from requirements.in: do not edit."; \
 	   $(VENV).pins/bin/pip freeze --exclude scalelaws | sed 's/+cpu$$//'; } > envs/requirements.txt
 	@rm -rf $(VENV).pins
+	@{ echo "# Made by \`make pins\`: every pin, because the corpus installed-docs is the documentation of them all."; \
+	   printf '%s\n' 'channels: [conda-forge]' 'dependencies:' '  - python=3.11' '  - pip' '  - pip:'; \
+	   sed -n 's/^[A-Za-z].*/      - &/p' envs/requirements.txt; } > envs/corpus.yaml
 
 $(VENV)/installed: envs/requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "scalelaws needs Python 3.11 or newer; set PYTHON=…")'
