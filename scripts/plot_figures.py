@@ -1,6 +1,6 @@
 from scalelaws.figures.draw import draw_figures
 from scalelaws.job import logged
-from scalelaws.laws.fitted import read_laws
+from scalelaws.laws.files import read_laws
 from scalelaws.observations.table import read_observations
 from scalelaws.recipe import provenance
 

@@ -18,7 +18,8 @@ OOD = {
     "other_languages": (2.4, 0.6),
 }
 """Offset and slope of each OOD corpus's loss against the held-out loss."""
-CHINCHILLA = {"E": 2.0, "A": 60.0, "B": 150.0, "alpha": 0.4, "beta": 0.33}
+CHINCHILLA = {"E": 1.5, "A": 100.0, "B": 800.0, "alpha": 0.35, "beta": 0.45}
+GAP = {"G": 0.75, "p": 0.35, "q": 0.45}
 
 
 def synthetic_observations(seed: int = 1, seeds_of_small_subsets: int = 2, noise: float = 0.01) -> Observations:
@@ -41,8 +42,12 @@ def _run(size: float, subset: float, seed: int, noise: float, random: np.random.
     tokens = steps * BATCH
     p = CHINCHILLA
     wiggle = noise * random.standard_normal() * (SUBSETS[-1] / subset) ** 0.3
-    gap = 0.5 * size**0.35 / subset**0.45 * np.log1p(tokens / subset)
-    test = p["E"] + p["A"] * size ** -p["alpha"] + p["B"] * tokens ** -p["beta"] + 0.9 * gap + wiggle
+    epochs = tokens / subset
+    # text that is repeated teaches less each time, as in Muennighoff et al. 2023
+    worth = np.where(epochs > 1, subset * (1 + 2 * (1 - np.exp(-(epochs - 1) / 2))), tokens)
+    gap = GAP["G"] * size ** GAP["p"] / subset ** GAP["q"] * np.log1p(epochs)
+    overfit = 0.5 * gap * epochs / (3 + epochs)
+    test = p["E"] + p["A"] * size ** -p["alpha"] + p["B"] * worth ** -p["beta"] + overfit + wiggle
     best = int(np.argmin(test))
     last = min(best + 4, len(steps))
     rows = []
@@ -135,7 +140,7 @@ def synthetic_laws(observations: Observations, status: str = "determined") -> La
     kaplan = {"alpha_N": 0.16, "alpha_D": 0.2, "N_c": 3e8, "D_c": 2.5e8}
     add("loss_of_parameters_and_data_kaplan", "kaplan", corpus, results, kaplan)
     gap = results.assign(loss=results["loss"] - observations.results(corpus, "train")["loss"])
-    add("gap_of_parameters_and_data", "gap_power", corpus, gap, {"G": 1.2, "p": 0.35, "q": 0.45})
+    add("gap_of_parameters_and_data", "gap_power", corpus, gap, GAP)
     for name, (offset, slope) in OOD.items():
         ood = observations.results(name)
         alpha, scale = straight_line(ood[largest]["parameters"].to_numpy(), ood[largest]["loss"].to_numpy())
@@ -185,7 +190,10 @@ def _allocation(approach: str) -> Allocation:
         source="Hoffmann et al. 2022, section 3",
         status="determined",
         messages=[],
-        exponents={"a": Estimate(a, a - 0.03, a + 0.03, "", "a"), "b": Estimate(1 - a, 0.97 - a, 1.03 - a, "", "b")},
+        exponents={
+            "parameters": Estimate(a, a - 0.03, a + 0.03, "", "a"),
+            "tokens": Estimate(1 - a, 0.97 - a, 1.03 - a, "", "b"),
+        },
         points=frame.assign(used=True, reason="")
         if approach != "parametric"
         else frame.iloc[:0].assign(used=[], reason=[]),

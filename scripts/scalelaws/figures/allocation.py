@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 from scalelaws.figures.axes import LABELS, log_axis
 from scalelaws.figures.marks import canvas, curve, key, law_curve, legend_above, points, size_bar
 from scalelaws.figures.registry import NotDrawableError, figure
-from scalelaws.figures.style import UNDETERMINED_COLOUR, UNUSED_ALPHA, SizeColours, category_marks
-from scalelaws.figures.words import with_interval
+from scalelaws.figures.style import UNDETERMINED_COLOUR, SizeColours, category_marks
+from scalelaws.figures.words import estimate_text
 from scalelaws.laws.fitted import DETERMINED, Allocation, Laws
 from scalelaws.observations.table import Observations
 
@@ -61,23 +61,19 @@ def isoflop_profiles(observations: Observations, laws: Laws) -> Figure:
         name, colour = f"C = {budget:.3g}", colours(float(budget))
         for used, part in rows.groupby("used"):
             series = name if used else f"{name}, not in the fit"
-            points(ax, part["parameters"], part["loss"], series, colour, alpha=1.0 if used else UNUSED_ALPHA)
-    for row in parabolas.itertuples():
-        accepted = not row.reason
+            points(ax, part["parameters"], part["loss"], series, colour, used=bool(used))
+    for row in parabolas[parabolas["reason"] == ""].itertuples():
         x = np.geomspace(row.low, row.high, 60)
-        y = row.loss + row.curvature * (np.log(x) - row.log_parameters) ** 2
-        shade = colours(row.flops) if accepted else UNDETERMINED_COLOUR
-        curve(ax, x, y, f"C = {row.flops:.3g}, parabola", shade, linewidth=0.9, linestyle="-" if accepted else ":")
-        if accepted:
-            best = [float(np.exp(row.log_parameters))]
-            points(ax, best, [row.loss], f"C = {row.flops:.3g}, minimum", shade, "*", markersize=6, zorder=4)
+        y = row.loss * np.exp(row.curvature * (np.log(x) - row.log_parameters) ** 2)  # fitted to ln loss
+        name, colour = f"C = {row.flops:.3g}", colours(row.flops)
+        curve(ax, x, y, f"{name}, parabola", colour, linewidth=0.9)
+        points(ax, [float(np.exp(row.log_parameters))], [row.loss], f"{name}, minimum", colour, "*", markersize=6)
     log_axis(ax, "x", LABELS["parameters"])
     log_axis(ax, "y", LABELS["loss"])
     size_bar(sheet, [ax], colours, "$C$ (FLOPs)")
-    rejected = int((parabolas["reason"] != "").sum())
-    if rejected:
-        key(ax, UNDETERMINED_COLOUR, f"{rejected} profiles without a usable minimum", determined=False)
-        legend_above(sheet)
+    used = profiles.groupby("flops")["used"].any()
+    if not used.all():
+        ax.set_title(f"{(~used).sum()} of {len(used)} profiles (pale) have no usable minimum", loc="left", fontsize=6.2)
     return sheet
 
 
@@ -85,11 +81,8 @@ def _share(ax: Axes, allocation: Allocation, share: str, colour: str, marker: st
     determined = allocation.status == DETERMINED
     shade = colour if determined else UNDETERMINED_COLOUR
     table = allocation.table.sort_values("flops")
-    optima = allocation.points
-    for used, part in optima.groupby("used"):
-        series = allocation.title if used else f"{allocation.title}, not in the fit"
-        alpha = 1.0 if used else UNUSED_ALPHA
-        points(ax, part["flops"], part[share], series, shade, marker, markersize=3, alpha=alpha, zorder=3)
+    optima = allocation.points[allocation.points["used"]]
+    points(ax, optima["flops"], optima[share], f"{allocation.title}, optima", shade, marker, markersize=3)
     if len(table):
         x = table["flops"].to_numpy(float)
         inside = table.loc[table["extrapolates"] <= 0, "flops"]
@@ -100,9 +93,8 @@ def _share(ax: Axes, allocation: Allocation, share: str, colour: str, marker: st
 
 def _label(allocation: Allocation) -> str:
     """An approach and its exponents, with what they are exponents of."""
-    texts = [
-        f"${name}$ = {with_interval(found.value, found.low, found.high)}"
-        for name, found in allocation.exponents.items()
-    ]
+    texts = [estimate_text(found) for found in allocation.exponents.values()]
+    if not texts:
+        return f"{allocation.title}: not determined"
     doubt = "" if allocation.status == DETERMINED else " (not determined)"
     return f"{allocation.title}: {', '.join(texts)}{doubt}"

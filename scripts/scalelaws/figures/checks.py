@@ -8,7 +8,7 @@ from scalelaws.figures.axes import LABELS, log_axis
 from scalelaws.figures.marks import canvas, legend_above, points, size_bar
 from scalelaws.figures.registry import NotDrawableError, figure
 from scalelaws.figures.select import law_of, with_runs
-from scalelaws.figures.style import UNUSED_ALPHA, SizeColours, category_marks
+from scalelaws.figures.style import SizeColours, category_marks
 from scalelaws.figures.words import percent
 from scalelaws.laws.fitted import Laws
 from scalelaws.observations.table import Observations
@@ -71,9 +71,14 @@ def residuals(observations: Observations, laws: Laws) -> Figure:
         rows = rows.assign(residual=100 * (rows["observed"] / rows["predicted"] - 1))
         for (size, used), part in rows.groupby(["parameters", "used"]):
             series = f"N = {readable(size)}" + ("" if used else ", not in the fit")
-            alpha = 1.0 if used else UNUSED_ALPHA
             points(
-                ax, part["dataset_tokens"], part["residual"], series, colours(size), colours.marker(size), alpha=alpha
+                ax,
+                part["dataset_tokens"],
+                part["residual"],
+                series,
+                colours(size),
+                colours.marker(size),
+                used=bool(used),
             )
         ax.axhline(0, color="0.3", linewidth=0.8, zorder=1)
         log_axis(ax, "x", LABELS["dataset_tokens"])

@@ -4,9 +4,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from scalelaws.figures.axes import LABELS, log_axis
-from scalelaws.figures.marks import canvas, curve, legend_above, one_variable_law, points, size_bar
+from scalelaws.figures.marks import canvas, curve, legend_above, no_law, one_variable_law, points, size_bar
 from scalelaws.figures.registry import figure
-from scalelaws.figures.select import law_of
+from scalelaws.figures.select import law_of, why_no_law
 from scalelaws.figures.style import SizeColours
 from scalelaws.laws.fitted import FittedLaw, Laws
 from scalelaws.observations.table import Observations
@@ -35,15 +35,16 @@ def loss_vs_compute(observations: Observations, laws: Laws) -> Figure:
             alpha=0.7,
         )
     law = law_of(laws, "power_of_flops", observations.train_corpus)
-    if law is not None:
+    if law is None:
+        no_law(ax, "L(C)", why_no_law(laws, "power_of_flops", observations.train_corpus))
+    else:
         envelope = _used(law)
         points(ax, envelope["flops"], envelope["observed"], "envelope", "black", markersize=2.2, zorder=3)
         one_variable_law(ax, law)
     log_axis(ax, "x", LABELS["flops"])
     log_axis(ax, "y", LABELS["loss"])
     size_bar(sheet, [ax], colours, "$N$")
-    if law is not None:
-        legend_above(sheet)
+    legend_above(sheet)
     return sheet
 
 

@@ -1,17 +1,15 @@
 """Figures of the loss against the size N and the data D."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from scalelaws.figures.axes import LABELS, log_axis
-from scalelaws.figures.marks import canvas, key, law_curve, legend_above, one_variable_law, points, size_bar
+from scalelaws.figures.marks import canvas, key, law_curve, legend_above, no_law, one_variable_law, points, size_bar
 from scalelaws.figures.registry import NotDrawableError, figure
-from scalelaws.figures.select import law_of, needed_law, reach, used_by, with_runs
-from scalelaws.figures.style import LAW_COLOUR, UNDETERMINED_COLOUR, UNUSED_ALPHA, SizeColours
+from scalelaws.figures.select import law_of, needed_law, reach, used_by, why_no_law, with_runs
+from scalelaws.figures.style import LAW_COLOUR, UNDETERMINED_COLOUR, SizeColours
 from scalelaws.figures.words import law_label, number
 from scalelaws.laws.fitted import DETERMINED, FittedLaw, Laws
 from scalelaws.observations.table import Observations
@@ -72,7 +70,7 @@ def overfitting_collapse(observations: Observations, laws: Laws) -> Figure:
     """L(N,D)/L(N,∞) - 1 against N^(α_N/α_D)/D (Kaplan et al. 2020, figure 16, left, and equation 4.3)."""
     law = needed_law(laws, "kaplan", observations.train_corpus, "L(N,D) of Kaplan's form")
     rows = with_runs(observations, law)
-    values = law.values  # noqa: PD011
+    values = {name: estimate.value for name, estimate in law.parameters.items()}
     ratio = values["alpha_N"] / values["alpha_D"]
     limit = (values["N_c"] / rows["parameters"]) ** values["alpha_N"]
     rows = rows.assign(x=rows["parameters"] ** ratio / rows["dataset_tokens"], excess=rows["observed"] / limit - 1)
@@ -122,15 +120,17 @@ def _loss_against(observations: Observations, laws: Laws, variable: str, other: 
             sem = NORMAL_95 * part["loss_sem"]
             series = f"{dial} = {readable(size)}" + ("" if fitted else ", not in the fit")
             ends = (part["loss"] - sem, part["loss"] + sem)
-            look: dict[str, Any] = {"alpha": 1.0 if fitted else UNUSED_ALPHA, "zorder": 3 if fitted else 2}
-            points(ax, part[variable], part["loss"], series, colours(size), colours.marker(size), ends, **look)
-    if law is not None:
+            points(
+                ax, part[variable], part["loss"], series, colours(size), colours.marker(size), ends, used=bool(fitted)
+            )
+    if law is None:
+        no_law(ax, "law", why_no_law(laws, f"power_of_{variable}", observations.train_corpus))
+    else:
         one_variable_law(ax, law)
     log_axis(ax, "x", LABELS[variable])
     log_axis(ax, "y", LABELS["loss"])
     size_bar(sheet, [ax], colours, f"${dial}$")
-    if law is not None:
-        legend_above(sheet)
+    legend_above(sheet)
     return sheet
 
 
@@ -174,5 +174,4 @@ def _by_size(ax: Axes, rows: pd.DataFrame, x: str, y: str, colours: SizeColours)
     """Points coloured by N; those that the law was not fitted to are pale."""
     for (size, used), part in rows.groupby(["parameters", "used"]):
         series = f"N = {readable(size)}" + ("" if used else ", not in the fit")
-        alpha = 1.0 if used else UNUSED_ALPHA
-        points(ax, part[x], part[y], series, colours(size), colours.marker(size), alpha=alpha, zorder=3)
+        points(ax, part[x], part[y], series, colours(size), colours.marker(size), used=bool(used))

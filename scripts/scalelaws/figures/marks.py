@@ -1,6 +1,7 @@
 """Everything that carries a number is drawn here, under the name of its series; `numbers.py` reads it back."""
 
 from collections.abc import Sequence
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,13 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from scalelaws.figures.axes import tick_text
 from scalelaws.figures.select import reach
-from scalelaws.figures.style import LAW_COLOUR, UNDETERMINED_COLOUR, SizeColours
+from scalelaws.figures.style import LAW_COLOUR, UNDETERMINED_COLOUR, SizeColours, pale
 from scalelaws.figures.words import law_label
 from scalelaws.laws.fitted import DETERMINED, FittedLaw
 from scalelaws.units import readable
 
-Colour = str | tuple[float, float, float, float]
+LEGEND_CHARACTERS = 60
+Colour = str | tuple[float, ...]
 Values = Sequence[float] | np.ndarray
 
 
@@ -41,19 +43,25 @@ def points(
     errors: tuple[Values, Values] | None = None,
     across: tuple[Values, Values] | None = None,
     hollow: bool = False,
+    used: bool = True,
     **look: Any,
 ) -> None:
-    """Data points; `errors` are the lower and upper ends (not distances) of intervals in y, `across` of those in x."""
+    """Data points; `errors` are the lower and upper ends (not distances) of intervals in y, `across` of those in x.
+
+    Points that the law at hand was not fitted to (`used` false) are pale and lie behind the others.
+    """
+    colour, zorder = (colour, 3.0) if used else (pale(colour), 2.5)
     x, y = np.asarray(x, float), np.asarray(y, float)
     if errors is not None:
         low, high = (np.asarray(end, float) for end in errors)
-        bars = ax.vlines(x, low, high, color=colour, linewidth=0.7, alpha=0.8)
+        bars = ax.vlines(x, low, high, color=colour, linewidth=0.7, zorder=zorder - 0.2)
         bars.set_gid(series)
     if across is not None:
         low, high = (np.asarray(end, float) for end in across)
-        bars = ax.hlines(y, low, high, color=colour, linewidth=0.9)
+        bars = ax.hlines(y, low, high, color=colour, linewidth=0.9, zorder=zorder - 0.2)
         bars.set_gid(series)
     face = "none" if hollow else colour
+    look = {"zorder": zorder, **look}
     (line,) = ax.plot(x, y, marker, color=colour, markerfacecolor=face, markeredgewidth=0.7, **look)
     line.set_gid(series)
 
@@ -107,6 +115,11 @@ def one_variable_law(ax: Axes, law: FittedLaw) -> None:
     interval = law.band(0.95, **{variable: x})
     law_curve(ax, x, law.predict(**{variable: x}), interval, law.ranges[variable], "law", colour, determined, zorder=4)
     key(ax, colour, law_label(law), determined)
+
+
+def no_law(ax: Axes, what: str, reason: str) -> None:
+    """The legend's word for a law that could not be fitted."""
+    key(ax, UNDETERMINED_COLOUR, fill(f"No {what}: {reason}", LEGEND_CHARACTERS), determined=False)
 
 
 def size_bar(figure: Figure, axes: Sequence[Axes], colours: SizeColours, title: str) -> Colorbar:

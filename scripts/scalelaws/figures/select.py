@@ -12,17 +12,26 @@ EXTRAPOLATE = 4.0
 
 
 def law_of(laws: Laws, form: str, corpus: str) -> FittedLaw | None:
-    """The study's law of a form on a corpus, if it has one."""
-    found = [law for law in laws.laws.values() if law.form == form and law.corpus == corpus]
-    return found[0] if found else None
+    """The study's law of a form on a corpus, if it has one that could be fitted at all."""
+    return next((law for law in _laws(laws, form, corpus) if law.parameters), None)
+
+
+def why_no_law(laws: Laws, form: str, corpus: str) -> str:
+    """Why `law_of` gives None, in words."""
+    reasons = [message for law in _laws(laws, form, corpus) for message in law.messages]
+    return "; ".join(reasons) or "the study does not fit it"
 
 
 def needed_law(laws: Laws, form: str, corpus: str, what: str) -> FittedLaw:
-    """The law of a form on a corpus. Raises NotDrawableError, naming `what` is missing, where there is none."""
+    """The law of a form on a corpus. Raises NotDrawableError, with the reason why `what` is missing, without one."""
     law = law_of(laws, form, corpus)
     if law is None:
-        raise NotDrawableError(f"the study has no fitted {what}")
+        raise NotDrawableError(f"there is no {what}: {why_no_law(laws, form, corpus)}")
     return law
+
+
+def _laws(laws: Laws, form: str, corpus: str) -> list[FittedLaw]:
+    return [law for law in laws.laws.values() if law.form == form and law.corpus == corpus]
 
 
 def used_by(law: FittedLaw | None, rows: pd.DataFrame) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.colors import LogNorm
+from matplotlib.colors import LogNorm, to_rgb
 
 from scalelaws.errors import InputError
 
@@ -48,7 +48,8 @@ STYLE: dict[str, Any] = {
 
 LAW_COLOUR = "#1a1a1a"
 UNDETERMINED_COLOUR = "#9a9a9a"
-UNUSED_ALPHA = 0.35
+UNUSED_SHARE = 0.35
+"""How much of its colour a point keeps that no law was fitted to."""
 SIZE_MAPS = {"N": "viridis", "D": "plasma", "C": "cividis"}
 """Perceptual maps of the sizes: parameters, dataset tokens, compute."""
 CATEGORY_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#8c8c00")
@@ -84,6 +85,12 @@ def _set(key: str, value: Any) -> None:
 
 def _settings() -> Any:
     return mpl.rcParams  # its type knows only literal keys
+
+
+def pale(colour: Any) -> tuple[float, float, float]:
+    """A colour as it looks mixed with white: opaque, so that what lies behind a pale point stays hidden."""
+    red, green, blue = to_rgb(colour)
+    return (1 - UNUSED_SHARE * (1 - red), 1 - UNUSED_SHARE * (1 - green), 1 - UNUSED_SHARE * (1 - blue))
 
 
 class SizeColours:

@@ -23,18 +23,21 @@ def with_interval(value: float, low: float, high: float) -> str:
 
     Large and tiny numbers share one power of ten, (8.8 [7.1, 9.9])×10¹³, unless the interval spans several.
     """
-    if not (math.isfinite(low) and math.isfinite(high)) or value == 0:
+    largest = max(abs(value), abs(low), abs(high))
+    if not math.isfinite(largest) or largest == 0:
         return f"{number(value)} [{number(low)}, {number(high)}]"
-    exponent = math.floor(math.log10(abs(value)))
+    exponent = math.floor(math.log10(max(abs(value), largest / 1000)))
+    narrow = 2 * min(value - low, high - value) or high - low
+    most = 2 if narrow > 0.01 * largest else 3  # decimals of a number below ten: three or four significant digits
     if -4 < exponent < 5:
-        decimals = _decimals(high - low)
+        decimals = max(0, min(_decimals(narrow), most - exponent))
         return (
             f"{_minus(f'{value:,.{decimals}f}')} [{_minus(f'{low:,.{decimals}f}')}, {_minus(f'{high:,.{decimals}f}')}]"
         )
     if low <= 0 or high / low > 100:
         return f"{number(value, 2)} [{number(low, 2)}, {number(high, 2)}]"
     scale = 10.0**exponent
-    decimals = _decimals((high - low) / scale)
+    decimals = min(_decimals(narrow / scale), most)
     inner = f"{value / scale:.{decimals}f} [{low / scale:.{decimals}f}, {high / scale:.{decimals}f}]"
     return f"({_minus(inner)})×10{str(exponent).translate(SUPERSCRIPTS)}"
 

@@ -1,0 +1,145 @@
+"""The answer in words: what the laws say, how well they predict, and what to beware of."""
+
+from collections.abc import Sequence
+
+from scalelaws.figures.checks import PROMISED
+from scalelaws.figures.select import law_of, readable_name
+from scalelaws.figures.words import number, percent, with_interval
+from scalelaws.laws.fitted import DETERMINED, Allocation, Estimate, FittedLaw, Laws
+from scalelaws.observations.table import Observations
+from scalelaws.units import readable
+
+TENFOLD = {
+    "power_of_parameters": ("alpha_N", "Ten times more parameters", "data does not limit the runs"),
+    "power_of_dataset_tokens": ("alpha_D", "Ten times more unique training text", "size does not limit the runs"),
+    "power_of_flops": ("alpha_C", "Ten times more compute, spent at the envelope", "each budget has its best size"),
+}
+
+
+def summary(observations: Observations) -> str:
+    """What was measured, in one sentence."""
+    runs = observations.runs
+    sizes, subsets = runs["parameters"], runs["dataset_tokens"]
+    return (
+        f"{len(runs)} runs on the corpus “{readable_name(observations.train_corpus)}”: {sizes.nunique()} sizes N from "
+        f"{readable(sizes.min())} to {readable(sizes.max())} non-embedding parameters, {subsets.nunique()} subsets D "
+        f"from {readable(subsets.min())} to {readable(subsets.max())} tokens, up to {runs['seed'].nunique()} seeds a "
+        f"cell, {number(runs['flops'].sum(), 2)} FLOPs in all."
+    )
+
+
+def findings(observations: Observations, laws: Laws) -> list[str]:
+    """What the determined laws say, a sentence each."""
+    corpus = observations.train_corpus
+    sentences = [_tenfold(law_of(laws, form, corpus), *words) for form, words in TENFOLD.items()]
+    sentences += [_floor(law_of(laws, "chinchilla", corpus)), _optimum(list(laws.allocations.values()))]
+    sentences += [_gap(law_of(laws, "gap_power", corpus)), _transfer(observations, laws)]
+    return [sentence for sentence in sentences if sentence]
+
+
+def prediction(laws: Laws) -> tuple[str, bool | None]:
+    """Whether L(N,D) predicted the largest run that was held out from its fit, and whether that met the 3% asked for.
+
+    The second value is None where no backtest was possible.
+    """
+    law = laws.held_out_prediction
+    if law is None or law.backtest is None:
+        return "No L(N,D) could be fitted without the largest runs, so its prediction could not be tested.", None
+    largest = law.backtest.largest
+    error = float(largest["relative_error"])
+    met = abs(error) <= PROMISED
+    verdict = f"within the {percent(PROMISED)} asked for" if met else f"outside the {percent(PROMISED)} asked for"
+    sentence = (
+        f"Fitted without the largest runs, {law.title} predicts a loss of {number(float(largest['predicted']), 4)} "
+        f"for the largest of them ({largest['run']}), which measured {number(float(largest['observed']), 4)}: an error "
+        f"of {percent(error)}, {verdict}. Over all {len(law.backtest.rows)} held-out runs the error is "
+        f"{percent(law.backtest.mean_error)} on average and {percent(law.backtest.worst_error)} at worst."
+    )
+    return sentence, met
+
+
+def warnings(observations: Observations, laws: Laws) -> list[str]:
+    """What a reader must know before using the numbers."""
+    found = [
+        f"{law.title} is not determined by these data: {_joined(law.messages)}."
+        for law in laws.laws.values()
+        if law.status != DETERMINED
+    ]
+    found += [
+        f"{allocation.title} gives no usable split of compute: {_joined(allocation.messages)}."
+        for allocation in laws.allocations.values()
+        if allocation.status != DETERMINED
+    ]
+    diverged = int((observations.runs["status"] == "diverged").sum())
+    if diverged:
+        found.append(f"{diverged} of {len(observations.runs)} runs diverged; no law uses them.")
+    for reason, runs in laws.excluded.groupby("reason")["run"]:
+        found.append(f"{runs.nunique()} runs are in no law: {reason}.")
+    return found
+
+
+def _tenfold(law: FittedLaw | None, exponent: str, subject: str, condition: str) -> str | None:
+    if law is None or law.status != DETERMINED:
+        return None
+    alpha = law.parameters[exponent]
+    middle, low, high = (100 * (1 - 10**-value) for value in (alpha.value, alpha.low, alpha.high))
+    return f"{subject} lower the held-out loss by {with_interval(middle, low, high)} percent, where {condition}."
+
+
+def _floor(law: FittedLaw | None) -> str | None:
+    if law is None or law.status != DETERMINED:
+        return None
+    floor = law.parameters["E"]
+    return f"The loss that neither size nor data would remove is put at {_interval(floor)} nats per token."
+
+
+def _optimum(allocations: Sequence[Allocation]) -> str | None:
+    usable = [allocation for allocation in allocations if allocation.status == DETERMINED]
+    if not usable:
+        return None
+    powers = ", ".join(f"{_interval(found.exponents['parameters'])} ({found.title})" for found in usable)
+    sentence = f"The best size N grows with compute C to the power {powers}."
+    within = usable[-1].table[usable[-1].table["extrapolates"] <= 0]
+    if within.empty:
+        return sentence
+    row = within.loc[within["flops"].idxmax()]
+    return (
+        f"{sentence} By the last of these, {number(float(row['flops']), 2)} FLOPs are best spent on "
+        f"{readable(float(row['parameters']))} parameters and {readable(float(row['tokens']))} tokens, "
+        f"{number(float(row['tokens_per_parameter']), 2)} tokens per parameter."
+    )
+
+
+def _gap(law: FittedLaw | None) -> str | None:
+    if law is None or law.status != DETERMINED:
+        return None
+    p, q = law.parameters["p"], law.parameters["q"]
+    return (
+        f"The gap between held-out and training loss grows as N to the power {_interval(p)} and shrinks as D to the "
+        f"power {_interval(q)}: to keep it constant, data must grow as N to the power {number(p.value / q.value, 2)}."
+    )
+
+
+def _transfer(observations: Observations, laws: Laws) -> str | None:
+    lines = [law for law in laws.laws.values() if law.form == "transfer_line" and law.status == DETERMINED]
+    if not lines:
+        return None
+    constant = [readable_name(law.corpus) for law in lines if law.parameters["slope"].contains(1.0)]
+    other = [
+        f"{readable_name(law.corpus)} ({_interval(law.parameters['slope'])})"
+        for law in lines
+        if not law.parameters["slope"].contains(1.0)
+    ]
+    found = f"On {len(constant)} of {len(lines)} other corpora the loss follows the held-out loss by a constant offset"
+    found += f" ({', '.join(constant)})" if constant else ""
+    if other:
+        found += f"; elsewhere its slope against the held-out loss differs from 1: {', '.join(other)}"
+    return f"{found}."
+
+
+def _interval(estimate: Estimate) -> str:
+    return with_interval(estimate.value, estimate.low, estimate.high)
+
+
+def _joined(messages: Sequence[str]) -> str:
+    return "; ".join(message.rstrip(".") for message in messages) or "no reason was recorded"

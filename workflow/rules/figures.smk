@@ -1,0 +1,58 @@
+rule plot_figures:
+    """Draw every figure that the table holds the data for, and write down why the others are missing."""
+    input:
+        observations="<study>/observations.parquet",
+        runs="<study>/runs.parquet",
+        laws="<study>/laws.json",
+        draws="<study>/laws_draws.npz",
+    output:
+        figures=directory("<study>/figures"),
+    log:
+        "<study>/logs/plot_figures/figures.log",
+    benchmark:
+        "<study>/benchmarks/plot_figures/figures.tsv"
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        recipe=recipe("figures.draw"),
+        seed=config["seed"],
+        style=lookup(dpath="figures/style", within=config),
+    message:
+        "Drawing the figures"
+    script:
+        "../../scripts/plot_figures.py"
+
+
+rule write_report:
+    """Put the answer, its figures, and everything that led to it on one page that works offline."""
+    input:
+        observations="<study>/observations.parquet",
+        runs="<study>/runs.parquet",
+        laws="<study>/laws.json",
+        draws="<study>/laws_draws.npz",
+        figures="<study>/figures",
+        plan="<study>/plan.csv",
+        cards=expand("<study>/corpus/{corpus}/card.json", corpus=config["corpora"]),
+    output:
+        report="<study>/report.html",
+    log:
+        "<study>/logs/write_report/report.log",
+    benchmark:
+        "<study>/benchmarks/write_report/report.tsv"
+    conda:
+        "../../envs/figures.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        recipe=recipe("report.page"),
+        config=config,
+    message:
+        "Writing the report"
+    script:
+        "../../scripts/write_report.py"
