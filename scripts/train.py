@@ -29,5 +29,5 @@ with logged(snakemake.log[0], f"train {run.run}") as progress:
     write_json(output.record, {"run": record, "provenance": made_with})
     shutil.rmtree(checkpoints, ignore_errors=True)
     progress.say(
-        f"{state.status} at step {state.step:,}; held-out loss {state.best_loss:.4f} at step {state.best_step:,}"
+        f"{state.status} at step {state.step:,}; held-out loss {state.best_loss:.3f} at step {state.best_step:,}"
     )

@@ -104,7 +104,8 @@ def _most_specific(error: jsonschema.ValidationError) -> jsonschema.ValidationEr
 
 def _refuse(error: jsonschema.ValidationError, where: str) -> None:
     place = ".".join(str(part) for part in error.absolute_path) or "top level"
-    schema = error.schema
+    schema: Any = error.schema
+    expected: Any = error.validator_value
     if error.validator == "additionalProperties":
         known = list(schema.get("properties", {}))
         unknown = next(key for key in error.instance if key not in known)
@@ -112,10 +113,10 @@ def _refuse(error: jsonschema.ValidationError, where: str) -> None:
         remedy = f"Did you mean '{close[0]}'?" if close else f"Known keys: {', '.join(known)}."
         raise InputError(f"{where}: {place}", f"unknown key '{unknown}'", remedy)
     if error.validator == "required":
-        missing = next(key for key in error.validator_value if key not in error.instance)
+        missing = next(key for key in expected if key not in error.instance)
         raise InputError(f"{where}: {place}", f"the key '{missing}' is missing", "Add it.")
     if error.validator == "enum":
-        options = ", ".join(map(str, error.validator_value))
+        options = ", ".join(map(str, expected))
         raise InputError(f"{where}: {place}", f"{error.instance!r} is not a choice", f"Choose one of: {options}.")
     about = schema.get("description") if isinstance(schema, dict) else None
     raise InputError(f"{where}: {place}", error.message, about or "See workflow/schemas/config.schema.yaml.")

@@ -11,9 +11,9 @@ CHUNK = 512
 class LinearCrossEntropy(torch.autograd.Function):
     """Sum of the cross-entropies of softmax(h·Wᵀ), its gradients computed in the forward pass, chunk by chunk.
 
-    Exponentials are not normalized: 1/sum goes into the narrow factors h and dh, so that three products and one pass of
-    exp are all that touches a (tokens × vocabulary) block. Logits past float range, which a healthy model never has, are
-    caught by their sum and done again with the row's maximum taken off.
+    Exponentials are not normalized: 1/sum goes into the narrow factors h and dh, so that three products and one pass
+    of exp are all that touches a (tokens × vocabulary) block. Logits past float range, which a healthy model never
+    has, are caught by their sum and done again with the row's maximum taken off.
     """
 
     @staticmethod
@@ -67,7 +67,7 @@ def _exponentials(h: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _row_sums(block: Tensor) -> Tensor:
-    """Sums along rows, float32. A bfloat16 sum is rounded at its end, so 64 partial sums are taken and added exactly."""
+    """Sums along rows, float32. A bfloat16 sum is rounded at its end, so 64 partial sums are added in float32."""
     whole = block.shape[1] // 64 * 64
     partial = block[:, :whole].unflatten(1, (64, whole // 64)).sum(1) if whole else block[:, :0]
     return partial.float().sum(1) + block[:, whole:].float().sum(1)

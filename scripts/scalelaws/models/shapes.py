@@ -28,8 +28,10 @@ class Shape:
 
     @property
     def forward_flops(self) -> float:
-        """FLOPs a token of one forward pass: 2N, 2·n_layer·context·d_model for attention over an average of half the
-        context (Kaplan et al. 2020, table 1, counts the full context: twice that), and 2·V·d_model for the output layer."""
+        """FLOPs a token of one forward pass: 2N, attention over half the context on average, and the output layer.
+
+        Kaplan et al. (2020, table 1) count attention over the whole context, twice as much, and no output layer.
+        """
         attention = 2 * self.n_layer * self.context * self.d_model
         return 2.0 * self.parameters + attention + 2.0 * self.vocabulary * self.d_model
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812  (its name everywhere)
 from torch import Tensor
 
 from scalelaws.models.shapes import Shape
@@ -32,10 +32,10 @@ def weight_shapes(shape: Shape) -> dict[str, tuple[int, ...]]:
 
 
 def initial_weights(shape: Shape, seed: int) -> dict[str, Tensor]:
-    """GPT-2's initialization in float32: normal, 0.02, and 0.02/√(2·n_layer) where a sublayer writes to the residual.
+    """Float32 weights: normal, GPT-2's deviation 0.02, divided by √(2·n_layer) where a layer writes to the residual.
 
-    Narrow models get 1/√d_model-like scale instead: a standard deviation of 0.02 belongs to d_model near 2,500 and leaves
-    small ones with vanishing logits, so the deviation is max(0.02, 0.5/√d_model) for matrices inside the layers.
+    Inside the layers the deviation is at least 0.5/√d_model: 0.02 belongs to widths beyond 600 and would start a narrow
+    model with almost no signal in its layers.
     """
     generator = torch.Generator().manual_seed(seed)
     weights = {}
@@ -67,27 +67,21 @@ def hidden_states(
         x_BTD = x_BTD + weights["position_embedding"][:T]
     x_BTD = _dropped(x_BTD.to(dtype), dropout)
     for index in range(shape.n_layer):
-        matrices = [weights[f"layers.{index}.{part}"] for part in LAYER_PARTS]
-        x_BTD = layer(x_BTD, *matrices, shape.n_head, shape.positions == "rotary", dropout)
+        matrices = tuple(weights[f"layers.{index}.{part}"] for part in LAYER_PARTS)
+        x_BTD = layer(x_BTD, matrices, shape.n_head, shape.positions == "rotary", dropout)
     return _norm(x_BTD).reshape(B * T, -1)
 
 
-def transformer_layer(
-    x_BTD: Tensor,
-    attention_in: Tensor,
-    attention_out: Tensor,
-    feed_forward_in: Tensor,
-    feed_forward_out: Tensor,
-    n_head: int,
-    rotary: bool,
-    dropout: float,
-) -> Tensor:
-    """One layer: attention and feed-forward, each normed before and added to the residual stream."""
-    dtype = x_BTD.dtype
-    mixed_BTD = _attention(F.linear(_norm(x_BTD), attention_in.to(dtype)), n_head, rotary)
-    x_BTD = x_BTD + _dropped(F.linear(mixed_BTD, attention_out.to(dtype)), dropout)
-    inner_BTF = F.gelu(F.linear(_norm(x_BTD), feed_forward_in.to(dtype)), approximate="tanh")
-    return x_BTD + _dropped(F.linear(inner_BTF, feed_forward_out.to(dtype)), dropout)
+def transformer_layer(x_BTD: Tensor, matrices: tuple[Tensor, ...], n_head: int, rotary: bool, dropout: float) -> Tensor:
+    """One layer: attention and feed-forward, each normed before and added to the residual stream.
+
+    `matrices` are the LAYER_PARTS in their order, in any dtype: products are made in that of `x_BTD`.
+    """
+    attention_in, attention_out, feed_forward_in, feed_forward_out = (matrix.to(x_BTD.dtype) for matrix in matrices)
+    mixed_BTD = _attention(F.linear(_norm(x_BTD), attention_in), n_head, rotary)
+    x_BTD = x_BTD + _dropped(F.linear(mixed_BTD, attention_out), dropout)
+    inner_BTF = F.gelu(F.linear(_norm(x_BTD), feed_forward_in), approximate="tanh")
+    return x_BTD + _dropped(F.linear(inner_BTF, feed_forward_out), dropout)
 
 
 def _dropped(x: Tensor, dropout: float) -> Tensor:

@@ -1,4 +1,4 @@
-"""The observations table: what every run measured, and the runs table beside it. Everything downstream reads only this."""
+"""The observations table, what every run measured, and the runs table beside it. All that follows reads only these."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +72,7 @@ class Observations:
         return str(self.runs["train_corpus"].iloc[0])
 
     def results(self, corpus: str, split: str = "test", *, diverged: bool = False) -> pd.DataFrame:
-        """One row per run: the runs table joined with the run's result (step, tokens, flops, loss, loss_sem) on a corpus.
+        """One row per run: the runs table joined with the run's result (step, tokens, flops, loss …) on a corpus.
 
         The run's own totals are kept as run_tokens and run_flops. Diverged runs are left out unless asked for.
         """

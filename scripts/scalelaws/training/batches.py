@@ -1,4 +1,4 @@
-"""Which tokens each step sees: a pure function of the subset, the seed and the step, so that resuming needs no state."""
+"""Which tokens each step sees: a pure function of subset, seed and step, so that resuming needs no state."""
 
 from functools import lru_cache
 

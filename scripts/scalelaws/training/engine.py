@@ -48,12 +48,12 @@ class Engine:
         self.gradient.zero_()
         hidden = self.hidden(self.weights, torch.from_numpy(inputs).to(self.device), run.dropout)
         flat_targets = torch.from_numpy(targets).flatten().to(self.device)
-        total: Tensor = LinearCrossEntropy.apply(hidden, self.weights["token_embedding"], flat_targets)  # type: ignore[no-untyped-call]
+        total: Tensor = LinearCrossEntropy.apply(hidden, self.weights["token_embedding"], flat_targets)
         loss = total / targets.size
         value = float(loss.detach())
         if not np.isfinite(value):
             return value
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         norm = torch.linalg.vector_norm(self.gradient)
         self.gradient.mul_(torch.clamp(LARGEST_GRADIENT / (norm + 1e-12), max=1.0))
         rate = learning_rate(step, run.steps, run.learning_rate, run.schedule, run.warmup_steps)

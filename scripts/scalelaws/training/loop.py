@@ -42,9 +42,9 @@ def train(
     A checkpoint of the same `owner` in the folder `checkpoints` is taken up, and gives the same result, bit for bit on
     one CPU, as a run that was never stopped. SIGTERM writes a checkpoint and leaves with status 143.
 
-    Early stopping (run.patience > 0): the held-out loss is checked at steps 10% apart; after the first epoch, `patience`
-    checks in a row without a new minimum end the run. Its result is the step of the minimum. Within the first epoch
-    there is nothing to overfit, and a rise is noise.
+    Early stopping (run.patience > 0): after the first epoch, within which nothing can be overfitted, the held-out loss
+    is checked at steps 10% apart; `patience` checks in a row without a new minimum end the run, whose result is the
+    step of the minimum.
     """
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
@@ -55,7 +55,8 @@ def train(
     sets = evaluation_sets(run, tokens, train_corpus)
     held_out = next(s for s in sets if (s.corpus, s.split) == (train_corpus, "test"))
     ids = subset(tokens[train_corpus, "train"], run.dataset_tokens)
-    full, checks = set(evaluation_steps(run.steps, run.evaluations)), set(check_steps(run.steps))
+    full = set(evaluation_steps(run.steps, run.evaluations))
+    checks = set(check_steps(run.steps, run.dataset_tokens / run.batch_tokens))
     started = time.monotonic()
     next_checkpoint = started + CHECKPOINT_SECONDS
     earlier_seconds, first_step = state.seconds, state.step
@@ -111,8 +112,7 @@ def _check(engine: Engine, held_out: EvaluationSet, patience: int) -> None:
         state.best_loss, state.best_step, state.checks_without_gain = row["loss"], state.step, 0
         state.best.copy_(state.average)
         return
-    if state.step * engine.run.batch_tokens > engine.run.dataset_tokens:
-        state.checks_without_gain += 1
+    state.checks_without_gain += 1
     if state.checks_without_gain >= patience:
         state.status = "early_stopped"
 

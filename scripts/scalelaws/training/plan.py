@@ -140,7 +140,7 @@ def _shapes(training: dict[str, Any], vocabulary: int) -> list[Shape]:
         if shape.name in shapes:
             raise InputError(
                 "config: training.parameters",
-                f"{readable(parameters)} and another size are both built as {shape.name} ({readable(shape.parameters)})",
+                f"{readable(parameters)} and another size are both built as {shape.name}",
                 "Space the sizes wider.",
             )
         shapes[shape.name] = shape

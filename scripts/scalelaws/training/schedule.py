@@ -33,12 +33,12 @@ def evaluation_steps(steps: int, evaluations: int) -> list[int]:
     return sorted({round(step) for step in np.geomspace(first, steps, evaluations)})
 
 
-def check_steps(steps: int) -> list[int]:
-    """Steps at which early stopping looks at the held-out loss: 10% apart, or 1 where that is less; the last is `steps`."""
-    found, step = [], 1.0
+def check_steps(steps: int, epoch_steps: float) -> list[int]:
+    """Steps after the first epoch at which early stopping looks at the held-out loss: 10% apart, and the last."""
+    found, step = [], max(1.0, epoch_steps)
     while step < steps:
-        found.append(round(step))
         step = max(step + 1, step * CHECK_SPACING)
+        found.append(min(round(step), steps))
     return sorted({*found, steps})
 
 

@@ -6,7 +6,7 @@ import torch
 
 SIZE = 2048
 MODEL_UTILIZATION = 0.25
-"""Share of the matrix-product peak that small models reach on a CPU: 0.17 at N 14k to 0.33 at N 442k, vocabulary 4,096."""
+"""Share of the matrix-product peak that small models reach on a CPU: 0.17 at N 14k, 0.33 at N 442k."""
 
 
 def matrix_product_rate(precision: str, threads: int) -> float:

@@ -80,7 +80,8 @@ def read_checkpoint(folder: Path, owner: str) -> State | None:
             continue
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
         if header["owner"] == owner:
-            return State(**load(content), **json.loads(header["numbers"]))
+            fields: dict[str, Any] = {**load(content), **json.loads(header["numbers"])}
+            return State(**fields)
         print(f"{path}: checkpoint of other settings, not used")
     return None
 
