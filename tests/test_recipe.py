@@ -53,6 +53,12 @@ def test_a_change_in_an_imported_module_changes_it(recipe_of):
     assert recipe_of({"units": "def double(n):\n    return 3 * n\n"}) != recipe_of()
 
 
+def test_a_change_in_a_template_of_the_stage_changes_it(recipe_of, tmp_path):
+    before = recipe_of()
+    (tmp_path / "laws" / "page.html").write_text("<h1>Laws</h1>")
+    assert recipe_of() != before
+
+
 def test_a_change_elsewhere_does_not(recipe_of):
     assert recipe_of({"laws/other": "x = 2\n"}) == recipe_of()
 

@@ -17,11 +17,16 @@ STAGES = ("corpus", "tokens", "models", "training", "observations", "laws", "fig
 def recipe(*modules: str) -> str:
     """A hash of the meaning of modules ("training.loop") and of every stage module that they import, in turn.
 
-    Syntax trees are hashed without docstrings, comments and layout, so only a change of meaning changes the hash.
+    Syntax trees are hashed without docstrings, comments and layout, so only a change of meaning changes the hash. The
+    templates and style sheets of a stage count as its code.
     """
     digest = hashlib.sha256()
-    for module in sorted(_closure(modules)):
+    covered = sorted(_closure(modules))
+    for module in covered:
         digest.update(f"{module}\0{_normalized(module)}\0".encode())
+    for stage in sorted({module.split(".")[0] for module in covered}):
+        for file in sorted((PACKAGE / stage).glob("*.html")) + sorted((PACKAGE / stage).glob("*.css")):
+            digest.update(f"{stage}/{file.name}\0".encode() + file.read_bytes())
     return digest.hexdigest()[:16]
 
 

@@ -18,7 +18,7 @@ rule plot_figures:
         mem_mb=1500,
         runtime=10,
     params:
-        recipe=recipe("figures.draw"),
+        recipe=recipe("figures.draw", "laws.files"),
         seed=config["seed"],
         style=lookup(dpath="figures/style", within=config),
     message:
@@ -50,7 +50,7 @@ rule write_report:
         mem_mb=1500,
         runtime=10,
     params:
-        recipe=recipe("report.page"),
+        recipe=recipe("report.page", "laws.files"),
         config=config,
     message:
         "Writing the report"
