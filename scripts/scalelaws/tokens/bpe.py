@@ -39,8 +39,8 @@ def train_tokenizer(
     with the different words of the sample, not with the corpus. Raises InputError if the text is too small for the
     vocabulary.
     """
-    texts = _shown(sample(documents, seed, sample_bytes), sample_bytes, progress)
-    tokenizer = train_bpe(texts, vocabulary)
+    total, texts = sample(documents, seed, sample_bytes)
+    tokenizer = train_bpe(_shown(texts, total, progress), vocabulary)
     settings = {"vocabulary": vocabulary, "sample_bytes": sample_bytes}
     with atomic_path(folder) as temporary:
         save_tokenizer(tokenizer, temporary)
@@ -141,11 +141,11 @@ def byte_characters() -> dict[str, int]:
     return {chr(b): b for b in printable} | {chr(256 + place): b for place, b in enumerate(others)}
 
 
-def _shown(batches: Iterator[list[str]], limit: int, progress: Progress) -> Iterator[str]:
-    """The texts one by one, saying how much of the sample is read; then that the merges, which say nothing, begin."""
+def _shown(batches: Iterator[list[str]], total: int, progress: Progress) -> Iterator[str]:
+    """The texts one by one, saying how much is read; then that the merges begin, which say nothing themselves."""
     read = 0
     for texts in batches:
         yield from texts
-        read += sum(map(len, texts))
-        progress.show(read, limit, "reading the sample")
-    progress.say(f"learning merges from {read / 1e6:,.1f} million characters")
+        read += sum(len(text.encode()) for text in texts)
+        progress.show(read, total, "reading the sample")
+    progress.say(f"learning merges from {total / 1e6:,.1f} MB")

@@ -86,24 +86,28 @@ def ranking(folder: str | Path, seed: int) -> Ranking:
     return Ranking(order, np.concatenate(sizes))
 
 
-def sample(folder: str | Path, seed: int, limit: int) -> Iterator[list[str]]:
-    """The texts of the first documents in seeded order that together have at most `limit` bytes, batch by batch.
+def sample(folder: str | Path, seed: int, limit: int) -> tuple[int, Iterator[list[str]]]:
+    """The first documents in seeded order that together have at most `limit` bytes: their bytes, and their texts.
 
-    They come in the order of the shards, so that nothing has to be held. Raises InputError if not even the first one
-    fits.
+    The texts come batch by batch in the order of the shards, so that nothing has to be held. Raises InputError if not
+    even the first document fits.
     """
     ranked = ranking(folder, seed)
-    taken = int(np.searchsorted(np.cumsum(ranked.sizes[ranked.order]), limit, side="right"))
+    sums = np.cumsum(ranked.sizes[ranked.order])
+    taken = int(np.searchsorted(sums, limit, side="right"))
     if not taken:
         problem = f"no document fits into a sample of {limit:,} bytes"
         raise InputError("config: tokenizer.sample_bytes", problem, f"Raise it, or look into {folder}.")
     chosen = np.zeros(len(ranked.order), bool)
     chosen[ranked.order[:taken]] = True
+    return int(sums[taken - 1]), _chosen_texts(folder, chosen)
+
+
+def _chosen_texts(folder: str | Path, chosen: np.ndarray) -> Iterator[list[str]]:
     position = 0
     for batch in batches(folder):
-        mask = chosen[position : position + len(batch.texts)]
+        yield [batch.texts[i] for i in np.flatnonzero(chosen[position : position + len(batch.texts)])]
         position += len(batch.texts)
-        yield [batch.texts[i] for i in np.flatnonzero(mask)]
 
 
 def _shard_batches(shard: Path) -> Iterator[Batch]:

@@ -47,7 +47,8 @@ def encode_documents(
         atomic_path(paths["ids"]) as ids_file,
     ):
         lengths = _write_in_shard_order(documents, ranked, tokenizer, dtype, scratch, threads, progress)
-        digest = _gather(scratch, dtype, lengths, ranked.order, ids_file)
+        anew = Progress(progress.title, progress.stream)  # its estimate counts from here
+        digest = _gather(scratch, dtype, lengths, ranked.order, ids_file, anew)
         with offsets_file.open("wb") as file:
             np.save(file, _starts(lengths[ranked.order]))
         content = {
@@ -92,7 +93,9 @@ def _write_in_shard_order(
     return np.array(lengths, np.int64)
 
 
-def _gather(scratch: BinaryIO, dtype: np.dtype, lengths: np.ndarray, order: np.ndarray, output: Path) -> str:
+def _gather(
+    scratch: BinaryIO, dtype: np.dtype, lengths: np.ndarray, order: np.ndarray, output: Path, progress: Progress
+) -> str:
     """Copy documents from the scratch file to `output` in the given order; give the SHA-256 of what was written.
 
     Reads with pread: mapped pages would count as this job's memory where a cluster measures it.
@@ -101,7 +104,7 @@ def _gather(scratch: BinaryIO, dtype: np.dtype, lengths: np.ndarray, order: np.n
     starts = _starts(sizes)
     digest = hashlib.sha256()
     with output.open("wb") as file:
-        for document in order:
+        for document in progress.over(order, len(order), "putting documents in order"):
             content = os.pread(scratch.fileno(), sizes[document], starts[document])
             file.write(content)
             digest.update(content)
