@@ -28,17 +28,24 @@ def licences(packages: list[Package]) -> Iterator[Raw]:
 
 
 def messages(packages: list[Package]) -> Iterator[Raw]:
-    """Each compiled message catalogue in a language other than English: its translations, one a line."""
-    for package, name, path in _files(packages, ".mo"):
-        with path.open("rb") as stream:
-            catalogue = read_mo(stream)
-        if str(catalogue.locale or _locale(name)).startswith("en"):
-            continue
-        lines: list[str] = []
-        for message in catalogue:
-            if message.id and message.string:
-                lines.extend(message.string if isinstance(message.string, (list, tuple)) else [message.string])
-        yield Raw(_url(package, name), SOURCE, text="\n".join(dict.fromkeys(lines)), title=_locale(name))
+    """For each package and language other than English the translations in its message catalogues, one a line."""
+    for package in packages:
+        catalogues: dict[str, list[Path]] = {}
+        for name, path in package.with_suffix(".mo"):
+            catalogues.setdefault(_locale(name), []).append(path)
+        for locale, paths in sorted(catalogues.items()):
+            if locale.split("_")[0] != "en":
+                lines = dict.fromkeys(line for path in paths for line in _translations(path))
+                text = "\n".join(lines)
+                yield Raw(_url(package, f"locale/{locale}"), SOURCE, text=text, title=f"{package.name} {locale}")
+
+
+def _translations(path: Path) -> Iterator[str]:
+    with path.open("rb") as stream:
+        catalogue = read_mo(stream)
+    for message in catalogue:
+        if message.id and message.string:  # the catalogue's own header has no id
+            yield from message.string if isinstance(message.string, (list, tuple)) else [message.string]
 
 
 def _locale(name: str) -> str:

@@ -103,11 +103,11 @@ def docstring_pages(packages: list[Package], processes: int, show: Show = silent
             yield Page(package, version, _module(name), article)
 
 
-def readme_pages(packages: list[Package]) -> Iterator[Page]:
-    """A page for each package's long description."""
-    for package in packages:
-        article = readme_page(package)
-        if article:
+def readme_pages(packages: list[Package], processes: int, show: Show = silent) -> Iterator[Page]:
+    """A page for each package's long description, rendered in several processes."""
+    for done, (package, article) in enumerate(ordered_map(readme_page, packages, processes), 1):
+        show(done, len(packages), "rendering descriptions")
+        if isinstance(article, str):
             yield Page(package.name, package.version, "readme", article)
 
 

@@ -139,13 +139,18 @@ async def _crawled(source: Source, pins: Path, state: Path, limits: Limits, proc
             site = state / "site"
             if not site.exists():
                 packages = pinned_packages(pins, source["packages"], source["exclude"])
-                read_docs = source["content"] == "docstrings"
+                reader = docstring_pages if source["content"] == "docstrings" else readme_pages
                 with atomic_path(site) as temporary:
-                    pages = docstring_pages(packages, processes, show) if read_docs else readme_pages(packages)
-                    build_site(pages, temporary)
+                    build_site(reader(packages, processes, _half(show, 0)), temporary)
             urls = site_urls(site)
             known = {HOST: ("127.0.0.1", await stack.enter_async_context(serving(site)))}
+            show = _half(show, 1)
         await crawl(urls, limits, state / "crawl", known, show)
+
+
+def _half(show: Show, number: int) -> Show:
+    """Reports one of two halves of a job as part of the whole: building the site, crawling it."""
+    return lambda done, total, note: show(number * total + done, 2 * total, note)
 
 
 def _limits(source: Source) -> Limits:
