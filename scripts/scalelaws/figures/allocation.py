@@ -82,7 +82,8 @@ def _share(ax: Axes, allocation: Allocation, share: str, colour: str, marker: st
     shade = colour if determined else UNDETERMINED_COLOUR
     table = allocation.table.sort_values("flops")
     optima = allocation.points[allocation.points["used"]]
-    points(ax, optima["flops"], optima[share], f"{allocation.title}, optima", shade, marker, markersize=3)
+    if len(optima):
+        points(ax, optima["flops"], optima[share], f"{allocation.title}, optima", shade, marker, markersize=3)
     if len(table):
         x = table["flops"].to_numpy(float)
         inside = table.loc[table["extrapolates"] <= 0, "flops"]
@@ -95,6 +96,6 @@ def _label(allocation: Allocation) -> str:
     """An approach and its exponents, with what they are exponents of."""
     texts = [estimate_text(found) for found in allocation.exponents.values()]
     if not texts:
-        return f"{allocation.title}: not determined"
+        return f"{allocation.title}: none"
     doubt = "" if allocation.status == DETERMINED else " (not determined)"
-    return f"{allocation.title}: {', '.join(texts)}{doubt}"
+    return f"{allocation.title}{doubt}:\n{', '.join(texts)}"

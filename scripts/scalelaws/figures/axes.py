@@ -20,7 +20,7 @@ LABELS = {
 """Axis labels of the columns of the observations table."""
 
 MOST_TICKS = 7
-DECADES_FROM, HALVES_FROM = 1.9, 0.8
+DECADES_FROM, HALVES_FROM = 2.0, 0.8
 """Spans in decades from which an axis is labelled at every decade, and at 1, 2 and 5 of every decade."""
 
 
@@ -35,12 +35,11 @@ class ReadableTicks(Locator):
     def tick_values(self, vmin: float, vmax: float) -> Sequence[float]:
         """Ticks within [vmin, vmax]."""
         low, high = min(vmin, vmax), max(vmin, vmax)
-        span = math.log10(high / low)
         first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-        if span >= DECADES_FROM:
+        if _in_decades(low, high):
             stride = max(1, math.ceil((last - first) / MOST_TICKS))
             ticks = np.array([10.0**k for k in range(first, last + 1, stride)])
-        elif span >= HALVES_FROM:
+        elif math.log10(high / low) >= HALVES_FROM:
             ticks = np.array([m * 10.0**k for k in range(first, last + 1) for m in (1, 2, 5)])
         else:
             ticks = np.asarray(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high))
@@ -66,7 +65,7 @@ class ReadableNumbers(Formatter):
     def __call__(self, x: float, pos: int | None = None) -> str:
         """The text of one tick."""
         low, high = sorted(self.axis.get_view_interval())  # type: ignore[union-attr]
-        return tick_text(x, in_decades=math.log10(high / low) >= DECADES_FROM)
+        return tick_text(x, in_decades=_in_decades(low, high))
 
 
 def tick_text(value: float, in_decades: bool = True) -> str:
@@ -80,6 +79,10 @@ def tick_text(value: float, in_decades: bool = True) -> str:
     if abs(mantissa - 1) < 1e-6:
         return f"$10^{{{exponent}}}$"
     return f"${mantissa:.3g}{{\\times}}10^{{{exponent}}}$"
+
+
+def _in_decades(low: float, high: float) -> bool:
+    return math.log10(high / low) >= DECADES_FROM
 
 
 def log_axis(ax: Axes, which: str, label: str) -> None:

@@ -15,8 +15,8 @@ COLUMNS = ["panel", "series", "mark", "x", "y", "low", "high"]
 def numbers_of(figure: Figure) -> pd.DataFrame:
     """One row per drawn number: panel ("y label against x label"), series, mark, x, y, low, high.
 
-    Marks are points, line, interval and band. Only what was drawn under a series name counts: reference lines and
-    keys carry no data.
+    Marks are points, line, band, interval of y and interval of x. Only what was drawn under a series name counts:
+    reference lines and keys carry no data.
     """
     rows: list[pd.DataFrame] = []
     for ax in figure.axes:
@@ -37,16 +37,22 @@ def _marks(ax: Axes) -> Iterator[pd.DataFrame]:
             mark = "points" if artist.get_linestyle() == "None" else "line"
             frame = pd.DataFrame({"x": x, "y": y, "low": np.nan, "high": np.nan})
         elif isinstance(artist, LineCollection):
-            ends = np.array(artist.get_segments()).reshape(-1, 2, 2)
-            mark = "interval"
-            frame = pd.DataFrame({"x": ends[:, 0, 0], "y": np.nan, "low": ends[:, 0, 1], "high": ends[:, 1, 1]})
+            mark, frame = _intervals(np.array(artist.get_segments()).reshape(-1, 2, 2))
         elif isinstance(artist, PolyCollection):
             mark = "band"
             frame = pd.concat([_band(np.asarray(path.vertices)) for path in artist.get_paths()], ignore_index=True)
         else:
             continue
-        frame = frame[np.isfinite(frame[["x"]].to_numpy()).all(axis=1)]
+        frame = frame[frame[["x", "y"]].notna().any(axis=1)]
         yield frame.assign(series=series, mark=mark)
+
+
+def _intervals(ends: np.ndarray) -> tuple[str, pd.DataFrame]:
+    """Intervals of y, which stand upright, or of x, which lie; `ends` (intervals, 2 ends, x and y)."""
+    (x, y), (other_x, other_y) = ends[:, 0].T, ends[:, 1].T
+    if len(ends) and np.all(y == other_y) and not np.all(x == other_x):
+        return "interval of x", pd.DataFrame({"x": np.nan, "y": y, "low": x, "high": other_x})
+    return "interval of y", pd.DataFrame({"x": x, "y": np.nan, "low": y, "high": other_y})
 
 
 def _band(vertices: np.ndarray) -> pd.DataFrame:

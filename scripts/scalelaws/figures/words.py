@@ -26,20 +26,18 @@ def with_interval(value: float, low: float, high: float) -> str:
     largest = max(abs(value), abs(low), abs(high))
     if not math.isfinite(largest) or largest == 0:
         return f"{number(value)} [{number(low)}, {number(high)}]"
-    exponent = math.floor(math.log10(max(abs(value), largest / 1000)))
-    narrow = 2 * min(value - low, high - value) or high - low
-    most = 2 if narrow > 0.01 * largest else 3  # decimals of a number below ten: three or four significant digits
+    exponent = math.floor(math.log10(max(abs(value), largest / 100)))
+    narrow = max(min(value - low, high - value), 0.02 * (high - low))
+    # two digits of the interval's narrower side, but no more than three of the value (four if it is known to 1%)
+    decimals = max(0, min(_decimals(narrow), (2 if narrow > 0.005 * largest else 3) - exponent))
     if -4 < exponent < 5:
-        decimals = max(0, min(_decimals(narrow), most - exponent))
-        return (
-            f"{_minus(f'{value:,.{decimals}f}')} [{_minus(f'{low:,.{decimals}f}')}, {_minus(f'{high:,.{decimals}f}')}]"
-        )
+        return f"{_fixed(value, decimals)} [{_fixed(low, decimals)}, {_fixed(high, decimals)}]"
     if low <= 0 or high / low > 100:
         return f"{number(value, 2)} [{number(low, 2)}, {number(high, 2)}]"
     scale = 10.0**exponent
-    decimals = min(_decimals(narrow / scale), most)
-    inner = f"{value / scale:.{decimals}f} [{low / scale:.{decimals}f}, {high / scale:.{decimals}f}]"
-    return f"({_minus(inner)})×10{str(exponent).translate(SUPERSCRIPTS)}"
+    decimals = max(0, min(_decimals(narrow / scale), 2))
+    shares = [_fixed(part / scale, decimals) for part in (value, low, high)]
+    return f"({shares[0]} [{shares[1]}, {shares[2]}])×10{str(exponent).translate(SUPERSCRIPTS)}"
 
 
 def estimate_text(estimate: Estimate) -> str:
@@ -63,10 +61,13 @@ def percent(share: float) -> str:
 
 
 def _decimals(width: float) -> int:
-    """Decimals that give an interval of this width two significant digits."""
-    if width <= 0:
-        return 3
-    return min(6, max(0, 1 - math.floor(math.log10(width))))
+    """Decimals that give a width two significant digits."""
+    return 1 - math.floor(math.log10(width)) if width > 0 else 3
+
+
+def _fixed(value: float, decimals: int) -> str:
+    text = f"{value:,.{decimals}f}"
+    return _minus(text if text.strip("-0.") else text.lstrip("-"))
 
 
 def _minus(text: str) -> str:

@@ -1,0 +1,67 @@
+"""One call draws every figure into a folder: picture, PDF, numbers, and an index that says what is missing and why."""
+
+import struct
+
+import pandas as pd
+import pytest
+from scalelaws.errors import InputError
+from scalelaws.figures import draw
+from scalelaws.figures.draw import draw_figures, kinds
+from scalelaws.figures.registry import FigureKind, NotDrawableError
+from scalelaws.io import read_json
+
+SMALL = {"savefig.dpi": 50}
+
+
+@pytest.fixture
+def two_figures(monkeypatch):
+    """The quickest figure, and one that cannot be drawn: what this module tests does not depend on which."""
+
+    def refuse(observations, laws):
+        raise NotDrawableError("the table has no such column")
+
+    first = next(kind for kind in kinds() if kind.name == "learning_curves")
+    monkeypatch.setattr(draw, "kinds", lambda: [first, FigureKind("impossible", "Impossible", "Nothing.", refuse)])
+
+
+@pytest.mark.usefixtures("two_figures")
+def test_a_folder_has_three_files_a_figure_and_an_index_with_the_reasons(observations, laws, tmp_path):
+    index = draw_figures(observations, laws, tmp_path / "figures", SMALL, {"recipe": "abc"})
+    names = sorted(path.name for path in (tmp_path / "figures").iterdir())
+    assert names == ["index.json", "learning_curves.csv", "learning_curves.pdf", "learning_curves.png"]
+    written = read_json(tmp_path / "figures" / "index.json")
+    assert written == {"figures": index, "provenance": {"recipe": "abc"}}
+    curves, impossible = index
+    png = (tmp_path / "figures" / "learning_curves.png").read_bytes()
+    assert struct.unpack(">II", png[16:24]) == (curves["width"], curves["height"])
+    assert impossible["reason"] == "the table has no such column"
+    assert len(pd.read_csv(tmp_path / "figures" / "learning_curves.csv")) > 50
+
+
+@pytest.mark.usefixtures("two_figures")
+def test_the_same_data_give_the_same_bytes(observations, laws, tmp_path):
+    for name in ("one", "two"):
+        draw_figures(observations, laws, tmp_path / name, SMALL, {})
+    for file in (tmp_path / "one").iterdir():
+        assert file.read_bytes() == (tmp_path / "two" / file.name).read_bytes(), file.name
+
+
+@pytest.mark.usefixtures("two_figures")
+def test_the_study_sets_the_size(observations, laws, tmp_path):
+    style = {**SMALL, "figure.figsize": [6.0, 4.0]}
+    index = draw_figures(observations, laws, tmp_path / "figures", style, {})
+    assert (index[0]["width"], index[0]["height"]) == (300, 200)
+
+
+@pytest.mark.usefixtures("two_figures")
+def test_a_wrong_setting_leaves_no_folder(observations, laws, tmp_path):
+    with pytest.raises(InputError):
+        draw_figures(observations, laws, tmp_path / "figures", {"font.siz": 9}, {})
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_figure_has_a_title_a_caption_and_a_docstring_that_names_what_it_shows():
+    for kind in kinds():
+        assert kind.title and kind.caption.endswith(".")
+        assert kind.draw.__doc__
+        assert "igure" not in kind.title + kind.caption

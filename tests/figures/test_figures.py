@@ -1,0 +1,304 @@
+"""Every figure shows the data and laws that it claims to show, labelled, within its frame, or says why it cannot."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
+from scalelaws.figures.draw import kinds
+from scalelaws.figures.numbers import numbers_of
+from scalelaws.figures.registry import FIGURES, NotDrawableError, figure
+from scalelaws.figures.style import UNDETERMINED_COLOUR
+from scalelaws.figures.words import law_label
+from scalelaws.laws.fitted import Laws
+from scalelaws.observations.table import Observations
+
+from .study import OOD, SIZES, STEPS, SUBSETS
+
+NAMES = [kind.name for kind in kinds()]
+RUNS = len(SIZES) * (len(SUBSETS) + 2)
+LOGARITHMIC = dict.fromkeys(NAMES, "xy") | {
+    "ood_loss_vs_test_loss": "",
+    "ood_offsets": "",
+    "backtest": "",
+    "residuals": "x",
+}
+
+
+@pytest.fixture(scope="module")
+def drawn(observations, laws):
+    """Each figure, drawn once when it is first asked for."""
+    done = {}
+
+    def draw(name):
+        if name not in done:
+            done[name] = FIGURES[name].draw(observations, laws)
+        return done[name]
+
+    return draw
+
+
+@pytest.fixture(autouse=True)
+def house_style(style):
+    pass
+
+
+def panels(sheet):
+    return [ax for ax in sheet.axes if ax.get_label() != "<colorbar>"]
+
+
+def numbers(sheet, mark, series=""):
+    table = numbers_of(sheet)
+    return table[(table["mark"] == mark) & table["series"].str.contains(series, regex=False)]
+
+
+def texts(sheet):
+    legends = [text.get_text() for legend in sheet.legends for text in legend.get_texts()]
+    return legends + [text.get_text() for ax in sheet.axes for text in [*ax.texts, ax.title, ax._left_title]]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_axes_are_labelled_with_units_and_scaled_as_the_papers_scale_them(name, drawn):
+    for ax in panels(drawn(name)):
+        assert ax.get_xlabel()
+        assert ax.get_ylabel() or name == "ood_offsets"
+        assert ax.get_xscale() == ("log" if "x" in LOGARITHMIC[name] else "linear")
+        assert ax.get_yscale() == ("log" if "y" in LOGARITHMIC[name] else "linear")
+        for label in (ax.get_xlabel(), ax.get_ylabel()):
+            if "oss" in label and "Excess" not in label:
+                assert "nats/token" in label
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_sticks_out_and_nothing_is_too_small_to_read(name, drawn):
+    sheet = drawn(name)
+    FigureCanvasAgg(sheet).draw()
+    width, height = sheet.get_size_inches()
+    box = sheet.get_tightbbox()
+    assert box.x0 > -0.02
+    assert box.y0 > -0.02
+    assert box.x1 < width + 0.02
+    assert box.y1 < height + 0.02
+    shown = [text for text in sheet.findobj(lambda a: hasattr(a, "get_fontsize")) if text.get_visible()]
+    assert min(text.get_fontsize() for text in shown) >= 6
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_panels_are_filled_by_numbers_that_are_finite_and_in_view(name, drawn):
+    sheet = drawn(name)
+    for ax in panels(sheet):
+        seen = [line for line in ax.lines if line.get_gid() and line.get_linestyle() == "None"] or ax.lines
+        assert sum(len(line.get_xdata()) for line in seen) >= 5 or name in ("seed_noise", "backtest")
+        (left, right), (bottom, top) = sorted(ax.get_xlim()), sorted(ax.get_ylim())
+        for line in seen:
+            x, y = np.asarray(line.get_xdata(), float), np.asarray(line.get_ydata(), float)
+            if line.get_gid():
+                assert np.isfinite(x).any() and np.isfinite(y).any()
+                inside = (x >= left) & (x <= right) & (y >= bottom) & (y <= top)
+                assert inside[np.isfinite(x) & np.isfinite(y)].all()
+
+
+@pytest.mark.parametrize(
+    ("name", "law"),
+    [
+        ("loss_vs_parameters", "loss_of_parameters"),
+        ("loss_vs_dataset_tokens", "loss_of_dataset_tokens"),
+        ("loss_vs_compute", "loss_of_flops"),
+    ],
+)
+def test_a_law_of_one_variable_is_drawn_with_its_band_over_its_data(name, law, drawn, laws):
+    fitted = laws.laws[law]
+    (variable,) = fitted.variables
+    sheet = drawn(name)
+    line = numbers(sheet, "line", "law").dropna(subset="y")
+    np.testing.assert_allclose(line["y"], fitted.predict(**{variable: line["x"]}))
+    low, high = fitted.ranges[variable]
+    solid = line[line["series"] == "law"]
+    assert solid["x"].min() == pytest.approx(low)
+    assert solid["x"].max() == pytest.approx(high)
+    assert line["x"].max() == pytest.approx(4 * high)
+    shade = numbers(sheet, "band")
+    expected = fitted.band(0.95, **{variable: shade["x"]})
+    np.testing.assert_allclose(shade[["low", "high"]], np.c_[expected])
+    assert law_label(fitted) in texts(sheet)
+
+
+@pytest.mark.parametrize("name", ["loss_vs_parameters", "loss_vs_dataset_tokens"])
+def test_every_run_is_a_point_and_those_outside_the_fit_are_named_so(name, drawn, observations, laws):
+    points = numbers(drawn(name), "points")
+    assert len(points) == RUNS
+    outside = points["series"].str.contains("not in the fit")
+    law = laws.laws["loss_of" + name.removeprefix("loss_vs")]
+    assert (~outside).sum() == law.data["used"].sum()
+    assert sorted(points["y"]) == pytest.approx(sorted(observations.results("documentation")["loss"]))
+
+
+@pytest.mark.parametrize(
+    ("name", "law"),
+    [
+        ("loss_vs_parameters_and_data", "loss_of_parameters_and_data_kaplan"),
+        ("loss_vs_parameters_and_data_chinchilla", "loss_of_parameters_and_data_chinchilla"),
+        ("generalization_gap", "gap_of_parameters_and_data"),
+    ],
+)
+def test_a_law_of_size_and_data_is_a_curve_for_each_size(name, law, drawn, laws):
+    fitted = laws.laws[law]
+    sheet = drawn(name)
+    for size in SIZES:
+        line = numbers(sheet, "line", f"law at N = {size / 1000:g}k").dropna(subset="y")
+        np.testing.assert_allclose(line["y"], fitted.predict(parameters=size, dataset_tokens=line["x"]))
+    assert len(numbers(sheet, "points")) == RUNS
+    assert law_label(fitted) in texts(sheet)
+
+
+def test_learning_curves_show_the_runs_on_the_most_data_step_by_step(drawn, observations):
+    lines = numbers(drawn("learning_curves"), "line")
+    curves = observations.curves("documentation")
+    expected = curves[curves["dataset_tokens"] == SUBSETS[-1]]
+    assert len(lines) == len(expected) <= STEPS * len(SIZES)
+    assert sorted(lines["y"]) == pytest.approx(sorted(expected["loss"]))
+    assert len(numbers(drawn("learning_curves"), "points", "result")) == len(SIZES)
+
+
+def test_compute_shows_every_learning_curve_up_to_its_result(drawn, observations):
+    curves = observations.curves("documentation")
+    best = curves["run"].map(curves[curves["result"]].set_index("run")["step"])
+    lines = numbers(drawn("loss_vs_compute"), "line", "k-")
+    assert len(lines) == (curves["step"] <= best).sum()
+
+
+def test_early_stopping_is_seen_where_the_held_out_loss_turns(drawn):
+    sheet = drawn("train_and_test_curves")
+    held_out = numbers(sheet, "line", "D = 40k, held out")
+    result = numbers(sheet, "points", "D = 40k, result")
+    assert held_out["y"].iloc[-1] > held_out["y"].min() == result["y"].item()
+    assert len(numbers(sheet, "points", "result")) == len(SUBSETS)
+    assert len(numbers(sheet, "line", "D = 40k, train")) == len(held_out)
+
+
+def test_seed_noise_is_the_standard_deviation_of_each_repeated_cell(drawn, observations):
+    points = numbers(drawn("seed_noise"), "points")
+    cells = observations.results("documentation").groupby(["parameters", "dataset_tokens"])["loss"]
+    assert sorted(points["y"]) == pytest.approx(sorted(cells.std().dropna()))
+
+
+def test_optimal_allocation_shows_three_approaches_in_both_panels(drawn, laws):
+    sheet = drawn("optimal_allocation")
+    for panel, share in zip(panels(sheet), ("parameters", "tokens"), strict=True):
+        table = numbers_of(sheet)
+        here = table[table["panel"].str.startswith(panel.get_ylabel())]
+        for allocation in laws.allocations.values():
+            band = here[(here["mark"] == "band") & here["series"].str.startswith(allocation.title)]
+            np.testing.assert_allclose(band["low"], allocation.table[f"{share}_low"])
+    for allocation in laws.allocations.values():
+        assert any(text.startswith(allocation.title) and "$a$ = " in text for text in texts(sheet))
+
+
+def test_isoflop_profiles_show_every_budget_and_its_minimum(drawn, laws):
+    isoflop = laws.allocations["isoflop"]
+    sheet = drawn("isoflop_profiles")
+    minima = numbers(sheet, "points", "minimum")
+    assert len(numbers(sheet, "points")) == len(isoflop.profiles) + len(minima)
+    accepted = isoflop.parabolas[isoflop.parabolas["reason"] == ""]
+    assert sorted(minima["x"]) == pytest.approx(sorted(np.exp(accepted["log_parameters"])))
+    for name, parabola in numbers(sheet, "line", "parabola").groupby("series"):
+        best = minima[minima["series"] == name.replace("parabola", "minimum")]
+        assert parabola["y"].min() == pytest.approx(best["y"].item(), rel=1e-3)
+
+
+def test_a_parabola_passes_through_the_profile_that_it_was_fitted_to(drawn, laws):
+    profiles = laws.allocations["isoflop"].profiles
+    lines = numbers(drawn("isoflop_profiles"), "line", "parabola")
+    for budget, rows in profiles[profiles["used"]].groupby("flops"):
+        curve = lines[lines["series"] == f"C = {budget:.3g}, parabola"]
+        fitted = np.interp(np.log(rows["parameters"]), np.log(curve["x"]), curve["y"])
+        np.testing.assert_allclose(fitted, rows["loss"], rtol=0.02)
+
+
+def test_ood_figures_show_every_corpus(drawn, observations):
+    for name in ("ood_loss_vs_parameters", "ood_loss_vs_test_loss", "ood_offsets"):
+        table = numbers_of(drawn(name))
+        for corpus in OOD:
+            assert table["series"].str.startswith(corpus.replace("_", " ")).any()
+    ends = numbers(drawn("ood_loss_vs_test_loss"), "points", "readmes")
+    assert sorted(ends["y"]) == pytest.approx(sorted(observations.results("readmes")["loss"]))
+
+
+def test_ood_slopes_are_those_of_the_lines(drawn, laws):
+    slopes = numbers(drawn("ood_offsets"), "interval of x", "readmes")
+    slope = laws.laws["ood_transfer:readmes"].parameters["slope"]
+    assert (slope.low, slope.high) in [pytest.approx((row.low, row.high)) for row in slopes.itertuples()]
+
+
+def test_backtest_shows_every_prediction_of_every_law_that_was_held_to_account(drawn, laws):
+    points = numbers(drawn("backtest"), "points")
+    tested = [
+        law for law in laws.laws.values() if law.backtest and law.corpus == "documentation" and "gap" not in law.form
+    ]
+    assert tested
+    assert set(points["series"]) == {law.title for law in tested}
+    assert len(points) == sum(len(law.backtest.rows) for law in tested)
+
+
+def test_residuals_are_measured_over_law(drawn, laws):
+    law = laws.laws["loss_of_parameters_and_data_kaplan"]
+    upper = panels(drawn("residuals"))[0]
+    drawn_values = np.concatenate([line.get_ydata() for line in upper.lines if line.get_gid()])
+    expected = 100 * (law.data["observed"] / law.data["predicted"] - 1)
+    assert sorted(drawn_values) == pytest.approx(sorted(expected))
+
+
+def test_an_undetermined_law_is_grey_dotted_and_labelled_so(observations, laws):
+    doubtful = replace(laws.laws["loss_of_parameters"], status="undetermined")
+    sheet = FIGURES["loss_vs_parameters"].draw(observations, with_laws(laws, loss_of_parameters=doubtful))
+    line = next(line for line in panels(sheet)[0].lines if line.get_gid() == "law")
+    assert to_hex(line.get_color()) == UNDETERMINED_COLOUR
+    assert line.get_linestyle() == ":"
+    assert any(text.startswith("Not determined") for text in texts(sheet))
+
+
+def test_a_law_that_could_not_be_fitted_is_named_with_its_reason(observations, laws):
+    missing = replace(
+        laws.laws["loss_of_parameters"], parameters={}, status="undetermined", messages=["only 2 different sizes N"]
+    )
+    sheet = FIGURES["loss_vs_parameters"].draw(observations, with_laws(laws, loss_of_parameters=missing))
+    assert not len(numbers(sheet, "band"))
+    assert any("only 2 different sizes N" in text for text in texts(sheet))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_without_laws_a_figure_shows_the_data_or_says_what_it_lacks(name, observations):
+    nothing = Laws("empty", {}, {}, observations.runs.iloc[:0].assign(reason=""), {})
+    try:
+        sheet = FIGURES[name].draw(observations, nothing)
+    except NotDrawableError as reason:
+        assert len(str(reason)) > 20
+    else:
+        assert len(numbers_of(sheet))
+
+
+@pytest.mark.parametrize(
+    ("names", "keep", "reason"),
+    [
+        (["ood_loss_vs_parameters", "ood_loss_vs_test_loss", "ood_offsets"], "corpus == 'documentation'", "no out-of-"),
+        (["train_and_test_curves"], "split == 'test'", "loss on training text"),
+        (["learning_curves", "train_and_test_curves"], "result", "one step only"),
+        (["seed_noise"], "run.str.endswith('s0')", "two seeds"),
+    ],
+)
+def test_missing_data_are_a_reason_and_no_error(names, keep, reason, observations, laws):
+    losses = observations.losses.query(keep, engine="python")
+    poorer = Observations(losses, observations.runs[observations.runs["run"].isin(losses["run"])])
+    for name in names:
+        with pytest.raises(NotDrawableError, match=reason):
+            FIGURES[name].draw(poorer, laws)
+
+
+def test_two_figures_cannot_share_a_name():
+    with pytest.raises(ValueError, match="learning_curves"):
+        figure("Title", "Caption.")(FIGURES["learning_curves"].draw)
+
+
+def with_laws(laws, **changed):
+    return replace(laws, laws={**laws.laws, **changed})
