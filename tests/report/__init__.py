@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pandas as pd
-from scalelaws.figures.draw import draw_figures
+from matplotlib.figure import Figure
+from scalelaws.figures.draw import kinds
 from scalelaws.io import write_json
-from scalelaws.laws.fitted import Laws
 from scalelaws.observations.table import Observations
 
 CONFIG = {
@@ -14,18 +14,31 @@ CONFIG = {
     "corpora": {"documentation": {"role": "train"}, "readmes": {"role": "ood"}},
     "training": {"parameters": [10_000, 25_000], "learning_rate": 0.004},
 }
+MISSING = "seed_noise"
 
 
-def write_study(folder: Path, observations: Observations, laws: Laws) -> None:
-    """Figures, two corpus cards and benchmark files below `folder`."""
-    draw_figures(observations, laws, folder / "figures", {"savefig.dpi": 60}, {"recipe": "0123456789abcdef"})
+def write_study(folder: Path) -> None:
+    """Stand-ins for the figures (one is missing), two corpus cards, benchmark files and an artifact of many files."""
+    index = []
+    for kind in kinds():
+        entry = {"name": kind.name, "title": kind.title, "caption": kind.caption}
+        if kind.name == MISSING:
+            index.append({**entry, "reason": "no size N was trained on the same subset D with two seeds"})
+            continue
+        index.append({**entry, "width": 20, "height": 10})
+        (folder / "figures").mkdir(parents=True, exist_ok=True)
+        Figure(figsize=(0.2, 0.1), dpi=100).savefig(folder / "figures" / f"{kind.name}.png")
+    write_json(folder / "figures" / "index.json", {"figures": index, "provenance": {"recipe": "0123456789abcdef"}})
     for name, role in (("documentation", "train"), ("readmes", "ood")):
         write_json(folder / "corpus" / name / "card.json", card(name, role))
-    for run in ("a", "b"):
+    header = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time"
+    for run, memory in (("a", "812.5"), ("b", "-")):
         file = folder / "benchmarks" / "train" / f"{run}.tsv"
         file.parent.mkdir(parents=True, exist_ok=True)
-        header = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time"
-        file.write_text(f"{header}\n30.5\t0:00:30\t812.5\t900\t800\t800\t1\t1\t98\t29.0\n")
+        file.write_text(f"{header}\n30.5\t0:00:30\t{memory}\t900\t800\t800\t1\t1\t98\t29.0\n")
+    (folder / "runs").mkdir()
+    for number in range(20):
+        (folder / "runs" / f"{number}.json").write_text("{}")
     (folder / "observations.csv").write_text("run,loss\n")
 
 
