@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from scalelaws.laws.allocation import EDGE, FLAT, MISSING, envelope, isoflop, parabolas
-from scalelaws.laws.curves import Profiles, profiles, seed_noise
+from scalelaws.laws.curves import Profiles, fresh_rows, profiles, seed_noise
 from scalelaws.laws.study import fit_laws
 
 from . import synthetic
@@ -75,7 +75,7 @@ def test_sizes_that_are_all_too_large_leave_the_allocation_undetermined():
 
 def test_curves_count_only_while_tokens_are_fresh():
     observations = synthetic.study(subsets=(4e4,))
-    found = profiles(observations, 0.01)
+    found = profiles(fresh_rows(observations), 0.01)
     assert found.flops.max() <= 6 * max(synthetic.SIZES) * 4e4 * 1.02
 
 
@@ -99,7 +99,7 @@ def test_envelope_and_minima_agree_on_the_loss(laws):
 
 
 def test_the_approaches_are_functions_of_profiles_alone():
-    found = profiles(synthetic.study(sizes=SIZES), 0.002)
+    found = profiles(fresh_rows(synthetic.study(sizes=SIZES)), 0.002)
     for approach in (envelope, isoflop):
         one, two = approach(found, 200, 7), approach(found, 200, 7)
         assert one.exponents == two.exponents

@@ -1,13 +1,22 @@
 import numpy as np
 import pytest
 from scalelaws.laws.forms import FORMS
-from scalelaws.laws.solver import Objective, Problem
+from scalelaws.laws.problem import Objective, Problem
 
 X = {
     "parameters": np.geomspace(1e6, 1e9, 7),
     "dataset_tokens": np.geomspace(1e9, 1e11, 7)[::-1].copy(),
     "flops": np.geomspace(1e15, 1e20, 7),
     "loss": np.linspace(2.0, 5.0, 7),
+    "flops_min": np.geomspace(1e14, 1e19, 7),
+    "steps_min": np.geomspace(1e3, 1e6, 7)[::-1].copy(),
+    "encoder_parameters": np.geomspace(1e6, 1e9, 7),
+    "decoder_parameters": np.array([1e8, 2e7, 4e8, 2e9, 5e6, 3e7, 6e8]),
+    "tokens_per_parameter": np.array([20.0, 5, 80, 320, 10, 640, 40]),
+    "tokens": np.geomspace(2e9, 1e12, 7)[::-1] * np.array([1, 3, 1, 8, 2, 1, 5]),
+    "needed_parameters": np.geomspace(5e5, 8e8, 7),
+    "width": np.array([256.0, 512, 1024, 2048, 512, 1536, 3072]),
+    "depth": np.array([4.0, 16, 8, 12, 32, 24, 3]),
 }
 OBJECTIVES = [Objective("log", None), Objective("log", 0.3), Objective("loss", None), Objective("loss", 0.7)]
 

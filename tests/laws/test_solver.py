@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scalelaws.laws.forms import FORMS
-from scalelaws.laws.solver import Objective, Problem, minimise
+from scalelaws.laws.problem import Objective, Problem
+from scalelaws.laws.solver import minimise
 from scalelaws.laws.starts import solve
 
 CHINCHILLA = FORMS["chinchilla"]

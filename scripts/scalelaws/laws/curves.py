@@ -36,8 +36,8 @@ class Profiles:
         return self.log_loss + shifts / np.sqrt(np.maximum(self.tracks, 1))
 
 
-def profiles(observations: Observations, noise: float) -> Profiles | None:
-    """Equal-compute profiles of the training corpus's held-out loss; None where no run has a usable curve.
+def fresh_rows(observations: Observations) -> pd.DataFrame:
+    """Rows of the training corpus's held-out loss that show what compute buys: run, track, parameters, flops, loss.
 
     A constant schedule's every evaluation after warm-up stands for a run that ends there; of other schedules only the
     last step does, and sizes are interpolated between their runs (Hoffmann et al. 2022, section 3.1, warns of this).
@@ -47,12 +47,14 @@ def profiles(observations: Observations, noise: float) -> Profiles | None:
     constant = rows["schedule"] == "constant"
     usable = (constant & (rows["step"] > rows["warmup_steps"])) | (~constant & (rows["step"] == rows["steps"]))
     rows = rows[usable]
-    if rows.empty:
-        return None
     track = np.where(
         rows["schedule"] == "constant", rows["run"], rows["parameters"].astype(str) + rows["seed"].astype(str)
     )
-    rows = rows.assign(track=track)
+    return rows.assign(track=track)
+
+
+def profiles(rows: pd.DataFrame, noise: float) -> Profiles:
+    """Equal-compute profiles of rows with run, track, parameters, flops and loss; a track is one learning curve."""
     first, last = np.log10(rows["flops"].min()), np.log10(rows["flops"].max())
     flops = np.logspace(first, last, max(2, int(np.ceil((last - first) * BUDGETS_PER_DECADE)) + 1))
     sizes = np.sort(rows["parameters"].unique())

@@ -8,8 +8,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from scalelaws.laws.fitted import UNDETERMINED, Backtest, Estimate, FittedLaw
-from scalelaws.laws.forms import FORMS, Form
-from scalelaws.laws.solver import Objective, Problem, Solution
+from scalelaws.laws.form import Form
+from scalelaws.laws.forms import FORMS
+from scalelaws.laws.problem import Objective, Problem
+from scalelaws.laws.solver import Solution
 from scalelaws.laws.starts import solve
 from scalelaws.laws.status import assessed, misfit, sparse
 from scalelaws.laws.uncertainty import Resampled, bootstrap, interval, refitted

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from scalelaws.laws.forms import FORMS, Form
+from scalelaws.laws.form import Form
+from scalelaws.laws.forms import FORMS
 
 Array = npt.NDArray[np.float64]
 DETERMINED, UNDETERMINED = "determined", "undetermined"

@@ -5,7 +5,7 @@ import pandas as pd
 
 from scalelaws.laws.curves import BUDGETS_PER_DECADE, Profiles, lowest_sizes
 from scalelaws.laws.estimate import Task
-from scalelaws.laws.solver import Objective
+from scalelaws.laws.problem import Objective
 from scalelaws.laws.uncertainty import Resampled
 from scalelaws.observations.table import Observations
 

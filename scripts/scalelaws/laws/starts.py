@@ -5,37 +5,49 @@ import itertools
 import numpy as np
 import numpy.typing as npt
 
-from scalelaws.laws.solver import Objective, Problem, Solution, minimise
+from scalelaws.laws.problem import Objective, Problem
+from scalelaws.laws.solver import Solution, minimise
 
 Array = npt.NDArray[np.float64]
 SLOPES = (0.05, 0.12, 0.25, 0.5, 1.0)
 OUTERS = (0.05, 0.1, 0.2, 0.45, 1.0)
 MAX_GRID = 700
 POLISHED = 8
-GRADUATED = (None, 1e-1, 1e-2)
+GRADUATED = tuple(10.0 ** np.arange(-1.0, -9.0, -1.0))
 """Huber's delta is lowered in steps: with a small delta the objective has many local optima far from the best."""
 
 
 def solve(problem: Problem, observed: Array, weights: Array) -> Solution:
     """The best optimum found for one weighting (n,) of the observations (n,), as a Solution of one resample.
 
-    Deterministic: the best points of a fixed grid are polished together, delta lowered in steps; the order of rows
-    matters only through rounding.
+    Deterministic. Of a fixed grid, the points best in squared loss are polished with delta lowered in steps, and the
+    points best in the objective itself straight away; the order of rows matters only through rounding.
     """
-    grid = _grid(problem, observed, weights)
-    delta = problem.objective.delta
-    target = problem.target(observed)
-    schedule = [None] if delta is None else [*(d for d in GRADUATED if d is None or d > delta), delta]
-    points = grid
-    shared = np.broadcast_to(weights, (len(points), len(weights)))
-    score = _with_delta(problem, None).value(problem.phi(points), target, shared)
-    points = points[np.argsort(score, kind="stable")[:POLISHED]]
-    shared = np.broadcast_to(weights, (len(points), len(weights)))
-    for stage in schedule:
-        rough = 1e-13 if stage == delta else 1e-6
-        solution = minimise(_with_delta(problem, stage), points, observed, shared, rough)
-        points = solution.theta
+    grid, delta = _grid(problem, observed, weights), problem.objective.delta
+    smooth = _with_delta(problem, None)
+    points = _best(smooth, grid, observed, weights)
+    if delta is None:
+        return _polished(problem, points, observed, weights)
+    for stage in (None, *(d for d in GRADUATED if d > delta)):
+        points = _minimised(_with_delta(problem, stage), points, observed, weights, tolerance=1e-6).theta
+    return _polished(problem, np.vstack([points, _best(problem, grid, observed, weights)]), observed, weights)
+
+
+def _best(problem: Problem, grid: Array, observed: Array, weights: Array) -> Array:
+    value = problem.value(
+        problem.phi(grid), problem.target(observed), np.broadcast_to(weights, (len(grid), len(weights)))
+    )
+    return grid[np.argsort(value, kind="stable")[:POLISHED]]
+
+
+def _polished(problem: Problem, points: Array, observed: Array, weights: Array) -> Solution:
+    solution = _minimised(problem, points, observed, weights, tolerance=1e-13)
     return solution.rows(np.array([int(np.argmin(solution.objective))]))
+
+
+def _minimised(problem: Problem, points: Array, observed: Array, weights: Array, tolerance: float) -> Solution:
+    shared = np.broadcast_to(weights, (len(points), len(weights)))
+    return minimise(problem, points, observed, shared, tolerance)
 
 
 def _with_delta(problem: Problem, delta: float | None) -> Problem:
@@ -51,7 +63,7 @@ def _grid(problem: Problem, observed: Array, weights: Array) -> Array:
     names = form.coordinates
     scales = [term.scale for term in form.terms]
     slopes = [name for name in names if name not in scales and name != form.outer]
-    choices: list[tuple[float, ...]] = [SLOPES if name not in form.bounds else (0.0, *SLOPES) for name in slopes]
+    choices: list[tuple[float, ...]] = [form.starts.get(name, SLOPES) for name in slopes]
     if form.outer:
         choices.append(OUTERS)
     while np.prod([len(c) for c in choices]) > MAX_GRID:

@@ -7,8 +7,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from scalelaws.laws.fitted import DETERMINED, UNDETERMINED, Estimate
-from scalelaws.laws.forms import Form
-from scalelaws.laws.solver import Problem, Solution
+from scalelaws.laws.form import Form
+from scalelaws.laws.problem import Problem
+from scalelaws.laws.solver import Solution
 
 Array = npt.NDArray[np.float64]
 FEWEST_VALUES = 3
@@ -36,7 +37,7 @@ def sparse(form: Form, rows: pd.DataFrame) -> list[str]:
         values = rows[variable].nunique()
         if values < FEWEST_VALUES:
             reasons.append(f"the data hold {values} {WORDS[variable]}; at least {FEWEST_VALUES} are needed")
-        elif form.logarithmic and decades(rows[variable]) < NARROWEST_DECADES:
+        elif form.logarithmic and variable != "loss" and decades(rows[variable]) < NARROWEST_DECADES:
             span = decades(rows[variable])
             reasons.append(f"the range of {WORDS[variable]} is too narrow: {span:.2f} decades")
     return reasons

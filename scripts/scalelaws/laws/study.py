@@ -10,12 +10,12 @@ import pandas as pd
 
 from scalelaws.job import Progress
 from scalelaws.laws import allocation
-from scalelaws.laws.curves import profiles, seed_noise
+from scalelaws.laws.curves import fresh_rows, profiles, seed_noise
 from scalelaws.laws.estimate import Task, fit_law
 from scalelaws.laws.files import write_laws
 from scalelaws.laws.fitted import Allocation, FittedLaw, Laws
+from scalelaws.laws.problem import Objective
 from scalelaws.laws.rows import LAWS, envelope_task, gap_task, held_out_tasks, ood_tasks
-from scalelaws.laws.solver import Objective
 from scalelaws.laws.uncertainty import Resampled
 from scalelaws.observations.table import Observations, read_observations
 from scalelaws.recipe import provenance
@@ -63,7 +63,8 @@ def fit_laws(
         if progress:
             progress.show(done, len(waiting) + 2, task.title)
     parametric = laws.get("loss_of_parameters_and_data_chinchilla")
-    curves = profiles(observations, _residual_noise(parametric) if noise is None else noise)
+    fresh = fresh_rows(observations)
+    curves = None if fresh.empty else profiles(fresh, _residual_noise(parametric) if noise is None else noise)
     allocations: dict[str, Allocation] = {}
     if curves and "loss_of_flops" in wanted:
         task, redrawn = envelope_task(observations, curves, objective, resamples, _seed(seed, "envelope"))

@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import norm, t
 
-from scalelaws.laws.solver import Problem, Solution, minimise
+from scalelaws.laws.problem import Problem
+from scalelaws.laws.solver import Solution, minimise
 
 Array = npt.NDArray[np.float64]
 PAIRS_PER_COORDINATE = 12

@@ -1,0 +1,262 @@
+"""A law over given rows as a problem to be solved: its objective with exact first and second derivatives, in batches.
+
+Minimised is Σ_i w_i ρ(r_i): r_i the residual in log loss, or in loss, over the row's scale; ρ Huber's loss (r²/2 below
+delta, linear beyond) or, without delta, r²/2. Shapes: R resamples, n rows, p coordinates, K terms.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from scalelaws.laws.form import ONE, WARPED, Form, Term, Warp
+
+Array = npt.NDArray[np.float64]
+SLOPE_BOUNDS = (0.0, 10.0)
+OUTER_BOUNDS = (np.log(1e-3), np.log(10.0))
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What is minimised: `residual` is "log" (of ln loss) or "loss" (of loss); `delta` None is squared loss."""
+
+    residual: str = "log"
+    delta: float | None = 1e-3
+
+
+@dataclass(frozen=True)
+class _Warping:
+    """A warp within a term: u gains slope · coefficient · w(φ[coordinate]); indices are into the block's columns."""
+
+    value: Callable[[Array], tuple[Array, Array, Array]]
+    coordinate: int
+    slope: int | None
+    coefficient: float
+
+
+@dataclass(frozen=True)
+class _Block:
+    """One term: u = φ[:, columns] @ features.T + offset, and its warp if it has one."""
+
+    columns: npt.NDArray[np.intp]
+    features: Array
+    offset: Array
+    warping: _Warping | None = None
+
+    def at(self, phi: Array) -> tuple[Array, Array, Array | None]:
+        """u (R, n), its gradient, (n, c) or with a warp (R, n, c), and second derivatives of a warp (R, n, c, c)."""
+        own = phi[:, self.columns]
+        u = own @ self.features.T + self.offset
+        if self.warping is None:
+            return u, self.features, None
+        warping = self.warping
+        w, first, second = warping.value(own[:, [warping.coordinate]])
+        slope = np.ones((len(phi), 1)) if warping.slope is None else own[:, [warping.slope]]
+        factor = warping.coefficient * slope
+        gradient = np.repeat(self.features[None], len(phi), axis=0)
+        curvature = np.zeros((*gradient.shape, len(self.columns)))
+        gradient[:, :, warping.coordinate] += factor * first
+        curvature[:, :, warping.coordinate, warping.coordinate] = factor * second
+        if warping.slope is not None:
+            gradient[:, :, warping.slope] += warping.coefficient * w
+            curvature[:, :, warping.coordinate, warping.slope] = warping.coefficient * first
+            curvature[:, :, warping.slope, warping.coordinate] = warping.coefficient * first
+        return u + factor * w, gradient, curvature
+
+
+@dataclass(frozen=True)
+class _Features:
+    """One term's features (n, p) of all coordinates before they are centred, and its warp's slope and coefficient."""
+
+    scale: int | None
+    values: Array
+    offset: Array
+    warp: Warp | None
+    warp_slope: int | None
+    warp_coefficient: float
+
+
+class Problem:
+    """A form over given variables, in centred and scaled coordinates φ (theta = transform φ + origin).
+
+    `x` holds one array (n,) per variable of the form; `scale` (n,) divides the residuals.
+    """
+
+    def __init__(self, form: Form, x: Mapping[str, Array], objective: Objective, scale: Array | float = 1.0) -> None:
+        self.form, self.objective = form, objective
+        names = form.coordinates
+        self.size = len(names)
+        self.outer = names.index(form.outer) if form.outer else None
+        self.transform, self.origin = np.eye(self.size), np.zeros(self.size)
+        self.lower, self.upper = np.full(self.size, -np.inf), np.full(self.size, np.inf)
+        terms = [_features(term, names, x, form.logarithmic) for term in form.terms]
+        self.rows = len(terms[0].offset)
+        self.scale = np.broadcast_to(np.asarray(scale, float), self.rows)
+        for column in {c for term in terms for c in range(self.size) if c != self.outer} - {
+            term.scale for term in terms
+        }:
+            spread = max(float(term.values[:, column].std()) for term in terms)
+            self.transform[column, column] = 1 / spread if spread > 1e-3 else 1.0
+            self.lower[column], self.upper[column] = form.bounds.get(names[column], SLOPE_BOUNDS)
+        self.blocks = [self._centred(term, x) for term in terms]
+        diagonal = np.diag(self.transform)
+        self.lower, self.upper = self.lower / diagonal, self.upper / diagonal
+        if self.outer is not None:
+            self.lower[self.outer], self.upper[self.outer] = OUTER_BOUNDS
+
+    def _centred(self, term: _Features, x: Mapping[str, Array]) -> _Block:
+        columns = {int(c) for c in np.flatnonzero(np.any(term.values != 0, axis=0))}
+        mean, shift = np.zeros(self.size), 0.0
+        if term.scale is not None:
+            mean, shift = term.values.mean(axis=0), float(term.offset.mean())
+            mean[term.scale] = 0.0
+            self.transform[term.scale] -= mean * np.diag(self.transform)
+            self.origin[term.scale] = -shift
+        warping = None
+        if term.warp:
+            coordinate = self.form.coordinates.index(term.warp.coordinate)
+            columns |= {coordinate} if term.warp_slope is None else {coordinate, term.warp_slope}
+            order = sorted(columns)
+            slope = None if term.warp_slope is None else order.index(term.warp_slope)
+            unit = 1.0 if term.warp_slope is None else self.transform[term.warp_slope, term.warp_slope]
+            value = partial(_warped, term.warp, x)
+            warping = _Warping(value, order.index(coordinate), slope, term.warp_coefficient * unit)
+        order = sorted(columns)
+        scaled = (term.values - mean)[:, order] * np.diag(self.transform)[order]
+        return _Block(np.array(order, np.intp), scaled, term.offset - shift, warping)
+
+    def theta(self, phi: Array) -> Array:
+        """The form's coordinates of the solver's."""
+        return phi @ self.transform.T + self.origin
+
+    def phi(self, theta: Array) -> Array:
+        """The solver's coordinates of the form's."""
+        return np.asarray(np.linalg.solve(self.transform, (theta - self.origin).T).T)
+
+    def exponents(self, phi: Array) -> Array:
+        """The terms' exponents u, shape (K, R, n)."""
+        return np.stack([block.at(phi)[0] for block in self.blocks])
+
+    def target(self, observed: Array) -> Array:
+        """What residuals are taken from: ln loss for residuals in log loss, else the observed values."""
+        return np.log(observed) if self.objective.residual == "log" and self.form.logarithmic else observed
+
+    def observed(self, target: Array) -> Array:
+        """The observed values whose targets these are."""
+        return np.exp(target) if self.objective.residual == "log" and self.form.logarithmic else target
+
+    def fitted(self, theta: Array) -> Array:
+        """The law (n,) on the scale of the targets, for one vector of the form's coordinates."""
+        f = self._prediction(self.phi(theta[None]))[0][0]
+        return np.exp(f) if self._linear() else f
+
+    def value(self, phi: Array, target: Array, weights: Array) -> Array:
+        """Objective (R,)."""
+        return self._value(self._prediction(phi)[0], target, weights)
+
+    def _prediction(self, phi: Array) -> tuple[Array, Array, Array]:
+        """The law (or its log) at (R, n), each term's share of the sum (K, R, n), and the outer power (R, 1)."""
+        u = self.exponents(phi)
+        outer = np.ones((len(phi), 1)) if self.outer is None else np.exp(phi[:, [self.outer]])
+        if len(u) == 1:
+            return outer * u[0], np.ones_like(u), outer
+        top = u.max(axis=0)
+        shares = np.exp(u - top)
+        total = shares.sum(axis=0)
+        shares /= total
+        return outer * (top + np.log(total)), shares, outer
+
+    def _linear(self) -> bool:
+        return self.form.logarithmic and self.objective.residual == "loss"
+
+    def _value(self, f: Array, target: Array, weights: Array) -> Array:
+        r = ((np.exp(np.minimum(f, 300.0)) if self._linear() else f) - target) / self.scale
+        delta = self.objective.delta
+        if delta is None:
+            return 0.5 * np.einsum("rn,rn->r", weights, r * r)
+        size = np.abs(r)
+        inner = np.minimum(size, delta)
+        return np.einsum("rn,rn->r", weights, inner * (size - 0.5 * inner))
+
+    def derivatives(self, phi: Array, target: Array, weights: Array) -> tuple[Array, Array, Array]:
+        """Objective (R,), gradient (R, p), Hessian (R, p, p)."""
+        f, shares, outer = self._prediction(phi)
+        value = self._value(f, target, weights)
+        first = np.ones_like(f)
+        if self._linear():
+            first = np.exp(np.minimum(f, 300.0))
+        r = ((first if self._linear() else f) - target) / self.scale
+        delta = self.objective.delta
+        psi = weights * (r if delta is None else np.clip(r, -delta, delta)) / self.scale
+        inside = weights / np.square(self.scale) * (1.0 if delta is None else np.abs(r) < delta)
+        # With T the response (identity or exp): g multiplies the law's second derivatives, h its gradient's square.
+        g = psi * first
+        h = inside * first * first + (psi * first if self._linear() else 0.0)
+        gradient = np.zeros((len(phi), self.size))
+        hessian = np.zeros((len(phi), self.size, self.size))
+        inner = h * outer * outer - g * outer
+        features = []
+        for k, block in enumerate(self.blocks):
+            _, feature, curvature = block.at(phi)
+            features.append(feature)
+            slope = g * outer * shares[k]
+            gradient[:, block.columns] += _sums(slope, feature)
+            own = _products(slope, feature, feature)
+            if curvature is not None:
+                own += np.einsum("rn,rnij->rij", slope, curvature)
+            hessian[np.ix_(np.arange(len(phi)), block.columns, block.columns)] += own
+        for k, block in enumerate(self.blocks):
+            for m in range(k, len(self.blocks)):
+                other = self.blocks[m]
+                cross = _products(inner * shares[k] * shares[m], features[k], features[m])
+                hessian[np.ix_(np.arange(len(phi)), block.columns, other.columns)] += cross
+                if m != k:
+                    hessian[np.ix_(np.arange(len(phi)), other.columns, block.columns)] += cross.transpose(0, 2, 1)
+        if self.outer is not None:
+            gradient[:, self.outer] = np.einsum("rn,rn->r", g, f)
+            hessian[:, self.outer, self.outer] = np.einsum("rn,rn->r", h * f + g, f)
+            for k, block in enumerate(self.blocks):
+                mixed = _sums((h * f + g) * outer * shares[k], features[k])
+                hessian[:, self.outer, block.columns] += mixed
+                hessian[:, block.columns, self.outer] += mixed
+        return value, gradient, hessian
+
+
+def _sums(weights: Array, features: Array) -> Array:
+    """Σ_n weights[r, n] features[n, i]; features may differ by resample."""
+    return weights @ features if features.ndim == 2 else np.einsum("rn,rni->ri", weights, features)
+
+
+def _products(weights: Array, first: Array, second: Array) -> Array:
+    """Σ_n weights[r, n] first[n, i] second[n, j], as one matrix product where the features are shared by resamples."""
+    if first.ndim == second.ndim == 2:
+        pairs = first[:, :, None] * second[:, None, :]
+        return (weights @ pairs.reshape(len(pairs), pairs[0].size)).reshape(len(weights), *pairs.shape[1:])
+    whole = (np.broadcast_to(f, (len(weights), *f.shape[-2:])) for f in (first, second))
+    return np.einsum("rn,rni,rnj->rij", weights, *whole)
+
+
+def _features(term: Term, names: tuple[str, ...], x: Mapping[str, Array], logarithmic: bool) -> _Features:
+    z = {name: np.log(values) if logarithmic else np.asarray(values, float) for name, values in x.items()}
+    rows = len(next(iter(z.values())))
+    z |= {ONE: np.ones(rows), WARPED: np.zeros(rows)}
+    features, offset = np.zeros((rows, len(names))), np.full(rows, term.constant)
+    warp_slope, warp_coefficient = None, 0.0
+    for slope, coefficients in term.slopes:
+        column = sum(c * z[v] for v, c in coefficients.items())
+        if slope is None:
+            offset = offset + column
+        else:
+            features[:, names.index(slope)] += column
+        if WARPED in coefficients:
+            warp_slope, warp_coefficient = (names.index(slope) if slope else None), coefficients[WARPED]
+    scale = names.index(term.scale) if term.scale else None
+    if scale is not None:
+        features[:, scale] = 1.0
+    return _Features(scale, features, offset, term.warp, warp_slope, warp_coefficient)
+
+
+def _warped(warp: Warp, x: Mapping[str, Array], coordinate: Array) -> tuple[Array, Array, Array]:
+    return warp.value(coordinate, x)
