@@ -1,5 +1,6 @@
 """Texts that installed packages hold beside their documentation: source code, licences, translated messages."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,9 @@ from scalelaws.corpus.pinned import Package
 from scalelaws.corpus.raw import Raw
 from scalelaws.corpus.site import HOST
 
-LICENCE_NAMES = ("LICENSE", "LICENCE", "COPYING", "NOTICE", "COPYRIGHT", "AUTHORS")
+LICENCE_NAMES = ("LICENSE", "LICENCE", "COPYING", "NOTICE", "COPYRIGHT")
+LOCAL_VERSION = re.compile(r"\+[\w.]+(?=\.dist-info/)")
+"""The +cpu in torch-2.13.0+cpu.dist-info: which build is installed must not change the id of a text."""
 SOURCE = "installed-docs"
 
 
@@ -20,7 +23,7 @@ def code(packages: list[Package]) -> Iterator[Raw]:
 
 
 def licences(packages: list[Package]) -> Iterator[Raw]:
-    """Each licence, notice or list of authors that a package carries."""
+    """Each licence or notice that a package carries."""
     for package, name, path in _files(packages, ""):
         stem = name.rsplit("/", 1)[-1].upper()
         if stem.startswith(LICENCE_NAMES) and not stem.endswith((".PY", ".PYC")):
@@ -44,8 +47,9 @@ def _translations(path: Path) -> Iterator[str]:
     with path.open("rb") as stream:
         catalogue = read_mo(stream)
     for message in catalogue:
-        if message.id and message.string:  # the catalogue's own header has no id
-            yield from message.string if isinstance(message.string, (list, tuple)) else [message.string]
+        ids, strings = (part if isinstance(part, (list, tuple)) else [part] for part in (message.id, message.string))
+        if message.id:  # the catalogue's own header has none
+            yield from (string for string in strings if string and string not in ids)
 
 
 def _locale(name: str) -> str:
@@ -61,4 +65,4 @@ def _files(packages: list[Package], suffix: str) -> Iterator[tuple[Package, str,
 
 
 def _url(package: Package, name: str) -> str:
-    return f"http://{HOST}/_sources/{package.name}/{name}"
+    return f"http://{HOST}/_sources/{package.name}/{LOCAL_VERSION.sub('', name)}"

@@ -11,6 +11,13 @@ UNDERLINE = re.compile(r"([=\-~^\"'*#+])\1{2,}\s*$")
 TABLE = re.compile(r"(?=.*[=+-]{3})[=+|\- ]+$")
 BULLET = re.compile(r"(?:[-*+•]|\(?(?:\d{1,2}|[a-z])[.)])\s+(?=\S)")
 FIELD = re.compile(r":([a-z]+)(?: ([^:]+))?:(?:\s+|$)")
+ITEM = re.compile(r"\*{0,2}[\w.`\[\]]+(?:, [\w.*`]+)* : (?=\S)")
+ARGUMENT = re.compile(r"\*{0,2}[\w.`]+(?: \([^)]*\))?: (?=\S)")
+FENCE = re.compile(r"(```|~~~)")
+CODE = re.compile(
+    r"(?:(?:with|for|if|elif|else|while|def|class|try|except|finally|async) ?.*:$"
+    r"|import \w|from \S+ import |@\w|[\w.\[\]]+ = \S|(?:self|return)\b.*[\w)\]]$)"
+)
 DIRECTIVE = re.compile(r"\.\. +([\w:+-]+):: ?(.*)$")
 FOOTNOTE = re.compile(r"\.\. +(\[[^\]]+\])\s*(.*)$")
 SECTION = re.compile(
@@ -18,6 +25,8 @@ SECTION = re.compile(
     r"Params|Raises|References?|Returns?|See Also|Shape|Todo|Usage|Warnings?|Yields?)::?$",
     re.IGNORECASE,
 )
+LONGEST_TERM = 60
+"""A longer line over an indented one is the start of a sentence, not a term."""
 LITERAL_DIRECTIVES = {
     "code",
     "code-block",
@@ -88,9 +97,13 @@ def _block(lines: list[str], at: int, depth: int, after_colon: bool) -> tuple[li
     line = lines[at]
     following = lines[at + 1] if at + 1 < len(lines) else ""
     indented = line[0].isspace()
-    if line.lstrip().startswith(">>>"):
+    if line.lstrip().startswith(">>>") or (CODE.match(line) and not line.endswith(".")):
         end = _until_blank(lines, at)
         return [_pre(lines[at:end])], end, False
+    if match := FENCE.match(line):
+        closing = (n for n in range(at + 1, len(lines)) if lines[n].startswith(match[1]))
+        end = next(closing, len(lines))
+        return [_pre(lines[at + 1 : end])], end + 1, False
     if indented:
         end = _until_dedent(lines, at, 1)
         body = _dedent(lines[at:end])
@@ -112,7 +125,24 @@ def _block(lines: list[str], at: int, depth: int, after_colon: bool) -> tuple[li
         return _fields(lines, at)
     if following[:1].isspace() and following.strip() and not line.endswith("::"):
         return _definition(lines, at, depth)
+    if _listed(lines, at):
+        return _items(lines, at)
     return _paragraph(lines, at)
+
+
+def _listed(lines: list[str], at: int) -> bool:
+    """Whether line `at` is an item of a list that has no bullets: `name : type`, or one of several `name: meaning`."""
+    following = lines[at + 1] if at + 1 < len(lines) else ""
+    return bool(ITEM.match(lines[at]) or (ARGUMENT.match(lines[at]) and ARGUMENT.match(following)))
+
+
+def _items(lines: list[str], at: int) -> tuple[list[str], int, bool]:
+    end = at + 1
+    while end < len(lines) and (ITEM.match(lines[end]) or ARGUMENT.match(lines[end])):
+        if lines[end + 1 : end + 2] and lines[end + 1][:1].isspace():  # explained below it: a definition
+            break
+        end += 1
+    return ["<ul>" + "\n".join(f"<li>{inline(line)}</li>" for line in lines[at:end]) + "</ul>"], end, False
 
 
 def _paragraph(lines: list[str], at: int) -> tuple[list[str], int, bool]:
@@ -128,7 +158,7 @@ def _paragraph(lines: list[str], at: int) -> tuple[list[str], int, bool]:
 
 
 def _interrupts(line: str) -> bool:
-    return line.startswith((">>>", ".. ")) or bool(BULLET.match(line) or FIELD.match(line))
+    return line.startswith((">>>", ".. ", "```")) or bool(BULLET.match(line) or FIELD.match(line) or ITEM.match(line))
 
 
 def _definition(lines: list[str], at: int, depth: int) -> tuple[list[str], int, bool]:
@@ -141,7 +171,8 @@ def _definition(lines: list[str], at: int, depth: int) -> tuple[list[str], int, 
 def _item_with(term: str, body: list[str]) -> str:
     if body and body[0].startswith("<p>"):
         first, rest = body[0][3:-4], body[1:]
-        separator = " " if term.endswith((":", ".")) else ": "
+        runs_on = term.endswith((":", ".", ",")) or ARGUMENT.match(term) or len(term) > LONGEST_TERM
+        separator = " " if runs_on else ": "
         return "\n".join([f"<ul><li>{term}{separator}{first}</li></ul>", *rest])
     return "\n".join([f"<ul><li>{term}</li></ul>", *body])
 
@@ -182,7 +213,7 @@ def _fields(lines: list[str], at: int) -> tuple[list[str], int, bool]:
         while end < len(lines) and lines[end].strip() and lines[end][0].isspace():
             end += 1
         text = " ".join(line.strip() for line in [lines[at][match.end() :], *lines[at + 1 : end]])
-        name = match[2] or match[1].capitalize()
+        name = match[2].split()[-1] if match[2] else match[1].capitalize()
         items.append(f"<li>{inline(name)}: {inline(text)}</li>")
         at = end
     return ["<ul>" + "\n".join(items) + "</ul>"], at, False

@@ -27,7 +27,8 @@ def readme_page(package: Package) -> str | None:
     text = (metadata.get_payload() or metadata.get("Description") or "").strip()
     if not text or text == "UNKNOWN":
         return None
-    return f"<h1>{escape(package.name)}</h1>\n{_html(text, metadata.get('Description-Content-Type') or 'text/x-rst')}"
+    article = _html(text, metadata.get("Description-Content-Type") or "text/x-rst")
+    return article if "<h1" in article[:1000] else f"<h1>{escape(package.name)}</h1>\n{article}"
 
 
 def _html(text: str, content_type: str) -> str:
