@@ -66,6 +66,11 @@ def warnings(observations: Observations, laws: Laws) -> list[str]:
         if law.status != DETERMINED
     ]
     found += [
+        f"{law.title}: {_joined(law.messages)}."
+        for law in laws.laws.values()
+        if law.status == DETERMINED and law.messages and law.corpus == observations.train_corpus
+    ]
+    found += [
         f"{allocation.title} gives no usable split of compute: {_joined(allocation.messages)}."
         for allocation in laws.allocations.values()
         if allocation.status != DETERMINED

@@ -8,7 +8,7 @@ import pandas as pd
 
 from scalelaws.figures.select import readable_name
 from scalelaws.figures.words import number, percent, with_interval
-from scalelaws.laws.fitted import DETERMINED, Allocation, FittedLaw, Laws
+from scalelaws.laws.fitted import DETERMINED, Allocation, Backtest, FittedLaw, Laws
 from scalelaws.observations.table import Observations
 from scalelaws.report.formulas import formula_image, symbol_html
 from scalelaws.units import readable
@@ -136,10 +136,7 @@ def _law_row(law: FittedLaw) -> dict[str, Any]:
         "messages": law.messages,
         "objective": _objective(law.objective),
         "rows": f"{int(law.data['used'].sum())} of {len(law.data)}",
-        "backtest": ""
-        if law.backtest is None
-        else f"{percent(law.backtest.mean_error)} mean, "
-        f"{percent(law.backtest.worst_error)} worst of {len(law.backtest.rows)}",
+        "backtest": _backtest(law.backtest),
     }
 
 
@@ -166,6 +163,14 @@ def _amount(column: str, value: float) -> str:
     if column == "seconds":
         return duration(float(value))
     return number(float(value), 3) if column == "flops" else readable(float(value))
+
+
+def _backtest(backtest: Backtest | None) -> str:
+    if backtest is None:
+        return ""
+    if len(backtest.rows) == 1:
+        return f"{percent(backtest.worst_error)} (1 row)"
+    return f"{percent(backtest.mean_error)} mean, {percent(backtest.worst_error)} worst ({len(backtest.rows)} rows)"
 
 
 def _objective(objective: Mapping[str, Any]) -> str:
