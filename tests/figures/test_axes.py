@@ -33,6 +33,7 @@ def test_a_wide_axis_is_labelled_at_decades_a_narrow_one_between_them():
     assert labels(8e3, 2e6)[1] == ["$10^{4}$", "$10^{5}$", "$10^{6}$"]
     assert labels(9e3, 2.5e5)[1] == ["10k", "20k", "50k", "100k", "200k"]
     assert labels(2.8, 6.5)[1] == ["3", "4", "5", "6"]
+    assert labels(3.2, 14)[1] == ["4", "6", "8", "10"]
 
 
 @pytest.mark.parametrize(

@@ -20,12 +20,12 @@ LABELS = {
 """Axis labels of the columns of the observations table."""
 
 MOST_TICKS = 7
-DECADES_FROM, HALVES_FROM = 2.0, 0.8
-"""Spans in decades from which an axis is labelled at every decade, and at 1, 2 and 5 of every decade."""
+DECADES_FROM, HALVES_FROM, FINE_FROM = 2.0, 0.9, 0.4
+"""Spans in decades from which an axis is labelled at every decade; at 1, 2 and 5 of each; at seven numbers of each."""
 
 
 class ReadableTicks(Locator):
-    """Labelled ticks of a logarithmic axis: decades, or 1-2-5 steps, or evenly spaced round numbers, by its span."""
+    """Labelled ticks of a logarithmic axis: decades, fixed steps of each, or evenly spaced round numbers, by span."""
 
     def __call__(self) -> Sequence[float]:
         """The ticks of the axis as it stands."""
@@ -41,6 +41,8 @@ class ReadableTicks(Locator):
             ticks = np.array([10.0**k for k in range(first, last + 1, stride)])
         elif math.log10(high / low) >= HALVES_FROM:
             ticks = np.array([m * 10.0**k for k in range(first, last + 1) for m in (1, 2, 5)])
+        elif math.log10(high / low) >= FINE_FROM:
+            ticks = np.array([m * 10.0**k for k in range(first, last + 1) for m in (1, 1.5, 2, 3, 4, 6, 8)])
         else:
             ticks = np.asarray(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high))
         inside = (ticks >= low * (1 - 1e-9)) & (ticks <= high * (1 + 1e-9)) & (ticks > 0)

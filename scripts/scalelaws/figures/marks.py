@@ -145,7 +145,7 @@ def legend_above(figure: Figure, handles: Sequence[Any] | None = None, columns: 
 
 
 def _size_text(value: float, dial: str) -> str:
-    return tick_text(value) if dial == "C" else readable(value)
+    return tick_text(float(f"{value:.1e}")) if dial == "C" else readable(value)
 
 
 def _mappable(colours: SizeColours) -> Any:
