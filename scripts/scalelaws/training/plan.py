@@ -128,9 +128,17 @@ def check_corpus(runs: Iterable[Run], corpus_tokens: int, where: str) -> None:
         )
 
 
-def kaplan_learning_rate(parameters: float) -> float:
-    """0.003239 − 0.0001395 ln N (Kaplan et al. 2020, equation D.1)."""
-    return 0.003239 - 0.0001395 * math.log(parameters)
+def peak_rate(rule: float | str | dict[str, float], shape: Shape) -> float:
+    """The peak learning rate that a rule of the configuration gives a shape.
+
+    "kaplan" is 0.003239 − 0.0001395 ln N (Kaplan et al. 2020, equation D.1); {"times_width": x} is x/d_model (Yang et
+    al. 2022: with Adam, the best rate of a matrix falls as one over its input width).
+    """
+    if rule == "kaplan":
+        return 0.003239 - 0.0001395 * math.log(shape.parameters)
+    if isinstance(rule, dict):
+        return rule["times_width"] / shape.d_model
+    return float(rule)
 
 
 def _shapes(training: dict[str, Any], vocabulary: int) -> list[Shape]:
@@ -161,7 +169,6 @@ def _run(training: dict[str, Any], shape: Shape, dataset_tokens: int, seed: int)
             f"{dataset_tokens:,} tokens give a run of {steps} steps of {training['batch_tokens']:,} tokens",
             "Take larger subsets, smaller batches, or allow more epochs.",
         )
-    rate = training["learning_rate"]
     return Run(
         run=f"{shape.name}-{readable(dataset_tokens)}-s{seed}",
         family="transformer",
@@ -177,7 +184,7 @@ def _run(training: dict[str, Any], shape: Shape, dataset_tokens: int, seed: int)
         seed=seed,
         batch_tokens=training["batch_tokens"],
         steps=steps,
-        learning_rate=kaplan_learning_rate(shape.parameters) if rate == "kaplan" else float(rate),
+        learning_rate=peak_rate(training["learning_rate"], shape),
         schedule=training["schedule"],
         warmup_steps=training["warmup_steps"],
         averaging=float(training["averaging"]),
