@@ -6,6 +6,7 @@ from scalelaws.observations.table import LOSS_COLUMNS, RUN_COLUMNS, Observations
 
 SIZES = (10_000.0, 25_000.0, 65_000.0, 160_000.0, 400_000.0)
 SUBSETS = (40_000.0, 130_000.0, 400_000.0, 1_300_000.0, 4_000_000.0)
+REPEATED_UP_TO = 130_000.0
 BATCH = 4096.0
 STEPS = 16
 OOD = {
@@ -20,13 +21,15 @@ CHINCHILLA = {"E": 1.5, "A": 100.0, "B": 800.0, "alpha": 0.35, "beta": 0.45}
 GAP = {"G": 0.75, "p": 0.35, "q": 0.45}
 
 
-def synthetic_observations(seed: int = 1, seeds_of_small_subsets: int = 2, noise: float = 0.01) -> Observations:
-    """Five sizes by five subsets, 16 steps each, train and test of one corpus and test of five OOD corpora."""
+def synthetic_observations(
+    sizes: tuple[float, ...] = SIZES, subsets: tuple[float, ...] = SUBSETS, seed: int = 1, noise: float = 0.01
+) -> Observations:
+    """Sizes by subsets (small ones with two seeds), 16 steps each, train and test of one corpus, test of five others."""
     random = np.random.default_rng(seed)
     losses, runs = [], []
-    for size in SIZES:
-        for subset in SUBSETS:
-            for number in range(seeds_of_small_subsets if subset <= SUBSETS[1] else 1):
+    for size in sizes:
+        for subset in subsets:
+            for number in range(2 if subset <= REPEATED_UP_TO else 1):
                 run, rows = _run(size, subset, number, noise, random)
                 runs.append(run)
                 losses += rows
@@ -39,7 +42,7 @@ def _run(size: float, subset: float, seed: int, noise: float, random: np.random.
     steps = np.unique(np.geomspace(4, processed / BATCH, STEPS).round().astype(int))
     tokens = steps * BATCH
     p = CHINCHILLA
-    wiggle = noise * random.standard_normal() * (SUBSETS[-1] / subset) ** 0.3
+    wiggle = noise * random.standard_normal() * (4e6 / subset) ** 0.3
     epochs = tokens / subset
     # text that is repeated teaches less each time, as in Muennighoff et al. 2023
     worth = np.where(epochs > 1, subset * (1 + 2 * (1 - np.exp(-(epochs - 1) / 2))), tokens)

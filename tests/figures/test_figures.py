@@ -12,9 +12,10 @@ from scalelaws.figures.registry import FIGURES, NotDrawableError, figure
 from scalelaws.figures.style import UNDETERMINED_COLOUR
 from scalelaws.figures.words import law_label
 from scalelaws.laws.fitted import Laws
+from scalelaws.laws.study import fit_laws
 from scalelaws.observations.table import Observations
 
-from .study import OOD, SIZES, STEPS, SUBSETS
+from .study import OOD, SIZES, STEPS, SUBSETS, synthetic_observations
 
 NAMES = [kind.name for kind in kinds()]
 RUNS = len(SIZES) * (len(SUBSETS) + 2)
@@ -276,6 +277,24 @@ def test_without_laws_a_figure_shows_the_data_or_says_what_it_lacks(name, observ
         assert len(str(reason)) > 20
     else:
         assert len(numbers_of(sheet))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "subsets"),
+    [(SIZES[:1], SUBSETS), (SIZES, SUBSETS[-1:]), (SIZES[:2], SUBSETS[:2])],
+    ids=["N", "D", "both"],
+)
+def test_a_study_of_few_sizes_or_subsets_gets_the_figures_that_it_can_have(sizes, subsets):
+    few = synthetic_observations(sizes, subsets)
+    laws = fit_laws(few, {"resamples": 50}, seed=1)
+    drawn = 0
+    for name in NAMES:
+        try:
+            FigureCanvasAgg(FIGURES[name].draw(few, laws)).draw()
+            drawn += 1
+        except NotDrawableError as reason:
+            assert len(str(reason)) > 20
+    assert 5 < drawn < len(NAMES)
 
 
 @pytest.mark.parametrize(

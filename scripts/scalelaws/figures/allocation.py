@@ -27,17 +27,19 @@ SHARES = {
 )
 def optimal_allocation(observations: Observations, laws: Laws) -> Figure:
     """N_opt(C), D_opt(C) by three approaches (Hoffmann et al. 2022, figures 2 and 3; Kaplan et al. 2020, figure 14)."""
-    if not laws.allocations:
-        raise NotDrawableError("no approach gave an allocation of compute")
+    found = {name: allocation for name, allocation in laws.allocations.items() if len(allocation.table)}
+    if not found:
+        reasons = [f"{each.title}: {why}" for each in laws.allocations.values() for why in each.messages]
+        raise NotDrawableError("; ".join(reasons) or "no approach gave an allocation of compute")
     sheet, axes = canvas(rows=2, height=4.4)
-    marks = category_marks(list(laws.allocations))
+    marks = category_marks(list(found))
     for ax, (share, label) in zip(axes, SHARES.items(), strict=True):
-        for name, allocation in laws.allocations.items():
+        for name, allocation in found.items():
             colour, marker = marks[name]
             _share(ax, allocation, share, colour, marker)
         log_axis(ax, "x", LABELS["flops"])
         log_axis(ax, "y", label)
-    for name, allocation in laws.allocations.items():
+    for name, allocation in found.items():
         determined = allocation.status == DETERMINED
         key(axes[0], marks[name][0] if determined else UNDETERMINED_COLOUR, _label(allocation), determined)
     legend_above(sheet)
@@ -80,22 +82,19 @@ def isoflop_profiles(observations: Observations, laws: Laws) -> Figure:
 def _share(ax: Axes, allocation: Allocation, share: str, colour: str, marker: str) -> None:
     determined = allocation.status == DETERMINED
     shade = colour if determined else UNDETERMINED_COLOUR
-    table = allocation.table.sort_values("flops")
     optima = allocation.points[allocation.points["used"]]
     if len(optima):
         points(ax, optima["flops"], optima[share], f"{allocation.title}, optima", shade, marker, markersize=3)
-    if len(table):
-        x = table["flops"].to_numpy(float)
-        inside = table.loc[table["extrapolates"] <= 0, "flops"]
-        observed = (inside.min(), inside.max()) if len(inside) else (x[-1], x[-1])
-        interval = (table[f"{share}_low"].to_numpy(float), table[f"{share}_high"].to_numpy(float))
-        law_curve(ax, x, table[share].to_numpy(float), interval, observed, allocation.title, shade, determined)
+    table = allocation.table.sort_values("flops")
+    x = table["flops"].to_numpy(float)
+    inside = table.loc[table["extrapolates"] <= 0, "flops"]
+    observed = (inside.min(), inside.max()) if len(inside) else (x[0], x[0])
+    interval = (table[f"{share}_low"].to_numpy(float), table[f"{share}_high"].to_numpy(float))
+    law_curve(ax, x, table[share].to_numpy(float), interval, observed, allocation.title, shade, determined)
 
 
 def _label(allocation: Allocation) -> str:
     """An approach and its exponents, with what they are exponents of."""
     texts = [estimate_text(found) for found in allocation.exponents.values()]
-    if not texts:
-        return f"{allocation.title}: none"
     doubt = "" if allocation.status == DETERMINED else " (not determined)"
     return f"{allocation.title}{doubt}:\n{', '.join(texts)}"

@@ -10,9 +10,9 @@ from scalelaws.observations.table import Observations
 from scalelaws.units import readable
 
 TENFOLD = {
-    "power_of_parameters": ("alpha_N", "Ten times more parameters", "data does not limit the runs"),
-    "power_of_dataset_tokens": ("alpha_D", "Ten times more unique training text", "size does not limit the runs"),
-    "power_of_flops": ("alpha_C", "Ten times more compute, spent at the envelope", "each budget has its best size"),
+    "power_of_parameters": ("alpha_N", "Ten times more parameters lower", "data does not limit the runs"),
+    "power_of_dataset_tokens": ("alpha_D", "Ten times more unique training text lowers", "size does not limit the runs"),
+    "power_of_flops": ("alpha_C", "Ten times more compute, spent at the envelope, lowers", "each budget has its best size"),
 }
 
 
@@ -88,7 +88,7 @@ def _tenfold(law: FittedLaw | None, exponent: str, subject: str, condition: str)
         return None
     alpha = law.parameters[exponent]
     middle, low, high = (100 * (1 - 10**-value) for value in (alpha.value, alpha.low, alpha.high))
-    return f"{subject} lower the held-out loss by {with_interval(middle, low, high)} percent, where {condition}."
+    return f"{subject} the held-out loss by {with_interval(middle, low, high)} percent, where {condition}."
 
 
 def _floor(law: FittedLaw | None) -> str | None:
@@ -99,7 +99,7 @@ def _floor(law: FittedLaw | None) -> str | None:
 
 
 def _optimum(allocations: Sequence[Allocation]) -> str | None:
-    usable = [allocation for allocation in allocations if allocation.status == DETERMINED]
+    usable = [allocation for allocation in allocations if allocation.status == DETERMINED and len(allocation.table)]
     if not usable:
         return None
     powers = ", ".join(f"{_interval(found.exponents['parameters'])} ({found.title})" for found in usable)

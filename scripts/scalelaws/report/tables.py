@@ -142,7 +142,7 @@ def _law_row(law: FittedLaw) -> dict[str, Any]:
 
 def _allocation_row(allocation: Allocation) -> dict[str, Any]:
     budgets = []
-    for row in allocation.table.sort_values("flops").to_dict("records"):
+    for row in allocation.table.to_dict("records"):
         cells = {name: with_interval(row[name], row[f"{name}_low"], row[f"{name}_high"]) for name in ALLOCATED}
         beyond = float(row["extrapolates"])
         budgets.append({"flops": number(row["flops"], 2), **cells, "beyond": f"{beyond:.1f}" if beyond >= 0.05 else ""})
