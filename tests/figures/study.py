@@ -24,7 +24,7 @@ GAP = {"G": 0.75, "p": 0.35, "q": 0.45}
 def synthetic_observations(
     sizes: tuple[float, ...] = SIZES, subsets: tuple[float, ...] = SUBSETS, seed: int = 1, noise: float = 0.01
 ) -> Observations:
-    """Sizes by subsets (small ones with two seeds), 16 steps each, train and test of one corpus, test of five others."""
+    """Sizes by subsets (small ones with two seeds), 16 steps each, train and test of one corpus, test of five more."""
     random = np.random.default_rng(seed)
     losses, runs = [], []
     for size in sizes:
