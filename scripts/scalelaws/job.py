@@ -47,14 +47,17 @@ class Progress:
         """Write one line under the job's title."""
         self.stream.write(f"{self.title:<34} {text}\n")
 
-    def show(self, done: float, total: float, note: str = "") -> None:
-        """Say how much of `total` is done, with an estimate of what is left; at most one line in five seconds."""
+    def show(self, done: float, total: float, note: str = "", before: float = 0) -> None:
+        """Say how much of `total` is done, with an estimate of what is left; at most one line in five seconds.
+
+        `before` is how much was done before the clock started, by an earlier job that this one goes on with.
+        """
         now = time.monotonic()
-        if now - self.last_line < SECONDS_BETWEEN_LINES or not done:
+        if now - self.last_line < SECONDS_BETWEEN_LINES or done <= before:
             return
         self.last_line = now
         share = min(done / total, 1.0)
-        left = (now - self.started) * (1 - share) / share
+        left = (now - self.started) * max(0.0, total - done) / (done - before)
         bar = "█" * round(20 * share) + "░" * (20 - round(20 * share))
         self.say(f"{bar} {share:4.0%}  {clock(left)} left  {note}".rstrip())
 

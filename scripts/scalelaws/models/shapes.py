@@ -47,21 +47,19 @@ def shape_of(parameters: float, context: int, vocabulary: int, positions: str = 
     Loss depends only weakly on d_model/n_layer over an order of magnitude around its best value (Kaplan et al. 2020,
     figure 5), so the nearest N wins and a departure from the preferred ratio is a mild penalty.
     """
-    return min(
-        (
-            _candidate(n_layer, d_model, context, vocabulary, positions)
-            for d_model in _widths()
-            for n_layer in range(1, 97)
-        ),
-        key=lambda shape: _misfit(shape, parameters),
-    )
+    candidates = [
+        _candidate(n_layer, d_model, context, vocabulary, positions)
+        for d_model in _widths()
+        for n_layer in {max(1, int(parameters / (12 * d_model**2))), int(parameters / (12 * d_model**2)) + 1}
+    ]
+    return min(candidates, key=lambda shape: _misfit(shape, parameters))
 
 
 def _misfit(shape: Shape, parameters: float) -> float:
     # Aspect ratios of GPT-2 and GPT-3 run from 30 to 130; the smallest models are relatively deeper.
     preferred = min(64.0, 2.0 + shape.d_model / 4)
     ratio = shape.d_model / shape.n_layer
-    return 4 * abs(math.log(shape.parameters / parameters)) + abs(math.log(ratio / preferred))
+    return 6 * abs(math.log(shape.parameters / parameters)) + abs(math.log(ratio / preferred))
 
 
 def _widths() -> list[int]:

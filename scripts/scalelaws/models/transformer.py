@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 
 import torch
-import torch.nn.functional as F  # noqa: N812  (its name everywhere)
+import torch.nn.functional as F
 from torch import Tensor
 
 from scalelaws.models.shapes import Shape

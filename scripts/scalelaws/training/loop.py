@@ -59,7 +59,7 @@ def train(
     checks = set(check_steps(run.steps, run.dataset_tokens / run.batch_tokens))
     started = time.monotonic()
     next_checkpoint = started + CHECKPOINT_SECONDS
-    earlier_seconds, first_step = state.seconds, state.step
+    earlier_seconds, counted_from = state.seconds, None
     with _terminated() as terminated:
         while state.status == "running":
             loss = engine.update(*batch(ids, state.step + 1, run.batch_tokens, run.context, run.seed))
@@ -80,8 +80,12 @@ def train(
                 next_checkpoint = written + max(CHECKPOINT_SECONDS, CHECKPOINT_SHARE * (written - now))
             if terminated():
                 raise SystemExit(143)
-            speed = (state.step - first_step) * run.batch_tokens / (now - started)
-            progress.show(state.step, run.steps, f"loss {loss:.3f}  {speed / 1e3:,.0f}k tokens/s")
+            if counted_from is None:  # the first step also compiles the layer and says nothing about the others
+                counted_from, progress.started = state.step, now
+            else:
+                speed = (state.step - counted_from) * run.batch_tokens / (now - progress.started)
+                note = f"loss {loss:.3f}  {speed / 1e3:,.0f}k tokens/s"
+                progress.show(state.step, run.steps, note, before=counted_from)
     _record_result(engine, sets)
     state.seconds = earlier_seconds + time.monotonic() - started
     return state

@@ -1,0 +1,69 @@
+import pandas as pd
+import pytest
+from scalelaws.errors import InputError
+from scalelaws.observations.table import LOSS_COLUMNS, RUN_COLUMNS, read_observations, validated, write_observations
+
+EXAMPLES = {"str": "x", "int64": 1, "float64": 1.0, "bool": False}
+
+
+def run(name, **columns):
+    return {**{column: EXAMPLES[kind] for column, kind in RUN_COLUMNS.items()}, "run": name, **columns}
+
+
+def loss(name, step, **columns):
+    return {**{column: EXAMPLES[kind] for column, kind in LOSS_COLUMNS.items()}, "run": name, "step": step, **columns}
+
+
+def tables():
+    runs = pd.DataFrame([run("b", train_corpus="pages"), run("a", train_corpus="pages", status="diverged")])
+    losses = [
+        loss(name, step, corpus="pages", split="test", loss=4.0 - step / 10, result=step == 2)
+        for name in ("a", "b")
+        for step in (3, 2, 1)
+    ]
+    return pd.DataFrame(losses), runs
+
+
+def test_what_is_written_is_read_back(tmp_path):
+    observations = validated(*tables())
+    paths = [tmp_path / name for name in ("observations.parquet", "runs.parquet", "observations.csv")]
+    write_observations(observations, *paths)
+    again = read_observations(*paths[:2])
+    pd.testing.assert_frame_equal(again.losses, observations.losses)
+    pd.testing.assert_frame_equal(again.runs, observations.runs)
+    assert len(pd.read_csv(paths[2])) == len(observations.losses)
+
+
+def test_results_are_one_row_a_run_and_leave_diverged_runs_out():
+    observations = validated(*tables())
+    results = observations.results("pages")
+    assert results[["run", "step", "loss"]].to_numpy().tolist() == [["b", 2, 3.8]]
+    assert list(observations.results("pages", diverged=True)["run"]) == ["a", "b"]
+    assert len(observations.curves("pages")) == 3
+    assert observations.train_corpus == "pages"
+
+
+def test_the_order_of_rows_does_not_matter():
+    losses, runs = tables()
+    one, other = validated(losses, runs), validated(losses.iloc[::-1], runs.iloc[::-1])
+    pd.testing.assert_frame_equal(one.losses, other.losses)
+    pd.testing.assert_frame_equal(one.runs, other.runs)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda losses, runs: losses.pop("loss"), "the column 'loss' is missing"),
+        (lambda losses, runs: losses.__setitem__("loss", 0.0), "loss = .*0.0.* is not a positive number"),
+        (lambda losses, runs: losses.__setitem__("step", "soon"), "wrong type"),
+        (lambda losses, runs: losses.__setitem__("run", "c"), "row 1: run = 'c' is not in the runs table"),
+        (lambda losses, runs: losses.__setitem__("step", 1), "step = .* is given twice"),
+        (lambda losses, runs: runs.__setitem__("run", "b"), "row 2: run = 'b' appears twice"),
+        (lambda losses, runs: runs.__setitem__("parameters", -1.0), "parameters = .* is not a positive number"),
+    ],
+)
+def test_a_broken_table_is_refused_with_its_place(damage, message):
+    losses, runs = tables()
+    damage(losses, runs)
+    with pytest.raises(InputError, match=message):
+        validated(losses, runs, "table.csv")

@@ -1,0 +1,55 @@
+import torch
+from scalelaws.models.shapes import Shape
+from scalelaws.training.state import initial_state, read_checkpoint, views, write_checkpoint
+
+SHAPE = Shape(2, 16, 1, 32, 100)
+
+
+def state_at(step):
+    state = initial_state(SHAPE, seed=0)
+    state.step = step
+    state.weights += step
+    state.losses.append({"run": "a", "step": step, "loss": 1.5})
+    return state
+
+
+def same(one, other):
+    buffers = ("weights", "average", "first_moment", "second_moment", "best")
+    return all(torch.equal(getattr(one, name), getattr(other, name)) for name in buffers) and (
+        one.numbers() == other.numbers()
+    )
+
+
+def test_a_checkpoint_comes_back_as_it_was(tmp_path):
+    write_checkpoint(tmp_path, state_at(7), "me")
+    assert same(read_checkpoint(tmp_path, "me"), state_at(7))
+
+
+def test_only_the_two_newest_are_kept(tmp_path):
+    for step in (1, 2, 10):
+        write_checkpoint(tmp_path, state_at(step), "me")
+    assert sorted(int(path.name.split("-")[0]) for path in tmp_path.iterdir()) == [2, 10]
+
+
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(tmp_path):
+    for step in (1, 2):
+        write_checkpoint(tmp_path, state_at(step), "me")
+    newest = max(tmp_path.iterdir())
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 1
+    newest.write_bytes(content)
+    assert same(read_checkpoint(tmp_path, "me"), state_at(1))
+    newest.write_bytes(content[: len(content) // 2])
+    assert same(read_checkpoint(tmp_path, "me"), state_at(1))
+
+
+def test_a_checkpoint_of_other_settings_is_not_taken_up(tmp_path):
+    write_checkpoint(tmp_path, state_at(7), "someone else")
+    assert read_checkpoint(tmp_path, "me") is None
+    assert read_checkpoint(tmp_path / "absent", "me") is None
+
+
+def test_views_share_the_flat_buffer():
+    state = initial_state(SHAPE, seed=0)
+    views(state.weights, SHAPE)["layers.1.attention_out"].fill_(3.0)
+    assert (state.weights == 3.0).sum() == 16 * 16
