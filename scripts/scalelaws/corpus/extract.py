@@ -55,7 +55,7 @@ def extracted(raw: Raw) -> Document | str:
     text, title = raw.text, raw.title
     if text is None:
         try:
-            tree = load_html(_decoded(raw))
+            tree = load_html(_whole(_decoded(raw)))
             if tree is None:
                 return "broken_html"
             title = title or tree.findtext(".//title") or ""
@@ -78,6 +78,13 @@ def _decoded(raw: Raw) -> bytes | str:
         return raw.html.decode(charset) if charset else raw.html
     except (LookupError, UnicodeDecodeError):
         return raw.html
+
+
+def _whole(html: bytes | str) -> bytes | str:
+    """A page; a fragment, as datasets hold them, is made one, since trafilatura takes nothing else for HTML."""
+    if isinstance(html, str):
+        return html if "<html" in html[:5000].lower() else f"<html><body>{html}</body></html>"
+    return html if b"<html" in html[:5000].lower() else b"<html><body>" + html + b"</body></html>"
 
 
 def _expected(sources: Sequence[Source], pages: Path | None) -> int:

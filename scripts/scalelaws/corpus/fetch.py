@@ -13,7 +13,6 @@ from protego import Protego
 from yarl import URL
 
 from scalelaws.corpus.addresses import KnownHosts, RefusedAddressError, canonical_url, public_socket
-from scalelaws.corpus.frontier import host_of
 
 PAGE_TYPES = ("text/html", "application/xhtml+xml", "text/plain")
 REDIRECTS = {301, 302, 303, 307, 308}
@@ -147,7 +146,7 @@ class Fetcher:
 
     async def _rules(self, url: str) -> Protego | None:
         """The robots.txt of the URL's host: everything is allowed without one, nothing while it cannot be reached."""
-        name = f"{URL(url).scheme}://{host_of(url)}"
+        name = str(URL(url).origin())
         if name not in self._robots:
             self._robots[name] = asyncio.ensure_future(self._read_robots(f"{name}/robots.txt"))
         return await asyncio.shield(self._robots[name])

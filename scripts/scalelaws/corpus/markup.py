@@ -243,7 +243,7 @@ def _explicit(lines: list[str], at: int, depth: int) -> tuple[list[str], int, bo
 
 
 def _pre(lines: list[str]) -> str:
-    return "<pre>" + escape("\n".join(_dedent(lines)), quote=False) + "</pre>"
+    return "<pre>" + escape("\n".join(_dedent(lines)).strip("\n"), quote=False) + "</pre>"
 
 
 def _until_blank(lines: list[str], at: int) -> int:

@@ -1,0 +1,47 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scalelaws.corpus.addresses import canonical_url, is_public
+
+
+@pytest.mark.parametrize(
+    ("given_url", "canonical"),
+    [
+        ("HTTP://Example.COM:80/a/../b?utm_source=x&q=1#part", "http://example.com/b?q=1"),
+        ("https://example.com", "https://example.com/"),
+        (" http://example.com/x ", "http://example.com/x"),
+        ("http://example.com:8080/", "http://example.com:8080/"),
+        ("ftp://example.com/", None),
+        ("javascript:alert(1)", None),
+        ("mailto:a@example.com", None),
+        ("//example.com/x", None),
+        ("http://", None),
+        ("http://example.com:99999/", None),
+        ("", None),
+    ],
+)
+def test_a_url_has_one_canonical_form(given_url, canonical):
+    assert canonical_url(given_url) == canonical
+
+
+@given(st.text(max_size=60) | st.from_regex(r"https?://[a-z0-9.\[\]:@%?#/]{0,40}", fullmatch=True))
+@settings(deadline=None, max_examples=300)
+def test_any_text_is_a_url_or_is_not_and_the_canonical_form_is_stable(text):
+    canonical = canonical_url(text)
+    if canonical is not None:
+        assert canonical.startswith(("http://", "https://"))
+        assert canonical_url(canonical) == canonical
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1", "10.1.2.3", "192.168.0.1", "172.16.0.1", "169.254.169.254", "0.0.0.0", "100.64.0.1", "224.0.0.1",
+     "::1", "fe80::1%eth0", "fc00::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1"],
+)  # fmt: skip
+def test_addresses_of_private_networks_are_known(address):
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700:4700::1111", "::ffff:8.8.8.8"])
+def test_addresses_of_the_internet_are_known(address):
+    assert is_public(address)

@@ -1,0 +1,97 @@
+import time
+from pathlib import Path
+
+import pytest
+from scalelaws.corpus import extract as module
+from scalelaws.corpus.documents import Document, read_documents
+from scalelaws.corpus.extract import extract, extracted
+from scalelaws.corpus.raw import Raw
+from scalelaws.corpus.site import Page, build_site
+from scalelaws.corpus.workers import silent
+from scalelaws.errors import InputError
+from scalelaws.io import read_json
+
+from .conftest import PINS, prose
+
+FIELDS = {"text_field": "text", "html_field": "html", "url_field": "url"}
+
+
+def files(*paths: Path):
+    return {"kind": "files", "paths": [str(path) for path in paths], **FIELDS}
+
+
+def test_the_text_of_a_page_is_taken_and_its_furniture_left(tmp_path):
+    paragraph = prose(1).replace("\n", " ")
+    article = f"<h1>pkg.mod</h1><p>{paragraph}</p><h2>f(x)</h2><p>What f does.</p><pre>&gt;&gt;&gt; f(1)\n   2</pre>"
+    pages = [Page("pkg", "1.0", name, article) for name in ("pkg.a", "pkg.mod", "pkg.z")]
+    build_site(pages, tmp_path)
+    raw = Raw("http://x/pkg.mod.html", "urls", html=(tmp_path / "pkg/pkg.mod.html").read_bytes())
+    document = extracted(raw)
+    assert isinstance(document, Document)
+    for wanted in ("pkg.mod", paragraph, "f(x)", "What f does.", ">>> f(1)\n   2"):
+        assert wanted in document.text
+    for furniture in ("Modules", "pkg.a", "pkg.z", "Search", "Copyright", "Previous", "Installed documentation"):
+        assert furniture not in document.text
+    assert document.title.startswith("pkg.mod")
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        (Raw("u", "s", html="<p>Grüße</p>".encode("latin-1"), content_type="text/html; charset=latin-1"), "Grüße"),
+        (Raw("u", "s", html="<p>Grüße</p>".encode(), content_type='text/html; charset="utf-8"'), "Grüße"),
+        (
+            Raw("u", "s", html="<meta charset=utf-8><p>Grüße</p>".encode(), content_type="text/html; charset=ascii"),
+            "Grüße",
+        ),
+        (
+            Raw("u", "s", html="<meta charset=utf-8><p>Grüße</p>".encode(), content_type="text/html; charset=x-no"),
+            "Grüße",
+        ),
+        (Raw("u", "s", html="<p>Grüße</p>"), "Grüße"),
+        (Raw("u", "s", text="plain\r\ntext"), "plain\ntext"),
+    ],
+)
+def test_charsets_are_read_from_the_header_if_right_and_else_from_the_page(raw, text):
+    assert text in extracted(raw).text
+
+
+@pytest.mark.parametrize("html", [b"", b"\x00\x01\x02", b"<html></html>", "<p>   </p>"])
+def test_a_page_without_text_is_a_reason(html):
+    assert extracted(Raw("u", "s", html=html)) in ("no_text", "broken_html")
+
+
+def test_sources_become_documents_in_order_with_a_report(tmp_path):
+    (tmp_path / "a.jsonl").write_text(
+        '{"text": "one", "url": "http://a/1"}\n{"text": " "}\n{"html": "<p>three is here</p>"}\n'
+    )
+    (tmp_path / "b.txt").write_text("four")
+    sources = [files(tmp_path / "a.jsonl"), files(tmp_path / "b.txt")]
+    extract(sources, None, PINS, tmp_path / "out", tmp_path / "out.json", "recipe", 2, silent)
+    assert [row.text for row in read_documents(tmp_path / "out")] == ["one", "three is here", "four"]
+    report = read_json(tmp_path / "out.json")
+    assert report["in"]["documents"] == 4 and report["removed"]["no_text"]["documents"] == 1
+    assert report["provenance"]["recipe"] == "recipe" and "a.jsonl" in report["provenance"]["inputs"]
+
+
+def test_a_page_that_hangs_the_extractor_costs_only_itself(tmp_path, monkeypatch):
+    def hanging(tree, **settings):
+        if "hang" in tree.text_content():
+            time.sleep(60)
+        return "text " + tree.text_content()
+
+    monkeypatch.setattr(module, "SECONDS_PER_PAGE", 0.5)
+    monkeypatch.setattr(module.trafilatura, "extract", hanging)
+    for name, body in (("a", "fine one"), ("b", "hang me"), ("c", "fine too")):
+        (tmp_path / f"{name}.html").write_text(f"<p>{body}</p>")
+    extract([files(tmp_path / "*.html")], None, PINS, tmp_path / "out", tmp_path / "out.json", "recipe", 2, silent)
+    assert len(list(read_documents(tmp_path / "out"))) == 2
+    removed = read_json(tmp_path / "out.json")["removed"]
+    assert removed["timed_out"]["documents"] == 1 and removed["timed_out"]["examples"][0]["url"] == "b.html"
+
+
+def test_a_corpus_without_any_text_fails_and_says_why(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"text": ""}\n{"text": " "}\n')
+    with pytest.raises(InputError, match=r"extract: kept 0 of 2 documents \(removed: no_text 2\)"):
+        extract([files(tmp_path / "a.jsonl")], None, PINS, tmp_path / "out", tmp_path / "r.json", "recipe", 1, silent)
+    assert not (tmp_path / "out").exists() and not (tmp_path / "r.json").exists()

@@ -1,0 +1,107 @@
+import gzip
+
+import pytest
+from scalelaws.corpus.embedded import code, licences, messages
+from scalelaws.corpus.fetch import Limits
+from scalelaws.corpus.pinned import pinned_packages
+from scalelaws.corpus.readmes import readme_page
+from scalelaws.corpus.settings import any_crawled, input_files
+from scalelaws.corpus.sources import listed_urls, read_source, scrape
+from scalelaws.corpus.workers import silent
+from scalelaws.errors import InputError
+from scalelaws.io import file_digest, read_json
+
+from .conftest import PINS
+
+
+def installed(content, *packages):
+    return {"kind": "installed-docs", "content": content, "packages": list(packages), "exclude": []}
+
+
+def test_a_list_of_urls_is_canonical_sorted_and_each_once(tmp_path):
+    (tmp_path / "l.txt").write_text("http://b.example\nHTTP://A.example/x#y\nhttp://a.example/x\nnonsense\n\n")
+    assert listed_urls(tmp_path / "l.txt", None) == ["http://a.example/x", "http://b.example/"]
+
+
+def test_scores_choose_from_a_list(tmp_path):
+    with gzip.open(tmp_path / "l.csv.gz", "wt") as file:
+        file.write("score,url\n2,http://a.example/\n3,http://b.example/\n10,http://c.example/\n")
+    assert listed_urls(tmp_path / "l.csv.gz", 3) == ["http://b.example/", "http://c.example/"]
+    assert len(listed_urls(tmp_path / "l.csv.gz", None)) == 3
+
+
+def test_mistakes_in_a_list_are_named(tmp_path):
+    (tmp_path / "l.txt").write_text("http://a.example/\n")
+    with pytest.raises(InputError, match=r"row 1: its score is None, not a number. .* columns url and score"):
+        listed_urls(tmp_path / "l.txt", 3)
+    (tmp_path / "l.txt").write_text("# nothing\n")
+    with pytest.raises(InputError, match="holds no http or https URL"):
+        listed_urls(tmp_path / "l.txt", None)
+
+
+def test_installed_docstrings_are_scraped_to_the_same_bits_each_time(tmp_path):
+    sources = [installed("docstrings", "click")]
+    digests = set()
+    for attempt in range(2):
+        pages = tmp_path / str(attempt) / "pages"
+        scrape(sources, PINS, pages, tmp_path / "state", "recipe", 2, silent)
+        digests.add(file_digest(pages))
+    assert len(digests) == 1 and not (tmp_path / "state").exists()
+    raws = list(read_source(sources[0], 0, pages, PINS))
+    assert [raw.url for raw in raws] == sorted(raw.url for raw in raws)
+    core = next(raw.html.decode() for raw in raws if raw.url == "http://installed-docs.localhost/click/click.core.html")
+    assert "<nav" in core and "<footer" in core and 'href="/click/click.' in core and "class Context" in core
+    assert read_json(pages / "pages.json")["outcomes"] == {"0": {"fetched": len(raws)}}
+
+
+def test_descriptions_become_pages_from_markdown_and_from_restructured_text():
+    packages = {package.name: package for package in pinned_packages(PINS, ["rich", "docutils", "python"])}
+    assert "<pre>" in readme_page(packages["rich"])
+    assert "<h1" in readme_page(packages["docutils"])
+    assert readme_page(packages["python"]) is None
+
+
+def test_code_licences_and_messages_are_texts():
+    packages = pinned_packages(PINS, ["sphinx"])
+    assert any(raw.url.endswith("sphinx/application.py") and "class Sphinx" in raw.text for raw in code(packages))
+    found = list(licences(packages))
+    assert found and all("sphinx-" in raw.url for raw in found)
+    german = next(raw for raw in messages(packages) if raw.title == "sphinx de")
+    assert "Inhaltsverzeichnis" in german.text and "Table of Contents" not in german.text
+    assert not [raw for raw in messages(packages) if raw.title.startswith("sphinx en")]
+
+
+def test_a_local_dataset_is_read(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    datasets.Dataset.from_dict({"body": ["one", "two"]}).save_to_disk(tmp_path / "d")
+    source = {"kind": "dataset", "path": str(tmp_path / "d"), "name": None, "split": "train", "field": "body"}
+    assert [raw.text for raw in read_source(source, 0, None, PINS)] == ["one", "two"]
+    (tmp_path / "j").mkdir()
+    (tmp_path / "j" / "rows.jsonl").write_text('{"body": "three"}\n')
+    assert [raw.text for raw in read_source(source | {"path": str(tmp_path / "j")}, 0, None, PINS)] == ["three"]
+
+
+def test_a_dataset_that_cannot_be_opened_is_one_line(tmp_path):
+    source = {"kind": "dataset", "path": str(tmp_path), "name": None, "split": "train", "field": "text"}
+    with pytest.raises(InputError, match="datasets cannot open it") as caught:
+        list(read_source(source, 0, None, PINS))
+    assert "\n" not in str(caught.value)
+
+
+def test_the_workflow_learns_what_is_crawled_and_which_files_are_read(tmp_path):
+    (tmp_path / "u.txt").write_text("http://a.example/")
+    urls, files = {"kind": "urls", "path": f"{tmp_path}/u.txt"}, {"kind": "files", "paths": [f"{tmp_path}/*.txt"]}
+    assert any_crawled([files, urls]) and any_crawled([installed("readmes")])
+    assert not any_crawled([files, installed("code")])
+    assert input_files([urls, files], "config") == [f"{tmp_path}/u.txt"]
+    with pytest.raises(InputError, match=r"config: nowhere\.txt: no such file"):
+        input_files([{"kind": "urls", "path": "nowhere.txt"}], "config")
+
+
+def test_a_crawl_that_fetched_nothing_fails_with_the_outcomes(tmp_path):
+    (tmp_path / "u.txt").write_text("http://127.0.0.1:9/\n")
+    crawl = {field: 1 for field in Limits.__dataclass_fields__ if field != "allow_private"} | {"user_agent": "t"}
+    source = {"kind": "urls", "path": f"{tmp_path}/u.txt", "min_score": None, "allow_private": False, "crawl": crawl}
+    with pytest.raises(InputError, match=r"source 0 \(urls\): fetched 0 of 1 pages \(private_address 1\)"):
+        scrape([source], PINS, tmp_path / "pages", tmp_path / "state", "recipe", 1, silent)
+    assert not (tmp_path / "pages").exists()

@@ -1,0 +1,51 @@
+import io
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scalelaws.corpus.warc import Response, info_record, read_warc, response_record
+from scalelaws.errors import InputError
+from warcio.archiveiterator import ArchiveIterator
+
+DATE = "2026-11-20T00:00:00Z"
+
+
+def record(url="http://a.example/", body=b"<p>hi</p>", headers=(("Content-Type", "text/html"),)):
+    return response_record(Response(url, 200, list(headers), body, DATE))
+
+
+@given(st.binary(max_size=2000))
+@settings(deadline=None, max_examples=60)
+def test_any_body_comes_back(body):
+    (page,) = read_warc(io.BytesIO(record(body=body)), "x.warc.gz")
+    assert (page.url, page.content_type, page.body) == ("http://a.example/", "text/html", body)
+
+
+def test_other_tools_read_the_records_and_find_the_digests_right():
+    data = info_record({"software": "scalelaws"}, DATE) + record() + record("http://b.example/")
+    read = [(r.rec_type, r.rec_headers["WARC-Target-URI"], r.content_stream().read())
+            for r in ArchiveIterator(io.BytesIO(data), check_digests="raise")]  # fmt: skip
+    assert [entry[:2] for entry in read[1:]] == [("response", "http://a.example/"), ("response", "http://b.example/")]
+    assert read[0][0] == "warcinfo" and read[1][2] == b"<p>hi</p>"
+
+
+def test_equal_responses_give_equal_bytes():
+    assert record() == record() != record(body=b"else")
+
+
+def test_headers_that_no_longer_hold_are_kept_under_another_name():
+    headers = [("Content-Type", "text/html"), ("Content-Encoding", "gzip"), ("Content-Length", "999")]
+    (found,) = ArchiveIterator(io.BytesIO(record(headers=headers)))
+    assert found.http_headers["X-Crawl-Content-Encoding"] == "gzip"
+    assert found.http_headers["Content-Length"] == "9" and found.http_headers["Content-Encoding"] is None
+
+
+def test_only_successful_responses_are_pages():
+    lost = response_record(Response("http://a/", 404, [("Content-Type", "text/html")], b"none", DATE))
+    assert [page.url for page in read_warc(io.BytesIO(lost + record()), "x")] == ["http://a.example/"]
+
+
+@pytest.mark.parametrize("damage", [lambda data: b"no warc at all", lambda data: data[:-40]])
+def test_a_damaged_file_is_named(damage):
+    with pytest.raises(InputError, match=r"pages\.warc\.gz: not readable as WARC"):
+        list(read_warc(io.BytesIO(damage(record(body=bytes(range(256)) * 40))), "pages.warc.gz"))

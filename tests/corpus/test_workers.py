@@ -1,0 +1,67 @@
+import os
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scalelaws.corpus.workers import AHEAD, Failure, ordered_map
+
+
+def _double(item):
+    time.sleep(0.001 * (item % 3))
+    return 2 * item
+
+
+@given(st.integers(0, 100), st.integers(1, 3))
+@settings(deadline=None, max_examples=8)
+def test_results_come_in_the_order_of_the_items(count, processes):
+    assert list(ordered_map(_double, range(count), processes)) == [(n, 2 * n) for n in range(count)]
+
+
+def _sleep_on_seven(item):
+    if item == 7:
+        time.sleep(60)
+    return item
+
+
+def test_an_item_that_takes_too_long_costs_only_itself():
+    started = time.monotonic()
+    results = dict(ordered_map(_sleep_on_seven, range(40), 2, seconds=0.3))
+    assert results.pop(7) == Failure("timed_out")
+    assert results == {n: n for n in range(40) if n != 7}
+    assert time.monotonic() - started < 10
+
+
+def _die_on_seven(item):
+    if item == 7:
+        os._exit(1)
+    return item
+
+
+def test_an_item_that_kills_its_process_costs_only_itself():
+    results = dict(ordered_map(_die_on_seven, range(40), 2))
+    assert results.pop(7) == Failure("crashed")
+    assert results == {n: n for n in range(40) if n != 7}
+
+
+def _fail(item):
+    raise KeyError("the culprit")
+
+
+def test_a_mistake_in_the_function_is_raised_with_its_traceback():
+    with pytest.raises(RuntimeError, match="the culprit"):
+        list(ordered_map(_fail, range(3), 2))
+
+
+def test_only_a_window_of_the_items_is_read_ahead():
+    drawn = []
+
+    def items():
+        for n in range(10_000):
+            drawn.append(n)
+            yield n
+
+    results = ordered_map(_double, items(), 2)
+    next(results)
+    assert len(drawn) <= 2 * AHEAD + 1
+    results.close()
