@@ -6,7 +6,10 @@ from snakemake.utils import min_version
 min_version("9.20")
 
 
-configfile: "config.yaml"
+# A study of its own, with --configfile, replaces the default one; the two are never mixed.
+if not workflow.config_settings.configfiles:
+
+    configfile: "config.yaml"
 
 
 include: "workflow/rules/study.smk"

@@ -9,15 +9,27 @@ ROOT = Path(str(workflow.current_basedir)).parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from scalelaws.config import checked_config
+from scalelaws.errors import InputError
 from scalelaws.recipe import recipe
 from scalelaws.training.plan import minutes_of, plan_summary, runs_of
 
-CONFIG_FILE = str((workflow.configfiles or ["config.yaml"])[-1])
-config = checked_config(config, ROOT / "workflow/schemas/config.schema.yaml", CONFIG_FILE)
-TRAIN_CORPUS = next(name for name, corpus in config["corpora"].items() if corpus["role"] == "train")
+CONFIG_FILE = str([*workflow.configfiles, "config.yaml"][0])
+try:
+    config = checked_config(
+        config, ROOT / "workflow/schemas/config.schema.yaml", CONFIG_FILE
+    )
+    RUNS = runs_of(config)
+except InputError as error:
+    sys.exit(f"Error: {error}")
+TRAIN_CORPUS = next(
+    name for name, corpus in config["corpora"].items() if corpus["role"] == "train"
+)
 OOD_CORPORA = [name for name in config["corpora"] if name != TRAIN_CORPUS]
-EVALUATED = [f"{TRAIN_CORPUS}.train", f"{TRAIN_CORPUS}.test", *(f"{name}.test" for name in OOD_CORPORA)]
-RUNS = runs_of(config)
+EVALUATED = [
+    f"{TRAIN_CORPUS}.train",
+    f"{TRAIN_CORPUS}.test",
+    *(f"{name}.test" for name in OOD_CORPORA),
+]
 
 
 pathvars:
@@ -30,3 +42,5 @@ wildcard_constraints:
     run="|".join(RUNS),
 
 
+if workflow.is_main_process:
+    print(f"{config['study']}: {plan_summary(RUNS.values())}", file=sys.stderr)
