@@ -1,7 +1,6 @@
 """Figures of the loss on text unlike the training text (out of distribution)."""
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -46,7 +45,7 @@ def ood_loss_vs_parameters(observations: Observations, laws: Laws) -> Figure:
             )
             alpha = law.parameters["alpha_N"]
             text = with_interval(alpha.value, alpha.low, alpha.high)
-            label = f"{name}: α = {text}" + ("" if determined else " (n.d.)")
+            label = f"{name}: α = {text}" + ("" if determined else " (not determined)")
         handles.append(Line2D([], [], color=colour, marker=marker, label=label))
     log_axis(ax, "x", LABELS["parameters"])
     log_axis(ax, "y", "Loss (nats/token)")
@@ -135,5 +134,5 @@ def ood_offsets(observations: Observations, laws: Laws) -> Figure:
 def _mean_interval(values: np.ndarray) -> tuple[float, float]:
     """The 95% bootstrap interval of a mean over runs."""
     random = np.random.default_rng(0)
-    means = pd.Series(random.choice(values, (1000, len(values))).mean(axis=1))
-    return float(means.quantile(0.025)), float(means.quantile(0.975))
+    low, high = np.quantile(random.choice(values, (1000, len(values))).mean(axis=1), [0.025, 0.975])
+    return float(low), float(high)

@@ -11,8 +11,16 @@ from scalelaws.units import readable
 
 TENFOLD = {
     "power_of_parameters": ("alpha_N", "Ten times more parameters lower", "data does not limit the runs"),
-    "power_of_dataset_tokens": ("alpha_D", "Ten times more unique training text lowers", "size does not limit the runs"),
-    "power_of_flops": ("alpha_C", "Ten times more compute, spent at the envelope, lowers", "each budget has its best size"),
+    "power_of_dataset_tokens": (
+        "alpha_D",
+        "Ten times more unique training text lowers",
+        "size does not limit the runs",
+    ),
+    "power_of_flops": (
+        "alpha_C",
+        "Ten times more compute, spent at the envelope, lowers",
+        "each budget has its best size",
+    ),
 }
 
 
@@ -75,11 +83,8 @@ def warnings(observations: Observations, laws: Laws) -> list[str]:
         for allocation in laws.allocations.values()
         if allocation.status != DETERMINED
     ]
-    diverged = int((observations.runs["status"] == "diverged").sum())
-    if diverged:
-        found.append(f"{diverged} of {len(observations.runs)} runs diverged; no law uses them.")
     for reason, runs in laws.excluded.groupby("reason")["run"]:
-        found.append(f"{runs.nunique()} runs are in no law: {reason}.")
+        found.append(f"No law uses {runs.nunique()} of the {len(observations.runs)} runs: {reason}.")
     return found
 
 

@@ -137,6 +137,7 @@ def _law_row(law: FittedLaw) -> dict[str, Any]:
         "objective": _objective(law.objective),
         "rows": f"{int(law.data['used'].sum())} of {len(law.data)}",
         "backtest": _backtest(law.backtest),
+        "backtest_parameters": _backtest(law.backtest_parameters),
     }
 
 
