@@ -53,7 +53,7 @@ rule scrape:
     params:
         recipe=recipe("corpus.sources"),
         sources=lookup(dpath="corpora/{corpus}/sources", within=config),
-        state="<study>/corpus/{corpus}/.scrape",
+        state=f"{STUDY}/corpus/{{corpus}}/.scrape",
     message:
         "Scrape the pages of {wildcards.corpus}"
     script:
@@ -82,6 +82,7 @@ rule extract:
     params:
         recipe=recipe("corpus.extract"),
         sources=lookup(dpath="corpora/{corpus}/sources", within=config),
+        seed=config["seed"],
     message:
         "Extract the text of {wildcards.corpus}"
     script:

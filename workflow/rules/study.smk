@@ -21,6 +21,7 @@ try:
     RUNS = runs_of(config)
 except InputError as error:
     sys.exit(f"Error: {error}")
+STUDY = f"results/{config['study']}"
 TRAIN_CORPUS = next(
     name for name, corpus in config["corpora"].items() if corpus["role"] == "train"
 )
@@ -33,7 +34,7 @@ EVALUATED = [
 
 
 pathvars:
-    study=f"results/{config['study']}",
+    study=STUDY,
 
 
 wildcard_constraints:

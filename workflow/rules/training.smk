@@ -41,7 +41,7 @@ rule train:
         run=lambda wildcards: asdict(RUNS[wildcards.run]),
         train_corpus=TRAIN_CORPUS,
         # Not an output: Snakemake deletes the outputs of a job that failed, and a checkpoint must survive that.
-        checkpoints="<study>/checkpoints/{run}",
+        checkpoints=f"{STUDY}/checkpoints/{{run}}",
         recipe=recipe("training.loop", "training.state", "training.plan", "tokens.store"),
     log:
         "<study>/logs/train/{run}.log",

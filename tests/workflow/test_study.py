@@ -1,0 +1,194 @@
+"""A whole small study through Snakemake: every stage real, then partial reruns, a kill, and the same again."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from scalelaws.io import read_json
+
+ROOT = Path(__file__).parents[2]
+STUDY = {
+    "study": "small",
+    "seed": 3,
+    "corpora": {
+        "graphs": {
+            "role": "train",
+            "sources": [{"kind": "installed-docs", "content": "docstrings", "packages": ["networkx"]}],
+            "clean": {"language_confidence": 0, "quality": {"max_repeated_ngrams": 0.5, "max_repeated_lines": 0.5}},
+        },
+        "code": {
+            "role": "ood",
+            "sources": [{"kind": "installed-docs", "content": "code", "packages": ["sqlparse"]}],
+            "clean": {"language": None, "quality": None},
+        },
+    },
+    "tokenizer": {"vocabulary": 512},
+    "training": {
+        "context": 32,
+        "parameters": [1_600, 3_200],
+        "dataset_tokens": [4_000, 40_000],
+        "batch_tokens": 512,
+        "max_tokens": 40_000,
+        "learning_rate": 0.01,
+        "schedule": "constant",
+        "warmup_steps": 10,
+        "averaging": 0.1,
+        "evaluations": 5,
+        "evaluation_tokens": 2_000,
+    },
+    "laws": {"resamples": 100},
+}
+RUNS = {"2L8d-4k-s3", "2L8d-40k-s3", "4L8d-4k-s3", "4L8d-40k-s3"}
+
+
+def snakemake(folder, *arguments, config="study.yaml", check=True):
+    """Run the workflow in `folder`, as a user would, and give what it printed."""
+    command = [sys.executable, "-m", "snakemake", "--profile", str(ROOT / "workflow/profiles/local"), "--cores", "2"]
+    command += ["--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
+    command += ["--configfile", str(folder / config), *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if check and done.returncode:
+        raise AssertionError(f"{' '.join(arguments)} failed:\n{done.stdout}\n{done.stderr}")
+    return done.stdout + done.stderr
+
+
+def planned(folder, *arguments, config="study.yaml"):
+    """How many jobs of each rule a dry run plans."""
+    printed = snakemake(folder, "--dry-run", *arguments, config=config)
+    table = printed.split("Job stats:")[-1].splitlines() if "Job stats:" in printed else []
+    counts = (line.split() for line in table)
+    return {
+        words[0]: int(words[1]) for words in counts if len(words) == 2 and words[1].isdigit() and words[0] != "total"
+    }
+
+
+def changed(folder, name, change):
+    """The study's configuration with a change, under another name."""
+    config = yaml.safe_load(yaml.safe_dump(STUDY))
+    change(config)
+    (folder / name).write_text(yaml.safe_dump(config))
+    return name
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """The finished study's working folder."""
+    folder = tmp_path_factory.mktemp("study")
+    (folder / "study.yaml").write_text(yaml.safe_dump(STUDY))
+    snakemake(folder)
+    return folder
+
+
+def test_every_stage_leaves_what_it_promises(study):
+    results = study / "results/small"
+    for name in (
+        "corpus/graphs/card.md", "corpus/code/card.json", "tokens/tokenizer/tokenizer.json", "tokens/graphs.train.bin",
+        "plan.csv", "observations.parquet", "runs.parquet", "observations.csv", "laws.json", "figures/index.json",
+        "report.html",
+    ):  # fmt: skip
+        assert (results / name).stat().st_size > 0, name
+    losses = pd.read_parquet(results / "observations.parquet")
+    assert set(losses["run"]) == RUNS == set(pd.read_csv(results / "plan.csv")["run"])
+    assert set(zip(losses["corpus"], losses["split"], strict=True)) == {
+        ("graphs", "train"), ("graphs", "test"), ("code", "test"),
+    }  # fmt: skip
+    assert (losses["loss"] < 6.5).all()  # ln 512 = 6.24, and a little for the first steps
+    card = read_json(results / "corpus/graphs/card.json")
+    assert "networkx" in str(card)
+    assert not list(results.glob("checkpoints/*/*"))
+    assert not list(results.rglob("*.tmp"))
+
+
+def test_typing_the_command_again_does_nothing(study):
+    assert "Nothing to be done" in snakemake(study)
+
+
+@pytest.mark.parametrize(
+    ("target", "last"),
+    [("corpus", "split"), ("tokens", "card"), ("runs", "gather"), ("laws", "fit"), ("figures", "plot_figures")],
+)
+def test_a_named_target_brings_the_study_just_that_far(tmp_path, target, last):
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(STUDY))
+    order = ["split", "card", "train", "gather", "fit", "plot_figures", "write_report"]
+    rules = planned(tmp_path, target)
+    assert last in rules
+    assert not set(rules) & set(order[order.index(last) + 1 :]) - {"card"}
+
+
+def test_redoing_a_stage_redoes_only_what_depends_on_it(study):
+    assert planned(study, "--forcerun", "fit") == {"fit": 1, "plot_figures": 1, "write_report": 1, "report": 1}
+
+
+def test_a_look_of_figures_never_retrains(study):
+    other = changed(study, "look.yaml", lambda config: config.update(figures={"style": {"font.size": 9}}))
+    assert planned(study, config=other) == {"plot_figures": 1, "write_report": 1, "report": 1}
+
+
+def test_other_laws_rerun_laws_figures_and_report(study):
+    other = changed(study, "laws.yaml", lambda config: config.update(laws={"resamples": 110}))
+    assert planned(study, config=other) == {"fit": 1, "plot_figures": 1, "write_report": 1, "report": 1}
+
+
+@pytest.mark.parametrize(("key", "value", "new"), [("parameters", 6_000, 2), ("dataset_tokens", 10_000, 2)])
+def test_a_new_size_or_subset_trains_only_the_new_runs(study, key, value, new):
+    other = changed(study, f"{key}.yaml", lambda config: config["training"][key].append(value))
+    rules = planned(study, config=other)
+    assert rules["train"] == new
+    assert not set(rules) & {"scrape", "extract", "clean", "deduplicate", "split", "tokenizer", "encode"}
+    assert {"plan", "gather", "fit", "plot_figures", "write_report"} <= set(rules)
+
+
+def test_a_subset_larger_than_the_corpus_is_refused_before_anything_trains(study):
+    other = changed(study, "huge.yaml", lambda config: config["training"]["dataset_tokens"].append(900_000_000))
+    printed = snakemake(study, config=other, check=False)
+    assert "training.dataset_tokens" in printed
+    assert "900,000,000 tokens are asked for" in printed
+
+
+def test_a_wrong_key_gets_one_line_that_says_where(study):
+    other = changed(study, "wrong.yaml", lambda config: config["training"].update(batch_token=5))
+    (line,) = [line for line in snakemake(study, config=other, check=False).splitlines() if line.strip()]
+    assert line.endswith("wrong.yaml: training: unknown key 'batch_token'. Did you mean 'batch_tokens'?")
+
+
+def test_a_study_killed_in_training_goes_on_to_the_same_observations(study, tmp_path):
+    folder = tmp_path / "killed"
+    shutil.copytree(study, folder)
+    results = folder / "results/small"
+    shutil.rmtree(results / "runs")
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--snakefile",
+        str(ROOT / "Snakefile"),
+        "--cores",
+        "1",
+        "--configfile",
+    ]
+    command += [str(folder / "study.yaml"), "--directory", str(folder), "--rerun-triggers", "mtime", "runs"]
+    with subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as run:
+        limit = time.monotonic() + 120
+        while not list(results.glob("runs/*/run.json")) and time.monotonic() < limit:
+            time.sleep(0.1)
+        os.killpg(run.pid, signal.SIGKILL)
+    finished = {path.parent.name: path.stat().st_mtime_ns for path in results.glob("runs/*/run.json")}
+    assert 1 <= len(finished) < len(RUNS)
+
+    snakemake(folder, "--unlock")
+    snakemake(folder, "runs")
+    for name, when in finished.items():
+        assert (results / "runs" / name / "run.json").stat().st_mtime_ns == when, f"{name} was trained again"
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(results / "observations.parquet"),
+        pd.read_parquet(study / "results/small/observations.parquet"),
+    )
