@@ -10,6 +10,7 @@ with logged(snakemake.log[0], f"extract {snakemake.wildcards.corpus}") as progre
         pins=Path(snakemake.input.pins),
         folder=Path(snakemake.output.documents),
         report=Path(snakemake.output.report),
+        seed=snakemake.params.seed,
         recipe=snakemake.params.recipe,
         processes=snakemake.threads,
         show=progress.show,

@@ -17,7 +17,7 @@ def test_the_card_has_the_papers_table_and_what_each_step_removed(tmp_path):
     source = {"kind": "files", "paths": [f"{tmp_path}/*.txt"]} | {f"{f}_field": f for f in ("text", "html", "url")}
     steps = [tmp_path / "c" / f"{name}.json" for name in ("extracted", "cleaned", "unique", "documents")]
     folders = [step.with_suffix("") for step in steps]
-    extract([source], None, PINS, folders[0], steps[0], "r", 1, silent)
+    extract([source], None, PINS, folders[0], steps[0], 1, "r", 1, silent)
     clean(folders[0], folders[1], steps[1], test_clean.SETTINGS, 1, "r", 1, silent)
     deduplicate(folders[1], folders[2], steps[2], test_dedup.SETTINGS, 1, "r", 1, silent)
     split(folders[2], None, folders[3], steps[3], test_split.SETTINGS, 1, "r", 1, silent)

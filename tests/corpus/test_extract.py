@@ -67,7 +67,7 @@ def test_sources_become_documents_in_order_with_a_report(tmp_path):
     )
     (tmp_path / "b.txt").write_text("four")
     sources = [files(tmp_path / "a.jsonl"), files(tmp_path / "b.txt")]
-    extract(sources, None, PINS, tmp_path / "out", tmp_path / "out.json", "recipe", 2, silent)
+    extract(sources, None, PINS, tmp_path / "out", tmp_path / "out.json", 1, "recipe", 2, silent)
     assert [row.text for row in read_documents(tmp_path / "out")] == ["one", "three is here", "four"]
     report = read_json(tmp_path / "out.json")
     assert report["in"]["documents"] == 4 and report["removed"]["no_text"]["documents"] == 1
@@ -84,7 +84,7 @@ def test_a_page_that_hangs_the_extractor_costs_only_itself(tmp_path, monkeypatch
     monkeypatch.setattr(module.trafilatura, "extract", hanging)
     for name, body in (("a", "fine one"), ("b", "hang me"), ("c", "fine too")):
         (tmp_path / f"{name}.html").write_text(f"<p>{body}</p>")
-    extract([files(tmp_path / "*.html")], None, PINS, tmp_path / "out", tmp_path / "out.json", "recipe", 2, silent)
+    extract([files(tmp_path / "*.html")], None, PINS, tmp_path / "out", tmp_path / "out.json", 1, "recipe", 2, silent)
     assert len(list(read_documents(tmp_path / "out"))) == 2
     removed = read_json(tmp_path / "out.json")["removed"]
     assert removed["timed_out"]["documents"] == 1 and removed["timed_out"]["examples"][0]["url"] == "b.html"
@@ -93,5 +93,7 @@ def test_a_page_that_hangs_the_extractor_costs_only_itself(tmp_path, monkeypatch
 def test_a_corpus_without_any_text_fails_and_says_why(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"text": ""}\n{"text": " "}\n')
     with pytest.raises(InputError, match=r"extract: kept 0 of 2 documents \(removed: no_text 2\)"):
-        extract([files(tmp_path / "a.jsonl")], None, PINS, tmp_path / "out", tmp_path / "r.json", "recipe", 1, silent)
+        extract(
+            [files(tmp_path / "a.jsonl")], None, PINS, tmp_path / "out", tmp_path / "r.json", 1, "recipe", 1, silent
+        )
     assert not (tmp_path / "out").exists() and not (tmp_path / "r.json").exists()

@@ -47,7 +47,7 @@ def test_installed_docstrings_are_scraped_to_the_same_bits_each_time(tmp_path):
         scrape(sources, PINS, pages, tmp_path / "state", "recipe", 2, silent)
         digests.add(file_digest(pages))
     assert len(digests) == 1 and not (tmp_path / "state").exists()
-    raws = list(read_source(sources[0], 0, pages, PINS))
+    raws = list(read_source(sources[0], 0, pages, PINS, 1))
     assert [raw.url for raw in raws] == sorted(raw.url for raw in raws)
     core = next(raw.html.decode() for raw in raws if raw.url == "http://installed-docs.localhost/click/click.core.html")
     assert "<nav" in core and "<footer" in core and 'href="/click/click.' in core and "class Context" in core
@@ -74,17 +74,41 @@ def test_code_licences_and_messages_are_texts():
 def test_a_local_dataset_is_read(tmp_path):
     datasets = pytest.importorskip("datasets")
     datasets.Dataset.from_dict({"body": ["one", "two"]}).save_to_disk(tmp_path / "d")
-    source = {"kind": "dataset", "path": str(tmp_path / "d"), "name": None, "split": "train", "field": "body"}
-    assert [raw.text for raw in read_source(source, 0, None, PINS)] == ["one", "two"]
+    source = {
+        "kind": "dataset",
+        "path": str(tmp_path / "d"),
+        "name": None,
+        "split": "train",
+        "field": "body",
+        "max_bytes": None,
+    }
+    assert [raw.text for raw in read_source(source, 0, None, PINS, 1)] == ["one", "two"]
     (tmp_path / "j").mkdir()
     (tmp_path / "j" / "rows.jsonl").write_text('{"body": "three"}\n')
-    assert [raw.text for raw in read_source(source | {"path": str(tmp_path / "j")}, 0, None, PINS)] == ["three"]
+    assert [raw.text for raw in read_source(source | {"path": str(tmp_path / "j")}, 0, None, PINS, 1)] == ["three"]
+
+
+def test_of_a_large_dataset_only_a_seeded_part_is_read(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    datasets.Dataset.from_dict({"text": [f"{n:04}" * 25 for n in range(100)]}).save_to_disk(tmp_path / "d")
+    source = {"kind": "dataset", "path": str(tmp_path / "d"), "name": None, "split": "train", "field": "text"}
+    first, again, other = (
+        [raw.text for raw in read_source(source | {"max_bytes": 1050}, 0, None, PINS, seed)] for seed in (1, 1, 2)
+    )
+    assert len(first) == 10 and first == again != other and first != sorted(first)
 
 
 def test_a_dataset_that_cannot_be_opened_is_one_line(tmp_path):
-    source = {"kind": "dataset", "path": str(tmp_path), "name": None, "split": "train", "field": "text"}
+    source = {
+        "kind": "dataset",
+        "path": str(tmp_path),
+        "name": None,
+        "split": "train",
+        "field": "text",
+        "max_bytes": None,
+    }
     with pytest.raises(InputError, match="datasets cannot open it") as caught:
-        list(read_source(source, 0, None, PINS))
+        list(read_source(source, 0, None, PINS, 1))
     assert "\n" not in str(caught.value)
 
 

@@ -25,7 +25,7 @@ def whole_stage(folder, processes):
         folder / name for name in ("pages", "extracted", "cleaned", "unique", "documents")
     )
     scrape(SOURCES, PINS, pages, folder / "state", "r", processes, silent)
-    extract(SOURCES, pages, PINS, extracted, folder / "extracted.json", "r", processes, silent)
+    extract(SOURCES, pages, PINS, extracted, folder / "extracted.json", 1, "r", processes, silent)
     clean(extracted, cleaned, folder / "cleaned.json", SETTINGS, 1, "r", processes, silent)
     deduplicate(cleaned, unique, folder / "unique.json", test_dedup.SETTINGS, 1, "r", processes, silent)
     split(unique, None, documents, folder / "documents.json", test_split.SETTINGS, 1, "r", processes, silent)

@@ -26,6 +26,7 @@ def extract(
     pins: Path,
     folder: Path,
     report: Path,
+    seed: int,
     recipe: str,
     processes: int,
     show: Show,
@@ -34,7 +35,7 @@ def extract(
     logging.getLogger("trafilatura").setLevel(logging.CRITICAL)  # its warnings are counted here as reasons
     funnel = Funnel("extract")
     total = _expected(sources, pages)
-    raws = (raw for n, source in enumerate(sources) for raw in read_source(source, n, pages, pins))
+    raws = (raw for n, source in enumerate(sources) for raw in read_source(source, n, pages, pins, seed))
     with atomic_path(folder) as temporary, DocumentWriter(temporary, "documents") as writer:
         for done, (raw, result) in enumerate(ordered_map(extracted, raws, processes, SECONDS_PER_PAGE), 1):
             if isinstance(result, Document):
@@ -46,7 +47,7 @@ def extract(
             show(done, max(total, done), f"{funnel.kept['bytes'] / 1e6:.1f} MB of text")
         funnel.require_documents(f"{folder.parent.name}: extract")
         inputs: list[str | Path] = [pins, *([pages] if pages else []), *input_files(sources, "sources")]
-        made_with = provenance(recipe, 0, {"sources": sources}, inputs, ["trafilatura", "lxml", "pyarrow"])
+        made_with = provenance(recipe, seed, {"sources": sources}, inputs, ["trafilatura", "lxml", "pyarrow"])
         write_json(report, funnel.as_dict() | {"provenance": made_with})
 
 

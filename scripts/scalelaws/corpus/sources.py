@@ -80,8 +80,11 @@ def scrape(
     shutil.rmtree(state, ignore_errors=True)
 
 
-def read_source(source: Source, number: int, pages: Path | None, pins: Path) -> Iterator[Raw]:
-    """What a source yields, in a fixed order; `pages` is the folder `scrape` wrote, `number` the source's place."""
+def read_source(source: Source, number: int, pages: Path | None, pins: Path, seed: int) -> Iterator[Raw]:
+    """What a source yields, in an order that is fixed by it and `seed`.
+
+    `pages` is the folder that `scrape` wrote, `number` the source's place in its corpus.
+    """
     if is_crawled(source):
         assert pages
         kind = source["kind"] if source["kind"] == "urls" else f"installed-docs/{source['content']}"
@@ -95,7 +98,7 @@ def read_source(source: Source, number: int, pages: Path | None, pins: Path) -> 
         fields = {name: source[f"{name}_field"] for name in ("text", "html", "url")}
         yield from read_files(expanded(source["paths"], "files"), fields)
     else:
-        yield from _dataset(source)
+        yield from _dataset(source, seed)
 
 
 def listed_urls(path: Path, min_score: float | None) -> list[str]:
@@ -157,7 +160,7 @@ def _limits(source: Source) -> Limits:
     return Limits(**source["crawl"], allow_private=source["allow_private"]) if source["kind"] == "urls" else OWN_SITE
 
 
-def _dataset(source: Source) -> Iterator[Raw]:
+def _dataset(source: Source, seed: int) -> Iterator[Raw]:
     import datasets  # seconds to import, and few corpora come from here
 
     local = Path(source["path"])
@@ -173,6 +176,13 @@ def _dataset(source: Source) -> Iterator[Raw]:
         raise InputError(
             f"dataset {name}", problem, "Check path, name, split and, for a hub name, the network."
         ) from error
-    fields = {"text": source["field"], "html": "html", "url": "url"}
+    most = source["max_bytes"]
+    if most is not None:
+        rows = rows.shuffle(seed=seed)  # shards, and rows within a buffer: the first bytes are not a sample otherwise
+    fields, read = {"text": source["field"], "html": "html", "url": "url"}, 0
     for number, row in enumerate(rows, 1):
-        yield record(row, fields, f"{name}#{number}", "dataset")
+        raw = record(row, fields, f"{name}#{number}", "dataset")
+        read += len((raw.text or "").encode("utf-8", "replace"))
+        if most is not None and read > most:
+            return
+        yield raw
