@@ -34,10 +34,10 @@ def somewhere(problem, seed):
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 def test_printed_formula_and_solver_coordinates_are_the_same_law(form):
     problem = problem_of(form)
-    theta = problem.theta(somewhere(problem, 0))[0]
-    parameters = dict(zip((p.name for p in form.parameters), form.to_parameters(theta), strict=True))
+    theta = problem.theta(somewhere(problem, 0))[:1]
+    parameters = dict(zip((p.name for p in form.parameters), form.to_parameters(theta[0]), strict=True))
     law = form.predict(parameters, {name: X[name] for name in form.variables})
-    fitted = problem.fitted(theta)
+    fitted = problem.fitted(theta)[0]
     np.testing.assert_allclose(np.log(law) if form.logarithmic else law, fitted, rtol=1e-9)
 
 
@@ -47,7 +47,8 @@ def test_derivatives_are_those_of_the_objective(form, objective):
     problem = problem_of(form, objective)
     phi, weights = somewhere(problem, 1), np.random.default_rng(2).uniform(0.5, 2, (3, 7))
     target = problem.target(np.linspace(3.0, 2.0, 7))
-    value, gradient, hessian = problem.derivatives(phi, target, weights)
+    value, gradient, hessian, stiffness = problem.derivatives(phi, target, weights)
+    assert (stiffness > 0).all()
     np.testing.assert_allclose(value, problem.value(phi, target, weights))
     for i, shift in enumerate(1e-5 * np.eye(problem.size)):
         up, down = (problem.derivatives(phi + sign * shift, target, weights) for sign in (1, -1))

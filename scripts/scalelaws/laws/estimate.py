@@ -59,7 +59,7 @@ def fit_law(
     estimates = as_estimates(form, values, spread)
     predicted = form.predict(dict(zip(estimates, values, strict=True)), _variables(form, rows))
     data = rows.assign(predicted=predicted)
-    residual = (problem.target(_observed(used)) - problem.fitted(best.theta[0])) / problem.scale
+    residual = (problem.target(_observed(used)) - problem.fitted(best.theta)[0]) / problem.scale
     status, messages = assessed(form, problem, best, estimates, draws, used.assign(residual=residual))
     if noise is not None and task.objective.residual == "log":
         messages += misfit(residual, noise)

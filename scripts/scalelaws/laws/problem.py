@@ -148,8 +148,8 @@ class Problem:
         return np.exp(target) if self.objective.residual == "log" and self.form.logarithmic else target
 
     def fitted(self, theta: Array) -> Array:
-        """The law (n,) on the scale of the targets, for one vector of the form's coordinates."""
-        f = self._prediction(self.phi(theta[None]))[0][0]
+        """The law (R, n) on the scale of the targets, for the form's coordinates (R, p)."""
+        f = self._prediction(self.phi(theta))[0]
         return np.exp(f) if self._linear() else f
 
     def value(self, phi: Array, target: Array, weights: Array) -> Array:
@@ -180,8 +180,12 @@ class Problem:
         inner = np.minimum(size, delta)
         return np.einsum("rn,rn->r", weights, inner * (size - 0.5 * inner))
 
-    def derivatives(self, phi: Array, target: Array, weights: Array) -> tuple[Array, Array, Array]:
-        """Objective (R,), gradient (R, p), Hessian (R, p, p)."""
+    def derivatives(self, phi: Array, target: Array, weights: Array) -> tuple[Array, Array, Array, Array]:
+        """Objective (R,), gradient (R, p), Hessian (R, p, p), and stiffness (R,).
+
+        Stiffness is the curvature of squares that touch Huber's loss at the residuals: it stays positive where all
+        residuals are beyond delta and the Hessian vanishes.
+        """
         f, shares, outer = self._prediction(phi)
         value = self._value(f, target, weights)
         first = np.ones_like(f)
@@ -194,6 +198,8 @@ class Problem:
         # With T the response (identity or exp): g multiplies the law's second derivatives, h its gradient's square.
         g = psi * first
         h = inside * first * first + (psi * first if self._linear() else 0.0)
+        touching = psi / np.where(r == 0, 1.0, r) / self.scale if delta is not None else inside
+        stiffness = np.einsum("rn,rn->r", touching, first * first) * outer[:, 0] ** 2
         gradient = np.zeros((len(phi), self.size))
         hessian = np.zeros((len(phi), self.size, self.size))
         inner = h * outer * outer - g * outer
@@ -221,7 +227,7 @@ class Problem:
                 mixed = _sums((h * f + g) * outer * shares[k], features[k])
                 hessian[:, self.outer, block.columns] += mixed
                 hessian[:, block.columns, self.outer] += mixed
-        return value, gradient, hessian
+        return value, gradient, hessian, stiffness
 
 
 def _sums(weights: Array, features: Array) -> Array:

@@ -60,9 +60,9 @@ def _newton(problem: Problem, phi: Array, target: Array, weights: Array, toleran
     active = np.arange(resamples)
     damping = np.full(resamples, 1e-3)
     quiet = np.zeros(resamples, int)
-    value, gradient, hessian = problem.derivatives(phi, target, weights)
+    value, gradient, hessian, stiffness = problem.derivatives(phi, target, weights)
     for _ in range(MAX_ITERATIONS):
-        step = _step(problem, phi, gradient, hessian, damping)
+        step = _step(problem, phi, gradient, hessian, damping, stiffness)
         trial = np.clip(phi + step, problem.lower, problem.upper)
         trial_value = problem.value(trial, target, weights)
         better = trial_value < value
@@ -82,24 +82,26 @@ def _newton(problem: Problem, phi: Array, target: Array, weights: Array, toleran
         if done.any():
             keep = ~done
             active, phi, damping, quiet, better = active[keep], phi[keep], damping[keep], quiet[keep], better[keep]
-            value, gradient, hessian, weights = value[keep], gradient[keep], hessian[keep], weights[keep]
+            value, gradient, hessian = value[keep], gradient[keep], hessian[keep]
+            weights, stiffness = weights[keep], stiffness[keep]
             target = target if target.ndim == 1 else target[keep]
         if better.any():
             y = target if target.ndim == 1 else target[better]
-            _, gradient[better], hessian[better] = problem.derivatives(phi[better], y, weights[better])
+            found = problem.derivatives(phi[better], y, weights[better])
+            _, gradient[better], hessian[better], stiffness[better] = found
     else:
         # A scale on its way to zero gains ever less without end; what it can still gain no longer matters.
         converged[active] = gain[~done] <= NEGLIGIBLE * np.abs(value)
     return final, final_value, converged
 
 
-def _step(problem: Problem, phi: Array, gradient: Array, hessian: Array, damping: Array) -> Array:
+def _step(problem: Problem, phi: Array, gradient: Array, hessian: Array, damping: Array, stiffness: Array) -> Array:
     held = ((phi <= problem.lower) & (gradient > 0)) | ((phi >= problem.upper) & (gradient < 0))
     gradient = np.where(held, 0.0, gradient)
     free = ~held
     hessian = hessian * (free[:, :, None] & free[:, None, :])
     eigenvalues, vectors = np.linalg.eigh(hessian)
-    largest = np.abs(eigenvalues).max(axis=1, keepdims=True)
+    largest = np.maximum(np.abs(eigenvalues).max(axis=1), stiffness)[:, None]
     curvature = np.maximum(np.abs(eigenvalues), 1e-12 * largest) + damping[:, None] * largest + 1e-300
     along = np.einsum("rij,ri->rj", vectors, gradient) / curvature
     step = -np.einsum("rij,rj->ri", vectors, along)

@@ -31,8 +31,8 @@ def bootstrap(
 ) -> tuple[Array, str]:
     """Coordinates (resamples, p) refitted on resampled runs, and in words how they were resampled.
 
-    `runs` (n,) numbers the run of each row. Many runs are drawn with replacement. Of few, each run's noise is redrawn
-    from the residuals' spread. Deviations are widened for the degrees of freedom spent (Student's t over the normal).
+    `runs` (n,) numbers the run of each row. Many runs are drawn with replacement, deviations widened for the degrees of
+    freedom spent. Of few, each run's noise is redrawn from the residuals' spread, and deviations are studentized.
     """
     rng = np.random.default_rng(seed)
     count = int(runs.max()) + 1
@@ -41,17 +41,23 @@ def bootstrap(
     if count >= PAIRS_PER_COORDINATE * problem.size:
         drawn = rng.multinomial(count, np.full(count, 1 / count), size=resamples)
         solution = minimise(problem, start, observed, drawn[:, runs].astype(float), tolerance=1e-9)
-        widening, how = np.sqrt(count / free), f"{count} runs drawn with replacement"
-    else:
-        fitted = problem.fitted(best.theta[0])
-        residual = (problem.target(observed) - fitted) / problem.scale
-        spread = np.sqrt(np.square(residual).sum() / max(len(observed) - problem.size, 1))
-        noise = spread * problem.scale * rng.standard_normal((resamples, count))[:, runs]
-        redrawn = problem.observed(fitted + noise)
-        solution = minimise(problem, start, redrawn, np.ones(redrawn.shape), tolerance=1e-9)
-        widening, how = 1.0, f"noise of {count} runs redrawn from the residuals ({spread:.2g})"
-    widening *= student(free)
-    return best.theta + widening * (solution.theta - best.theta), how
+        widening = np.sqrt(count / free) * student(free)
+        return best.theta + widening * (solution.theta - best.theta), f"{count} runs drawn with replacement"
+    fitted = problem.fitted(best.theta)
+    spread = _spread(problem, fitted, problem.target(observed), count)
+    noise = spread * problem.scale * rng.standard_normal((resamples, count))[:, runs]
+    redrawn = problem.observed(fitted + noise)
+    solution = minimise(problem, start, redrawn, np.ones(redrawn.shape), tolerance=1e-9)
+    spreads = _spread(problem, problem.fitted(solution.theta), problem.target(redrawn), count)
+    # Each deviation in units of its own resample's noise: exact for straight lines, however few runs and whatever loss.
+    deviation = (solution.theta - best.theta) * (spread / np.maximum(spreads, 1e-300))[:, None]
+    return best.theta + deviation, f"noise of {count} runs redrawn from the residuals ({spread[0]:.2g})"
+
+
+def _spread(problem: Problem, fitted: Array, target: Array, runs: int) -> Array:
+    """Standard deviation (R,) of the residuals of fits with `runs` runs."""
+    squares = np.square((target - fitted) / problem.scale).sum(axis=1)
+    return np.sqrt(squares / max(fitted.shape[1] * (1 - problem.size / runs), 1e-9))
 
 
 def refitted(problem: Problem, best: Solution, resampled: Resampled) -> Array:
