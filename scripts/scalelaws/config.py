@@ -11,10 +11,11 @@ import yaml
 from scalelaws.corpus.settings import input_files
 from scalelaws.errors import InputError
 
+SCHEMA = Path(__file__).parents[2] / "workflow/schemas/config.schema.yaml"
 SCIENTIFIC = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
 
 
-def read_config(path: str | Path, schema: str | Path) -> dict[str, Any]:
+def read_config(path: str | Path, schema: str | Path = SCHEMA) -> dict[str, Any]:
     """The checked configuration in a YAML file. Raises InputError where the file or a value is wrong."""
     try:
         raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
@@ -109,18 +110,19 @@ def _refuse(error: jsonschema.ValidationError, where: str) -> None:
     place = ".".join(str(part) for part in error.absolute_path) or "top level"
     schema: Any = error.schema
     expected: Any = error.validator_value
+    instance: Any = error.instance
     if error.validator == "additionalProperties":
         known = list(schema.get("properties", {}))
-        unknown = next(key for key in error.instance if key not in known)
+        unknown = next(key for key in instance if key not in known)
         close = difflib.get_close_matches(str(unknown), known, n=1)
         remedy = f"Did you mean '{close[0]}'?" if close else f"Known keys: {', '.join(known)}."
         raise InputError(f"{where}: {place}", f"unknown key '{unknown}'", remedy)
     if error.validator == "required":
-        missing = next(key for key in expected if key not in error.instance)
+        missing = next(key for key in expected if key not in instance)
         raise InputError(f"{where}: {place}", f"the key '{missing}' is missing", "Add it.")
     if error.validator == "enum":
         options = ", ".join(map(str, expected))
-        raise InputError(f"{where}: {place}", f"{error.instance!r} is not a choice", f"Choose one of: {options}.")
+        raise InputError(f"{where}: {place}", f"{instance!r} is not a choice", f"Choose one of: {options}.")
     about = schema.get("description") if isinstance(schema, dict) else None
     raise InputError(f"{where}: {place}", error.message, about or "See workflow/schemas/config.schema.yaml.")
 

@@ -9,8 +9,9 @@ from scalelaws.errors import InputError
 from scalelaws.models.shapes import Shape, shape_of
 from scalelaws.units import readable, training_flops
 
-NOMINAL_RATES = {"a CPU core (bfloat16)": 1e11, "an H100 at 40% utilization": 4e14}
-"""FLOP/s that a plan is priced with where nothing has been measured."""
+NOMINAL_RATES = {"CPU core": 1e11, "H100": 4e14}
+"""FLOP/s of training that a plan is priced with before anything is measured: of a core with bfloat16 instructions at a
+quarter of its peak, and of a GPU at 40% of it."""
 
 SLOW_CORE_RATE = 1e10
 """FLOP/s of training that any core of the last ten years reaches in float32."""
@@ -109,11 +110,11 @@ def plan_summary(runs: Iterable[Run]) -> str:
     sizes = sorted({run.parameters for run in runs})
     subsets = sorted({run.dataset_tokens for run in runs})
     total = sum(run.flops_total for run in runs)
-    prices = "; ".join(f"{_hours(total / rate)} on {name}" for name, rate in NOMINAL_RATES.items())
+    prices = " or ".join(f"{_hours(total / rate)} {name} hours" for name, rate in NOMINAL_RATES.items())
     return (
         f"{len(runs)} runs: {len(sizes)} sizes N {readable(sizes[0])} to {readable(sizes[-1])}, "
         f"{len(subsets)} subsets D {readable(subsets[0])} to {readable(subsets[-1])}; at most "
-        f"{sum(run.tokens for run in runs):.3g} tokens and {total:.3g} FLOPs in all: {prices}."
+        f"{sum(run.tokens for run in runs):.3g} tokens and {total:.3g} FLOPs in all, about {prices}."
     )
 
 
@@ -198,4 +199,4 @@ def _run(training: dict[str, Any], shape: Shape, dataset_tokens: int, seed: int)
 
 
 def _hours(seconds: float) -> str:
-    return f"{seconds / 3600:,.1f} hours" if seconds < 1e6 else f"{seconds / 3600:,.0f} hours"
+    return f"{seconds / 3600:,.0f}" if seconds > 1e6 else f"{seconds / 3600:,.2g}"
