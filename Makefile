@@ -1,4 +1,5 @@
 # make run    make the environment, then the study of CONFIG: report and laws     (CONFIG=config.yaml)
+# make plan   what the runs of CONFIG would cost
 # make test   make the environment, then all checks and tests
 # make pins   resolve envs/requirements.in anew into envs/requirements.txt and envs/corpus.yaml
 
@@ -6,6 +7,8 @@ CONFIG ?= config.yaml
 CORES ?= all
 PYTHON ?= python3
 VENV := .venv
+SHELL := bash
+.SHELLFLAGS := -o pipefail -c
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := run
@@ -15,8 +18,11 @@ run: $(VENV)/installed
 	@snakemake --profile workflow/profiles/local --cores $(CORES) --configfile $(CONFIG) -- report
 	@scalelaws show $(CONFIG)
 
+plan: $(VENV)/installed
+	@scalelaws plan $(CONFIG)
+
 test: check
-	@python -m pytest -n auto tests
+	@python -m pytest -n auto --dist loadfile tests
 
 check: $(VENV)/installed
 	@ruff check
@@ -35,12 +41,19 @@ pins:
 	   printf '%s\n' 'channels: [conda-forge]' 'dependencies:' '  - python=3.11' '  - pip' '  - pip:'; \
 	   sed -n 's/^[A-Za-z].*/      - &/p' envs/requirements.txt; } > envs/corpus.yaml
 
-$(VENV)/installed: envs/requirements.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "scalelaws needs Python 3.11 or newer; set PYTHON=…")'
-	@echo "Installing the pinned environment into $(VENV) (about a minute) …"
-	@$(PYTHON) -m venv --clear $(VENV)
-	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement envs/requirements.txt
+$(VENV)/installed: $(VENV)/requirements pyproject.toml
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(VENV)/requirements: envs/requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "scalelaws needs Python 3.11 or newer; set PYTHON=…")'
+	@$(PYTHON) -m venv --clear $(VENV)
+	@total=$$(grep -c == $<); count=0; \
+	$(VENV)/bin/pip install --disable-pip-version-check --progress-bar off --requirement $< 2>$(VENV)/errors | \
+	while read -r word package rest; do case $$word in \
+	    Collecting) count=$$((count + 1)); echo "install  $$count of $$total  $$package";; \
+	    Installing) echo "install  unpacking all $$total";; \
+	esac; done || { cat $(VENV)/errors; exit 1; }
 	@touch $@
 
 clean:

@@ -1,5 +1,6 @@
 """What every workflow script does around its one library call: log to a file, say to the user how far it is."""
 
+import logging
 import os
 import sys
 import time
@@ -10,6 +11,17 @@ from typing import TextIO, TypeVar
 
 T = TypeVar("T")
 SECONDS_BETWEEN_LINES = 5.0
+BOOKKEEPING = (
+    "Select jobs",
+    "Execute ",
+    "Using shell",
+    "Conda env",
+    "Assuming",
+    "Provided",
+    "Rules claim",
+    "Finished job",
+)
+"""How the lines of Snakemake begin that tell its user nothing: jobs speak for themselves."""
 
 
 @contextmanager
@@ -76,3 +88,8 @@ def clock(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60}m{whole % 60:02}s"
     return f"{whole // 3600}h{whole % 3600 // 60:02}m"
+
+
+def hush_bookkeeping() -> None:
+    """Keep Snakemake's bookkeeping off the terminal; what it says of progress, warnings and errors stays."""
+    logging.getLogger("snakemake.logging").addFilter(lambda record: not record.getMessage().startswith(BOOKKEEPING))

@@ -10,8 +10,9 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 from scalelaws.config import checked_config
 from scalelaws.errors import InputError
+from scalelaws.job import hush_bookkeeping
 from scalelaws.recipe import recipe
-from scalelaws.training.plan import minutes_of, plan_summary, runs_of
+from scalelaws.training.plan import minutes_of, plan_summary, priority_of, runs_of
 
 CONFIG_FILE = str([*workflow.configfiles, "config.yaml"][0])
 try:
@@ -44,4 +45,5 @@ wildcard_constraints:
 
 
 if workflow.is_main_process:
+    hush_bookkeeping()
     print(f"{config['study']}: {plan_summary(RUNS.values())}", file=sys.stderr)

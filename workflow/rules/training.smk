@@ -7,20 +7,20 @@ rule plan:
         sidecar=f"<study>/tokens/{TRAIN_CORPUS}.train.json",
     output:
         plan="<study>/plan.csv",
-    params:
-        runs=[asdict(run) for run in RUNS.values()],
-        run_threads=1,
-        recipe=recipe("training.plan", "training.speed", "tokens.store"),
     log:
         "<study>/logs/plan.log",
     benchmark:
         "<study>/benchmarks/plan.tsv"
+    conda:
+        "../../envs/training.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=5,
-    conda:
-        "../../envs/training.yaml"
+    params:
+        runs=[asdict(run) for run in RUNS.values()],
+        run_threads=1,
+        recipe=recipe("training.plan", "training.speed", "tokens.store"),
     message:
         "Plan the runs"
     script:
@@ -37,24 +37,26 @@ rule train:
         record="<study>/runs/{run}/run.json",
         losses="<study>/runs/{run}/losses.parquet",
         weights="<study>/runs/{run}/model.safetensors",
+    log:
+        "<study>/logs/train/{run}.log",
+    benchmark:
+        "<study>/benchmarks/train/{run}.tsv"
+    # The costliest runs start first, so that none is left running alone at the end.
+    priority: lambda wildcards: priority_of(RUNS[wildcards.run])
+    conda:
+        "../../envs/training.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=lambda wildcards: minutes_of(RUNS[wildcards.run]),
     params:
         run=lambda wildcards: asdict(RUNS[wildcards.run]),
         train_corpus=TRAIN_CORPUS,
         # Not an output: Snakemake deletes the outputs of a job that failed, and a checkpoint must survive that.
         checkpoints=f"{STUDY}/checkpoints/{{run}}",
-        recipe=recipe("training.loop", "training.state", "training.plan", "tokens.store"),
-    log:
-        "<study>/logs/train/{run}.log",
-    benchmark:
-        "<study>/benchmarks/train/{run}.tsv"
-    threads: 1
-    # The longest runs start first, so that none is left running alone at the end.
-    priority: 1
-    resources:
-        mem_mb=2000,
-        runtime=lambda wildcards: minutes_of(RUNS[wildcards.run]),
-    conda:
-        "../../envs/training.yaml"
+        recipe=recipe(
+            "training.loop", "training.state", "training.plan", "tokens.store"
+        ),
     message:
         "Train {wildcards.run}"
     script:
@@ -70,18 +72,18 @@ rule gather:
         observations="<study>/observations.parquet",
         runs="<study>/runs.parquet",
         csv="<study>/observations.csv",
-    params:
-        recipe=recipe("observations.gather", "observations.table"),
     log:
         "<study>/logs/gather.log",
     benchmark:
         "<study>/benchmarks/gather.tsv"
+    conda:
+        "../../envs/laws.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=10,
-    conda:
-        "../../envs/laws.yaml"
+    params:
+        recipe=recipe("observations.gather", "observations.table"),
     message:
         "Gather the observations"
     script:
