@@ -5,10 +5,10 @@ from scalelaws.laws.uncertainty import interval, student
 
 from .cases import CASES, task
 
-STUDIES, RESAMPLES = 60, 300
+STUDIES, RESAMPLES = 60, 200
 
 
-@pytest.mark.parametrize("name", ["L(N), 5 sizes", "L(D), 9 subsets", "Gap, 35 runs", "OOD line, 35 runs"])
+@pytest.mark.parametrize("name", ["L(N), 5 sizes", "L(D), 9 subsets", "Gap, 35 runs"])
 def test_intervals_hold_the_truth_about_as_often_as_they_say(name):
     """60 studies: a true rate of 95% gives less than 85% once in a thousand. benchmarks/laws.py checks it closely."""
     case = CASES[name]

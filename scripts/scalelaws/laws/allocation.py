@@ -1,6 +1,7 @@
 """How to split compute between parameters and tokens: the three approaches of Hoffmann et al. 2022, section 3."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -8,12 +9,10 @@ import pandas as pd
 
 from scalelaws.laws.curves import BUDGETS_PER_DECADE, Profiles, lowest_sizes
 from scalelaws.laws.fitted import DETERMINED, UNDETERMINED, Allocation, Estimate, FittedLaw
-from scalelaws.laws.forms import FORMS, D, N
 from scalelaws.laws.uncertainty import interval, student
 
 Array = npt.NDArray[np.float64]
-Loss = Callable[[Array, Array], Array]
-"""Loss of N and D, one value for the estimate and one for each of its draws."""
+BEYOND = 3
 TITLES = {
     "envelope": "Envelope of learning curves",
     "isoflop": "IsoFLOP minima",
@@ -106,24 +105,20 @@ def isoflop(profiles: Profiles, resamples: int, seed: int) -> Allocation:
 def parametric(law: FittedLaw, budgets: tuple[float, float]) -> Allocation:
     """Approach 3: the closed-form optimum of L = E + A/N^α + B/D^β at C = 6ND, between two budgets of the data."""
     if not law.parameters:
-        return _allocation("parametric", np.empty((0, 6)), np.empty((0, 6)), _no_points(), law.messages)
+        return _allocation("parametric", np.empty((0, 7)), np.empty((0, 7)), _no_points(), law.messages)
     names = list(law.parameters)
     everything = np.vstack([list(law.best.values()), law.draws])
     positive = np.all(everything[:, [names.index("alpha"), names.index("beta")]] > 0, axis=1)
     if not positive[0]:
-        return _allocation("parametric", np.empty((0, 6)), np.empty((0, 6)), _no_points(), law.messages)
-    values = dict(zip(names, everything[positive].T, strict=True))
-    lines = _optimum(values)
-    predict = FORMS[law.form].predict
+        return _allocation("parametric", np.empty((0, 7)), np.empty((0, 7)), _no_points(), law.messages)
+    lines = _optimum(dict(zip(names, everything[positive].T, strict=True)))
     flops = np.geomspace(*budgets, 12)
     log_n, log_d = lines[0, 0] + lines[0, 1] * np.log(flops), lines[0, 2] + lines[0, 3] * np.log(flops)
     points = _no_points().assign(flops=flops, parameters=np.exp(log_n), tokens=np.exp(log_d))
     points["loss"] = law.predict(parameters=points["parameters"], dataset_tokens=points["tokens"])
     points["used"], points["reason"] = False, "on the fitted law"
     reasons = law.messages if law.status == UNDETERMINED else []
-    return _allocation(
-        "parametric", lines[:1], lines[1:], points, reasons, loss=lambda n, d: predict(values, {N: n, D: d})
-    )
+    return _allocation("parametric", lines[:1], lines[1:], points, reasons)
 
 
 MISSING = "fewer than three sizes"
@@ -162,7 +157,7 @@ def parabolas(log_n: Array, log_loss: Array) -> tuple[Array, Array, Array, npt.N
 
 
 def _lines(flops: Array, log_n: Array, log_loss: Array, used: npt.NDArray[np.bool_]) -> Array:
-    """Least-squares lines (R, 6): ln k_N, a, ln k_D, b, ln k_L, -exponent of the loss, all against ln C.
+    """Least-squares lines (R, 7) against ln C: ln k_N, a, ln k_D, b, and the loss's ln k_L, slope and floor, 0.
 
     Resamples with fewer than two usable budgets are left out.
     """
@@ -179,16 +174,17 @@ def _lines(flops: Array, log_n: Array, log_loss: Array, used: npt.NDArray[np.boo
         kept = np.where(used[enough], y[enough] if len(y) > 1 else np.broadcast_to(y, used.shape)[enough], 0.0)
         slope = (spread * kept).sum(axis=1) / np.maximum(variance, 1e-12)
         lines += [(weights * kept).sum(axis=1) - slope * mean_x, slope]
-    return np.stack(lines, axis=1)
+    return np.stack([*lines, np.zeros(len(weights))], axis=1)
 
 
 def _optimum(p: dict[str, Array]) -> Array:
-    """(R, 6) as of `_lines`, without a line for the loss, from parameters of the Chinchilla law (eq. 4)."""
-    both = np.maximum(p["alpha"] + p["beta"], 1e-9)
+    """(R, 7) as of `_lines`, from parameters (R,) of the Chinchilla law (eq. 4): both its powers fall alike with C."""
+    both = p["alpha"] + p["beta"]
     a, b = p["beta"] / both, p["alpha"] / both
     log_g = (np.log(p["alpha"] * p["A"]) - np.log(p["beta"] * p["B"])) / both
     log_n, log_d = log_g - a * np.log(6), -log_g - b * np.log(6)
-    return np.stack([log_n, a, log_d, b, np.zeros_like(a), np.zeros_like(a)], axis=1)
+    log_l = np.logaddexp(np.log(p["A"]) - p["alpha"] * log_n, np.log(p["B"]) - p["beta"] * log_d)
+    return np.stack([log_n, a, log_d, b, log_l, -p["alpha"] * a, p["E"]], axis=1)
 
 
 def _allocation(
@@ -199,23 +195,23 @@ def _allocation(
     reasons: Sequence[str],
     profiles: pd.DataFrame = EMPTY_PROFILES,
     fits: pd.DataFrame = EMPTY_PARABOLAS,
-    loss: Loss | None = None,
 ) -> Allocation:
     doubts = list(reasons)
     used = points[points["used"]]
     draws = draws[np.isfinite(draws).all(axis=1)]
     exponents: dict[str, Estimate] = {}
-    if loss is None and len(used) < FEWEST_OPTIMA:
+    fitted = approach == "parametric"
+    if not fitted and len(used) < FEWEST_OPTIMA:
         doubts.append(f"{len(used)} usable optima; at least {FEWEST_OPTIMA} are needed")
     elif len(line) and len(draws):
-        widening = 1.0 if loss else student(max(len(used) - 2, 1))
+        widening = 1.0 if fitted else student(max(len(used) - 2, 1))
         draws = line + widening * (draws - line)
         low, high = interval(draws)
         for name, symbol, i in (("parameters", "a", 1), ("tokens", "b", 3)):
             exponents[name] = Estimate(float(line[0, i]), float(low[i]), float(high[i]), "", symbol)
         if high[1] - low[1] > WIDEST_EXPONENT:
             doubts.append(f"the exponent a is known only to lie between {low[1]:.2f} and {high[1]:.2f}")
-    return Allocation(
+    allocation = Allocation(
         approach=approach,
         title=TITLES[approach],
         source=SOURCES[approach],
@@ -223,38 +219,20 @@ def _allocation(
         messages=doubts,
         exponents=exponents,
         points=points.reset_index(drop=True),
-        table=budget_table(line, draws, points["flops"], loss) if exponents else pd.DataFrame(),
+        table=pd.DataFrame(),
         profiles=profiles,
         parabolas=fits,
+        line=line[0] if exponents else np.empty(0),
         draws=draws,
     )
+    return replace(allocation, table=_budget_table(allocation)) if exponents else allocation
 
 
-def budget_table(line: Array, draws: Array, flops: pd.Series, loss: Loss | None, beyond: int = 3) -> pd.DataFrame:
-    """N_opt, D_opt, tokens per parameter and loss at powers of ten, from the data to `beyond` decades past it."""
-    first, last = int(np.ceil(np.log10(flops.min()))), int(np.floor(np.log10(flops.max()))) + beyond
-    rows = []
-    for budget in 10.0 ** np.arange(first, last + 1):
-        rows.append({"flops": budget, **at_budget(line, draws, budget, loss)})
-        rows[-1]["extrapolates"] = max(0.0, float(np.log10(budget / flops.max())))
-    return pd.DataFrame(rows)
-
-
-def at_budget(line: Array, draws: Array, budget: float, loss: Loss | None) -> dict[str, float]:
-    """N_opt, D_opt, tokens per parameter and loss at one budget, each with _low and _high."""
-    both = np.vstack([line, draws])
-    x = np.log(budget)
-    found = {"parameters": np.exp(both[:, 0] + both[:, 1] * x), "tokens": np.exp(both[:, 2] + both[:, 3] * x)}
-    found["tokens_per_parameter"] = found["tokens"] / found["parameters"]
-    if loss is None:
-        found["loss"] = np.exp(both[:, 4] + both[:, 5] * x)
-    else:
-        found["loss"] = loss(found["parameters"], found["tokens"])
-    row: dict[str, float] = {}
-    for name, values in found.items():
-        low, high = interval(values[1:])
-        row |= {name: float(values[0]), f"{name}_low": float(low), f"{name}_high": float(high)}
-    return row
+def _budget_table(found: Allocation) -> pd.DataFrame:
+    """The split at powers of ten, from the data to BEYOND decades past it."""
+    low, high = np.log10(found.points["flops"].min()), np.log10(found.points["flops"].max())
+    budgets = 10.0 ** np.arange(int(np.ceil(low)), int(np.floor(high)) + BEYOND + 1)
+    return pd.DataFrame([found.at(float(budget)) for budget in budgets])
 
 
 def _points(flops: Array, log_n: Array, log_loss: Array, used: npt.NDArray[np.bool_], why: str) -> pd.DataFrame:

@@ -88,6 +88,7 @@ def _allocation(found: Allocation) -> dict[str, Any]:
         "status": found.status,
         "messages": found.messages,
         "exponents": _estimates(found.exponents),
+        "line": found.line.tolist(),
         **{name: _columns(getattr(found, name)) for name in FRAMES},
     }
 
@@ -104,6 +105,7 @@ def _read_allocation(approach: str, found: Mapping[str, Any], draws: np.ndarray)
         table=pd.DataFrame(found["table"]),
         profiles=pd.DataFrame(found["profiles"]),
         parabolas=pd.DataFrame(found["parabolas"]),
+        line=np.array(found["line"]),
         draws=draws,
     )
 

@@ -151,7 +151,8 @@ class Allocation:
     optima that the exponents were fitted to; `profiles` (flops, parameters, loss, used) are the IsoFLOP points and
     `parabolas` (flops, curvature, log_parameters, loss, low, high, reason: loss + curvature·(ln N - log_parameters)² in
     the window low..high of N; reason is empty where it was accepted). `table` has, at round budgets: flops, parameters,
-    tokens, tokens_per_parameter, loss, each with _low and _high, and extrapolates (decades beyond the data).
+    tokens, tokens_per_parameter, loss, each with _low and _high, and extrapolates (decades beyond the data). `line` and
+    `draws` (R, 7) hold ln k_N, a, ln k_D, b, ln k_L, c, E: N_opt, D_opt and L = E + k_L C^c as powers of C.
     """
 
     approach: str
@@ -164,7 +165,25 @@ class Allocation:
     table: pd.DataFrame
     profiles: pd.DataFrame
     parabolas: pd.DataFrame
+    line: Array
     draws: Array
+
+    def at(self, flops: float) -> dict[str, float]:
+        """N_opt, D_opt, tokens per parameter and loss at a budget, each with _low and _high, and `extrapolates`."""
+        both = np.vstack([self.line, self.draws])
+        log_n, log_d, log_l = (both[:, i] + both[:, i + 1] * np.log(flops) for i in (0, 2, 4))
+        found = {
+            "parameters": np.exp(log_n),
+            "tokens": np.exp(log_d),
+            "tokens_per_parameter": np.exp(log_d - log_n),
+            "loss": both[:, 6] + np.exp(log_l),
+        }
+        row = {"flops": flops}
+        for name, values in found.items():
+            low, high = np.quantile(values[1:], [0.025, 0.975])
+            row |= {name: float(values[0]), f"{name}_low": float(low), f"{name}_high": float(high)}
+        beyond = np.log10(flops / self.points["flops"].max()), np.log10(self.points["flops"].min() / flops)
+        return row | {"extrapolates": max(0.0, float(max(beyond)))}
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,9 @@ def fit_laws(
     def fit(task: Task, redrawn: Resampled | None = None) -> FittedLaw:
         return fit_law(task, resamples, _seed(seed, task.name), settings["backtest"], redrawn, noise)
 
-    direct = [*held_out_tasks(observations, objective), gap_task(observations)]
+    direct = held_out_tasks(observations, objective)
+    if (observations.losses["split"] == "train").any():
+        direct.append(gap_task(observations))
     corpora = [c for c in observations.losses["corpus"].unique() if c != observations.train_corpus]
     beyond = [task for corpus in sorted(corpora) for task in ood_tasks(observations, corpus, objective)]
     waiting = [task for task in direct + beyond if task.name.partition(":")[0] in wanted]
