@@ -43,7 +43,7 @@ def deduplicate(
     minhash = MinHash(**settings, seed=seed)
     funnel = Funnel("deduplicate")
     with (
-        tempfile.TemporaryDirectory(dir=folder.parent) as scratch,
+        tempfile.TemporaryDirectory(prefix=".signatures-", dir=folder.parent) as scratch,
         atomic_path(folder) as temporary,
         DocumentWriter(temporary, "documents") as writer,
     ):

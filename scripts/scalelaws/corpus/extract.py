@@ -10,7 +10,7 @@ from trafilatura.utils import load_html
 from scalelaws.corpus.documents import Document, DocumentWriter, document
 from scalelaws.corpus.funnel import Funnel
 from scalelaws.corpus.raw import Raw
-from scalelaws.corpus.settings import Source, input_files
+from scalelaws.corpus.settings import Source, input_files, is_crawled
 from scalelaws.corpus.sources import read_source
 from scalelaws.corpus.workers import Failure, Show, ordered_map
 from scalelaws.io import atomic_path, read_json, write_json
@@ -44,7 +44,8 @@ def extract(
             else:
                 reason = result.reason if isinstance(result, Failure) else result
                 funnel.drop_text(raw.url, raw.text or "", reason)
-            show(done, max(total, done), f"{funnel.kept['bytes'] / 1e6:.1f} MB of text")
+            if total:
+                show(done, total, f"{funnel.kept['bytes'] / 1e6:.1f} MB of text")
         funnel.require_documents(f"{folder.parent.name}: extract")
         inputs: list[str | Path] = [pins, *([pages] if pages else []), *input_files(sources, "sources")]
         made_with = provenance(recipe, seed, {"sources": sources}, inputs, ["trafilatura", "lxml", "pyarrow"])
@@ -89,8 +90,8 @@ def _whole(html: bytes | str) -> bytes | str:
 
 
 def _expected(sources: Sequence[Source], pages: Path | None) -> int:
-    """How many pages were fetched, which is the total to expect where all sources are crawled."""
-    if not pages:
+    """How many pages there are, where that is known because all sources were crawled; otherwise 0."""
+    if not pages or not all(is_crawled(source) for source in sources):
         return 0
     outcomes = read_json(pages / "pages.json")["outcomes"]
     return sum(int(counts.get("fetched", 0)) for counts in outcomes.values())
