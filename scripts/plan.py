@@ -4,7 +4,8 @@ import pandas as pd
 from scalelaws.io import atomic_path
 from scalelaws.job import logged
 from scalelaws.tokens.store import open_tokens
-from scalelaws.training.plan import Run, check_corpus, plan_rows, plan_summary
+from scalelaws.training.plan import check_corpus, plan_rows, plan_summary
+from scalelaws.training.run import Run
 from scalelaws.training.speed import training_rate
 
 with logged(snakemake.log[0], "plan") as progress:

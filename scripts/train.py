@@ -10,7 +10,7 @@ from scalelaws.job import logged
 from scalelaws.recipe import provenance
 from scalelaws.tokens.store import open_tokens
 from scalelaws.training.loop import run_record, train
-from scalelaws.training.plan import Run
+from scalelaws.training.run import Run
 from scalelaws.training.state import owner_of, views
 
 params, output = snakemake.params, snakemake.output

@@ -15,7 +15,7 @@ from scalelaws.observations.table import RUN_COLUMNS
 from scalelaws.training.batches import batch
 from scalelaws.training.engine import BETAS, EPSILON, LARGEST_GRADIENT, Engine
 from scalelaws.training.loop import run_record, train
-from scalelaws.training.plan import Run
+from scalelaws.training.run import Run
 from scalelaws.training.schedule import learning_rate
 from scalelaws.training.state import initial_state, views
 

@@ -20,7 +20,7 @@ rule plan:
     params:
         runs=[asdict(run) for run in RUNS.values()],
         run_threads=1,
-        recipe=recipe("training.plan", "training.speed", "tokens.store"),
+        recipe=recipe("training.plan", "training.run", "training.speed", "tokens.store"),
     message:
         "Plan the runs"
     script:

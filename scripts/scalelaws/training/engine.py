@@ -11,7 +11,7 @@ from torch import Tensor
 
 from scalelaws.models.loss import LinearCrossEntropy
 from scalelaws.models.transformer import hidden_states, transformer_layer
-from scalelaws.training.plan import Run
+from scalelaws.training.run import Run
 from scalelaws.training.schedule import average_weight, learning_rate
 from scalelaws.training.state import State, views
 

@@ -11,7 +11,7 @@ from scalelaws.models.loss import token_losses
 from scalelaws.tokens.store import TokenFile
 from scalelaws.tokens.subset import subset, windows
 from scalelaws.training.batches import sequences
-from scalelaws.training.plan import Run
+from scalelaws.training.run import Run
 from scalelaws.units import bits_per_byte
 
 WINDOW_SEED = 0

@@ -18,7 +18,7 @@ from scalelaws.tokens.subset import subset
 from scalelaws.training.batches import batch
 from scalelaws.training.engine import Engine
 from scalelaws.training.evaluate import EvaluationSet, evaluate, evaluation_sets
-from scalelaws.training.plan import Run
+from scalelaws.training.run import Run
 from scalelaws.training.schedule import check_steps, evaluation_steps
 from scalelaws.training.state import State, initial_state, read_checkpoint, write_checkpoint
 from scalelaws.units import training_flops
