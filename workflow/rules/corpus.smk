@@ -7,37 +7,20 @@
 
 from scalelaws.corpus.settings import any_crawled, input_files
 
-
-def pages_of(wildcards):
-    crawled = any_crawled(config["corpora"][wildcards.corpus]["sources"])
-    return f"<study>/corpus/{wildcards.corpus}/pages" if crawled else []
-
-
-def listed_files(wildcards):
-    return input_files(
-        config["corpora"][wildcards.corpus]["sources"],
-        f"{CONFIG_FILE}: corpora.{wildcards.corpus}",
-    )
-
-
-def training_documents(wildcards):
-    return (
-        []
-        if wildcards.corpus == TRAIN_CORPUS
-        else f"<study>/corpus/{TRAIN_CORPUS}/documents"
-    )
-
-
-def token_counts(wildcards):
-    splits = ["train", "test"] if wildcards.corpus == TRAIN_CORPUS else ["test"]
-    return [f"<study>/tokens/{wildcards.corpus}.{split}.json" for split in splits]
+CRAWLED = [
+    name for name, corpus in config["corpora"].items() if any_crawled(corpus["sources"])
+]
+LISTED = {
+    name: input_files(corpus["sources"], name)
+    for name, corpus in config["corpora"].items()
+}
 
 
 rule scrape:
     """Crawl a corpus's web pages politely into WARC files; a killed crawl resumes from its state folder."""
     input:
         pins=ROOT / "envs/requirements.txt",
-        files=listed_files,
+        files=lambda wildcards: LISTED[wildcards.corpus],
     output:
         pages=directory("<study>/corpus/{corpus}/pages"),
     log:
@@ -64,8 +47,12 @@ rule extract:
     """Take the main text out of pages; a page that breaks or outlasts the extractor is counted and left out."""
     input:
         pins=ROOT / "envs/requirements.txt",
-        files=listed_files,
-        pages=pages_of,
+        files=lambda wildcards: LISTED[wildcards.corpus],
+        pages=lambda wildcards: (
+            f"<study>/corpus/{wildcards.corpus}/pages"
+            if wildcards.corpus in CRAWLED
+            else []
+        ),
     output:
         documents=directory("<study>/corpus/{corpus}/extracted"),
         report="<study>/corpus/{corpus}/extracted.json",
@@ -147,7 +134,11 @@ rule split:
     """Hold out test documents by a hash of their ids, and drop those that training text contains by long n-grams."""
     input:
         documents="<study>/corpus/{corpus}/unique",
-        training=training_documents,
+        training=lambda wildcards: (
+            []
+            if wildcards.corpus == TRAIN_CORPUS
+            else f"<study>/corpus/{TRAIN_CORPUS}/documents"
+        ),
     output:
         documents=directory("<study>/corpus/{corpus}/documents"),
         report="<study>/corpus/{corpus}/documents.json",
@@ -174,12 +165,20 @@ rule split:
 rule card:
     """Say what a corpus is: documents, bytes, words and tokens of each split, and what each step removed and why."""
     input:
-        pages=pages_of,
+        pages=lambda wildcards: (
+            f"<study>/corpus/{wildcards.corpus}/pages"
+            if wildcards.corpus in CRAWLED
+            else []
+        ),
         steps=expand(
             "<study>/corpus/{{corpus}}/{step}.json",
             step=["extracted", "cleaned", "unique", "documents"],
         ),
-        tokens=token_counts,
+        tokens=lambda wildcards: [
+            f"<study>/tokens/{name}.json"
+            for name in EVALUATED
+            if name.split(".")[0] == wildcards.corpus
+        ],
     output:
         json="<study>/corpus/{corpus}/card.json",
         markdown="<study>/corpus/{corpus}/card.md",
