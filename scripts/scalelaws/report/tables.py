@@ -14,7 +14,7 @@ from scalelaws.report.formulas import formula_image, symbol_html
 from scalelaws.units import readable
 
 MOST_FILES_NAMED = 12
-HIDDEN = ("logs", "benchmarks")
+HIDDEN = ("logs", "benchmarks", "checkpoints")
 ALLOCATED = ("parameters", "tokens", "tokens_per_parameter", "loss")
 
 
@@ -80,7 +80,8 @@ def job_rows(benchmarks: Path) -> list[dict[str, str]]:
 
 
 def artifact_rows(study: Path) -> list[dict[str, str]]:
-    """Every file of the study by path and size; a folder of many files is one row. Logs and timings are left out."""
+    """Every file of the study by path and size; a folder of many files is one row. Logs, timings and
+    checkpoints are left out."""
     rows = []
     for folder in [study, *sorted(path for path in study.rglob("*") if path.is_dir())]:
         inside = folder.relative_to(study)
