@@ -2,7 +2,7 @@
 
 python benchmarks/laws.py speed TABLE
     One fit and 4,000 bootstrap refits of the 240 Chinchilla points, against the plain way: L-BFGS from the 4,500
-    starting points of Hoffmann et al. 2022. TABLE is the digitised one, with columns "Model Size", "Training FLOP" and "loss".
+    starting points of Hoffmann et al. 2022. TABLE is the digitised one: "Model Size", "Training FLOP" and "loss".
 python benchmarks/laws.py coverage
     How often 95% intervals hold the truth, per law, on synthetic studies.
 """

@@ -3,11 +3,27 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from scalelaws import __version__
 from scalelaws.errors import InputError
+
+if TYPE_CHECKING:
+    from scalelaws.laws.fitted import Laws
+
+COLUMNS = {
+    "parameters": "parameters",
+    "tokens": "dataset_tokens",
+    "flops": "flops",
+    "loss": "loss",
+    "run": "run",
+    "corpus": "corpus",
+    "step": "step",
+}
+"""Options of `fit` that name a column, and the word of each."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,12 +41,43 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scalelaws", description=__doc__)
     parser.add_argument("--version", action="version", version=f"scalelaws {__version__}")
     commands = parser.add_subparsers(required=True, metavar="command")
+
     show = commands.add_parser("show", help="the laws of a study, and where its report is")
     show.add_argument("study", help="the study's configuration (config.yaml) or its results folder")
     show.set_defaults(command=_show)
-    plan = commands.add_parser("plan", help="every run of a study and what it would cost, before anything is made")
-    plan.add_argument("study", help="the study's configuration (config.yaml)")
-    plan.set_defaults(command=_plan)
+
+    fit = commands.add_parser("fit", help="fit the laws that a table of runs can determine")
+    fit.add_argument("table", help="CSV, TSV, JSON lines or parquet file, or its URL: one row per run")
+    for option, word in COLUMNS.items():
+        fit.add_argument(f"--{option}", metavar="COLUMN", dest=f"column_{word}", help=f"the column that holds {word}")
+    fit.add_argument("--unit", action="append", default=[], metavar="WORD=FACTOR", help="parameters=1e6: N in millions")
+    fit.add_argument("--laws", nargs="+", metavar="LAW", help="which laws (default: all)")
+    fit.add_argument("--resamples", type=int, default=1000)
+    fit.add_argument("--residual", choices=["log", "loss"], default="log")
+    fit.add_argument("--huber-delta", type=float, default=1e-3, help="0 for squared loss")
+    fit.add_argument("--backtest", type=float, default=0.2, help="share of runs with the most compute to predict")
+    fit.add_argument("--seed", type=int, default=0)
+    fit.add_argument(
+        "--out", type=Path, help="folder for laws.json, laws_draws.npz and figures (default: <table>-laws)"
+    )
+    fit.set_defaults(command=_fit)
+
+    predict = commands.add_parser("predict", help="the loss that fitted laws expect")
+    predict.add_argument("laws", type=Path, help="laws.json")
+    for option in ("parameters", "tokens", "flops", "loss"):
+        predict.add_argument(f"--{option}", type=float)
+    predict.add_argument("--law", help="only this law, by its name in laws.json")
+    predict.set_defaults(command=_predict)
+
+    allocate = commands.add_parser("allocate", help="how to split a budget of compute between parameters and tokens")
+    allocate.add_argument("laws", type=Path, help="laws.json")
+    allocate.add_argument("--flops", type=float, required=True)
+    allocate.set_defaults(command=_allocate)
+
+    compare = commands.add_parser("compare", help="whether the laws of two studies agree")
+    compare.add_argument("first", type=Path)
+    compare.add_argument("second", type=Path)
+    compare.set_defaults(command=_compare)
     return parser
 
 
@@ -40,24 +87,80 @@ def _show(options: argparse.Namespace, console: Console) -> None:
     console.print(summary(results_folder(options.study)))
 
 
-def _plan(options: argparse.Namespace, console: Console) -> None:
-    from rich.table import Table
+def _fit(options: argparse.Namespace, console: Console) -> None:
+    from scalelaws.figures.draw import draw_figures
+    from scalelaws.laws.files import write_laws
+    from scalelaws.laws.study import fit_laws
+    from scalelaws.laws.summary import summary
+    from scalelaws.observations.read import read_table
 
-    from scalelaws.config import read_config
-    from scalelaws.training.plan import NOMINAL_RATES, plan_summary, runs_of
-    from scalelaws.units import readable
+    named = {word: getattr(options, f"column_{word}") for word in COLUMNS.values()}
+    reading = read_table(
+        options.table, {word: column for word, column in named.items() if column}, _units(options.unit)
+    )
+    for line in reading.how:
+        console.print(f"  read {line}", highlight=False)
+    for line in reading.warnings:
+        console.print(f"  [yellow]warning[/yellow] {line}", highlight=False)
+    stem = Path(options.table.split("?")[0]).name.split(".")[0]
+    settings = {
+        "resamples": options.resamples,
+        "residual": options.residual,
+        "huber_delta": options.huber_delta or None,
+        "backtest": options.backtest,
+        **({"fit": options.laws} if options.laws else {}),
+    }
+    laws = fit_laws(reading.observations, settings, options.seed, study=stem)
+    folder = options.out or Path(f"{stem}-laws")
+    write_laws(laws, folder / "laws.json", folder / "laws_draws.npz", {"table": options.table, "seed": options.seed})
+    draw_figures(reading.observations, laws, folder / "figures", {}, {"table": options.table})
+    console.print(summary(folder))
+    console.print(f"Laws: {folder / 'laws.json'}   figures: {folder / 'figures'}", highlight=False)
 
-    runs = list(runs_of(read_config(options.study)).values())
-    headings = ("run", "N", "D", "epochs", "steps", "FLOPs", *(f"{name} hours" for name in NOMINAL_RATES))
-    table = Table(box=None)
-    for heading in headings:
-        table.add_column(heading, justify="left" if heading == "run" else "right", no_wrap=heading == "run")
-    for run in runs:
-        size = (readable(run.parameters), readable(run.dataset_tokens), f"{run.tokens / run.dataset_tokens:,.3g}")
-        hours = (f"{run.flops_total / rate / 3600:,.3g}" for rate in NOMINAL_RATES.values())
-        table.add_row(run.run, *size, f"{run.steps:,}", f"{run.flops_total:.3g}", *hours)
-    console.print(table)
-    console.print(plan_summary(runs), soft_wrap=True)
+
+def _predict(options: argparse.Namespace, console: Console) -> None:
+    from scalelaws.laws.answers import predictions
+    from scalelaws.laws.summary import answers_table
+
+    asked = {name: getattr(options, name) for name in ("parameters", "tokens", "flops", "loss")}
+    given = {name: value for name, value in asked.items() if value is not None}
+    console.print(answers_table(predictions(_laws(options.laws), given, options.law)))
+
+
+def _allocate(options: argparse.Namespace, console: Console) -> None:
+    from scalelaws.laws.answers import splits
+    from scalelaws.laws.summary import answers_table
+
+    console.print(answers_table(splits(_laws(options.laws), options.flops)))
+
+
+def _compare(options: argparse.Namespace, console: Console) -> None:
+    from scalelaws.laws.answers import comparison
+    from scalelaws.laws.summary import comparison_table
+
+    first, second = _laws(options.first), _laws(options.second)
+    console.print(comparison_table(comparison(first, second), first.study, second.study))
+
+
+def _laws(path: Path) -> "Laws":
+    from scalelaws.laws.files import read_laws
+
+    draws = path.with_name("laws_draws.npz")
+    for file in (path, draws):
+        if not file.is_file():
+            raise InputError(str(file), "there is no such file", "Fit it first: scalelaws fit <table>.")
+    return read_laws(path, draws)
+
+
+def _units(given: Sequence[str]) -> dict[str, float]:
+    units = {}
+    for text in given:
+        word, _, factor = text.partition("=")
+        try:
+            units[COLUMNS[word]] = float(factor)
+        except (KeyError, ValueError):
+            raise InputError(f"--unit {text}", "not understood", f"Write {'|'.join(COLUMNS)}=1e6.") from None
+    return units
 
 
 if __name__ == "__main__":

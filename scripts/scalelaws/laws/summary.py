@@ -1,8 +1,8 @@
 """The laws of a study as a table for a terminal, from the JSON alone, so that it is quick to show."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -11,6 +11,9 @@ from rich.text import Text
 from scalelaws.errors import InputError
 from scalelaws.io import read_json
 from scalelaws.units import readable
+
+if TYPE_CHECKING:
+    from scalelaws.laws.answers import Answer, Difference
 
 COUNTED = {"parameters", "tokens"}
 
@@ -71,7 +74,7 @@ def allocation_table(document: Mapping[str, Any]) -> Table:
 
 def number(value: float, unit: str = "") -> str:
     """A value as a report prints it: three to four digits, counts with a letter."""
-    if unit in COUNTED and 1 <= abs(value) < 1e15:
+    if unit in COUNTED and 1 <= abs(value) < 1e12:
         return readable(value)
     return f"{value:.4g}"
 
@@ -89,3 +92,29 @@ def _backtest(backtest: Mapping[str, Any] | None) -> str:
     if backtest is None:
         return "–"
     return f"{backtest['mean_error']:.1%} error, {backtest['decades']:.1f} decades beyond"
+
+
+def answers_table(answers: "Sequence[Answer]") -> RenderableType:
+    """One row per law that answers: each value with its 95% interval; warnings below."""
+    table = Table()
+    table.add_column("law", overflow="fold")
+    names = list(answers[0].values)
+    for name in names:
+        table.add_column(name.replace("_", " "))
+    for answer in answers:
+        cells = (tuple(number(v, name if name in COUNTED else "") for v in answer.values[name]) for name in names)
+        table.add_row(answer.law, *(f"{value} ({low} – {high})" for value, low, high in cells))
+    notes = [f"  · {answer.law}: {warning}" for answer in answers for warning in answer.warnings]
+    return Group(table, Text("\n".join(notes), style="yellow")) if notes else table
+
+
+def comparison_table(differences: "Sequence[Difference]", first: str, second: str) -> Table:
+    """One row per parameter of the laws that both studies fitted."""
+    table = Table()
+    for column in ("law", "parameter", first, second, "difference, 95% interval", "agree"):
+        table.add_column(column, overflow="fold")
+    for d in differences:
+        words = Text("yes", style="green") if d.agree else Text("no", style="yellow")
+        spread = f"{number(d.low)} – {number(d.high)}"
+        table.add_row(d.law, d.parameter, number(d.first), number(d.second), spread, words)
+    return table

@@ -1,0 +1,116 @@
+"""What fitted laws say when they are asked: a loss to expect, a budget to split, whether two studies agree."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from scalelaws.errors import InputError
+from scalelaws.laws.fitted import DETERMINED, Laws
+
+FAR = 1.0
+"""Decades beyond the data past which an answer carries a warning."""
+ALIASES = {"tokens": "dataset_tokens", "dataset_tokens": "tokens"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A value with its 95% interval by one law, and what to keep in mind."""
+
+    law: str
+    values: dict[str, tuple[float, float, float]]
+    warnings: list[str]
+
+
+def predictions(laws: Laws, given: Mapping[str, float], name: str | None = None) -> list[Answer]:
+    """The value of every law whose variables are given (or of the one named), with interval and warnings.
+
+    Raises InputError where no law answers.
+    """
+    chosen = [law for law in laws.laws.values() if law.name == name or (name is None and law.corpus == _main(laws))]
+    found = []
+    for law in chosen:
+        variables = {v: given.get(v, given.get(ALIASES.get(v, v))) for v in law.variables}
+        if not law.parameters or None in variables.values() or len(variables) != len(given):
+            continue
+        at = {key: float(value) for key, value in variables.items() if value is not None}
+        low, high = law.band(**at)
+        warnings = _undetermined(law.status)
+        for variable, value in at.items():
+            least, most = law.ranges[variable]
+            warnings += _beyond(variable, max(np.log10(value / most), np.log10(least / value)))
+        found.append(Answer(law.title, {"loss": (float(law.predict(**at)), float(low), float(high))}, warnings))
+    if not found:
+        asked = ", ".join(given)
+        known = "; ".join(f"{law.name}: {', '.join(law.variables)}" for law in laws.laws.values() if law.parameters)
+        raise InputError(
+            f"laws of {laws.study}", f"no fitted law is a function of {asked}", f"There are {known or 'none'}."
+        )
+    return found
+
+
+def splits(laws: Laws, flops: float) -> list[Answer]:
+    """N_opt, D_opt, tokens per parameter and loss at a budget, by each approach; InputError where there is none."""
+    found = []
+    for allocation in laws.allocations.values():
+        if not allocation.exponents:
+            continue
+        row = allocation.at(flops)
+        keys = ("parameters", "tokens", "tokens_per_parameter", "loss")
+        values = {key: (row[key], row[f"{key}_low"], row[f"{key}_high"]) for key in keys}
+        warnings = _undetermined(allocation.status) + _beyond("flops", row["extrapolates"])
+        found.append(Answer(allocation.title, values, warnings))
+    if not found:
+        reasons = "; ".join(why for allocation in laws.allocations.values() for why in allocation.messages)
+        raise InputError(f"laws of {laws.study}", "no split of compute could be fitted", reasons or "Fit more sizes.")
+    return found
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One parameter in two studies: both estimates, and the 95% interval of second minus first."""
+
+    law: str
+    parameter: str
+    first: float
+    second: float
+    low: float
+    high: float
+
+    @property
+    def agree(self) -> bool:
+        """Whether the interval of the difference holds zero."""
+        return self.low <= 0 <= self.high
+
+
+def comparison(first: Laws, second: Laws) -> list[Difference]:
+    """Every parameter that both studies fitted, with the interval of its difference from their independent draws."""
+    found = []
+    for name, law in first.laws.items():
+        other = second.laws.get(name)
+        if other is None or not law.parameters or not other.parameters:
+            continue
+        count = min(len(law.draws), len(other.draws))
+        for i, parameter in enumerate(law.parameters):
+            low, high = np.quantile(other.draws[:count, i] - law.draws[:count, i], [0.025, 0.975])
+            values = law.best[parameter], other.best[parameter]
+            found.append(Difference(law.title, parameter, *values, float(low), float(high)))
+    if not found:
+        raise InputError(f"laws of {first.study} and {second.study}", "they share no fitted law", "Fit the same laws.")
+    return found
+
+
+def _main(laws: Laws) -> str:
+    return next(iter(laws.laws.values())).corpus
+
+
+def _undetermined(status: str) -> list[str]:
+    return [] if status == DETERMINED else ["the data do not determine this law"]
+
+
+def _beyond(variable: str, decades: float) -> list[str]:
+    if decades <= FAR:
+        return []
+    return [
+        f"{variable} lies {decades:.1f} decades beyond the data: the interval knows noise, not whether the law holds"
+    ]
