@@ -26,10 +26,10 @@ def _sleep_on_seven(item):
 
 def test_an_item_that_takes_too_long_costs_only_itself():
     started = time.monotonic()
-    results = dict(ordered_map(_sleep_on_seven, range(40), 2, seconds=0.3))
+    results = dict(ordered_map(_sleep_on_seven, range(40), 2, seconds=2))
     assert results.pop(7) == Failure("timed_out")
     assert results == {n: n for n in range(40) if n != 7}
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 40
 
 
 def _die_on_seven(item):
