@@ -47,8 +47,8 @@ def read_table(
 ) -> Reading:
     """The runs in a CSV, TSV, JSON, JSON lines or parquet file (plain or compressed), or at such a URL.
 
-    columns: the column of parameters, dataset_tokens, flops, loss, run, corpus, split, step or seed, where its name does
-    not say so. units: what a column is to be multiplied by (1e6 for parameters in millions). Of parameters,
+    columns: the column of parameters, dataset_tokens, flops, loss, run, corpus, split, step or seed, where its name
+    does not say so. units: what a column is to be multiplied by (1e6 for parameters in millions). Of parameters,
     dataset_tokens and flops two are enough: flops = 6·N·D. Rows of one run with several steps are its learning curve.
     Raises InputError naming column and row where the table cannot be right.
     """
@@ -227,4 +227,4 @@ def _ours(table: pd.DataFrame, where: str) -> Observations:
 def _refuse(bad: pd.Series, values: pd.Series, column: str, where: str, problem: str, remedy: str) -> None:
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
-        raise InputError(f"{where}: row {row + 1}", f"{column} = {values.iloc[row]!r} {problem}", remedy)
+        raise InputError(f"{where}: row {row + 1}", f"{column} = {values.tolist()[row]!r} {problem}", remedy)

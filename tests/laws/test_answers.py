@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+from scalelaws.cli import main
+from scalelaws.errors import InputError
+from scalelaws.laws.answers import comparison, predictions, splits
+from scalelaws.laws.study import fit_laws
+from scalelaws.observations.table import write_observations
+
+from . import synthetic
+
+QUICK = {"resamples": 200}
+
+
+@pytest.fixture(scope="module")
+def observations():
+    return synthetic.study(noise=0.002)
+
+
+@pytest.fixture(scope="module")
+def laws(observations):
+    return fit_laws(observations, QUICK, seed=1, study="known")
+
+
+def truth(n, d):
+    p = synthetic.CHINCHILLA
+    return p["E"] + p["A"] * n ** -p["alpha"] + p["B"] * d ** -p["beta"]
+
+
+def test_a_prediction_holds_the_truth_and_warns_when_it_is_far(laws):
+    near, far = (
+        next(a for a in predictions(laws, {"parameters": n, "tokens": d}) if "Chinchilla" in a.law)
+        for n, d in ((2e5, 2e6), (1e9, 1e11))
+    )
+    value, low, high = near.values["loss"]
+    assert low <= truth(2e5, 2e6) <= high
+    assert value == pytest.approx(truth(2e5, 2e6), rel=0.01)
+    assert not near.warnings
+    assert any("decades beyond the data" in warning for warning in far.warnings)
+
+
+def test_every_law_of_the_given_variables_answers(laws):
+    assert {a.law for a in predictions(laws, {"parameters": 1e5})} == {"L(N)"}
+    assert {a.law for a in predictions(laws, {"flops": 1e11})} == {"L(C)"}
+    assert len(predictions(laws, {"loss": 4.0}, "ood_transfer:growing")) == 1
+    with pytest.raises(InputError, match="no fitted law is a function of flops, loss"):
+        predictions(laws, {"flops": 1e11, "loss": 3.0})
+
+
+def test_a_budget_is_split_by_every_approach(laws):
+    answers = splits(laws, 1e12)
+    assert len(answers) == 3
+    for answer in answers:
+        n, d = answer.values["parameters"][0], answer.values["tokens"][0]
+        assert 6 * n * d == pytest.approx(1e12)
+        assert all(low <= value <= high for value, low, high in answer.values.values())
+
+
+def test_a_study_agrees_with_its_repetition_and_not_with_another(laws):
+    again = fit_laws(synthetic.study(noise=0.002, seed=5), QUICK, seed=2)
+    agreed = [d.agree for d in comparison(laws, again) if "Chinchilla" in d.law]
+    assert np.mean(agreed) >= 0.8
+    steeper = fit_laws(synthetic.study(truth=synthetic.CHINCHILLA | {"alpha": 0.6, "A": 600.0}), QUICK, seed=2)
+    found = {d.parameter: d.agree for d in comparison(laws, steeper) if "Chinchilla" in d.law}
+    assert not found["alpha"]
+    assert found["beta"]
+
+
+def test_a_table_goes_through_all_commands(observations, tmp_path, capsys, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("scalelaws.figures.draw.draw_figures", lambda *given: drawn.append(given[2]))
+    table = tmp_path / "mine.csv"
+    write_observations(observations, tmp_path / "l.parquet", tmp_path / "r.parquet", table)
+    folder = tmp_path / "out"
+    laws = ["loss_of_parameters_and_data_chinchilla", "loss_of_flops"]
+    assert main(["fit", str(table), "--out", str(folder), "--resamples", "200", "--laws", *laws]) == 0
+    assert drawn == [folder / "figures"]
+    file = str(folder / "laws.json")
+    assert main(["predict", file, "--parameters", "1e6", "--tokens", "1e8"]) == 0
+    assert main(["allocate", file, "--flops", "1e13"]) == 0
+    assert main(["compare", file, file]) == 0
+    printed = capsys.readouterr().out
+    for expected in ("a table of observations that scalelaws wrote", "L(N,D), Chinchilla", "tokens per", "yes"):
+        assert expected in printed
+
+
+def test_mistakes_are_one_line(tmp_path, capsys):
+    assert main(["predict", str(tmp_path / "laws.json"), "--parameters", "1"]) == 2
+    assert main(["fit", str(tmp_path / "none.csv")]) == 2
+    assert main(["fit", str(tmp_path / "none.csv"), "--unit", "size=3"]) == 2
+    assert capsys.readouterr().err.count("\n") == 3

@@ -1,0 +1,101 @@
+import numpy as np
+import pandas as pd
+import pytest
+from scalelaws.errors import InputError
+from scalelaws.observations.read import read_table
+
+
+@pytest.fixture
+def table():
+    n, d = (axis.ravel() for axis in np.meshgrid([1e7, 1e8, 1e9], [1e9, 1e10, 1e11]))
+    return pd.DataFrame({"Model Size": n, "Training Tokens": d, "Val. loss": 2 + 400 / n**0.34 + 400 / d**0.28})
+
+
+def written(table, folder, name="runs.csv"):
+    path = folder / name
+    {"csv": table.to_csv, "tsv": lambda p, index: table.to_csv(p, sep="\t", index=index)}[name.split(".")[1]](
+        path, index=False
+    )
+    return path
+
+
+@pytest.mark.parametrize("name", ["runs.csv", "runs.tsv", "runs.csv.gz"])
+def test_usual_names_are_found_and_said(table, tmp_path, name):
+    reading = read_table(written(table, tmp_path, name))
+    found = reading.observations.results("held_out")
+    assert len(found) == 9
+    np.testing.assert_allclose(sorted(found["loss"]), sorted(table["Val. loss"]))
+    np.testing.assert_allclose(found["flops"], 6 * found["parameters"] * found["dataset_tokens"])
+    assert "parameters: column 'Model Size'" in reading.how
+    assert any("flops: from the two others" in line for line in reading.how)
+    assert not reading.warnings
+
+
+def test_columns_may_be_named_and_scaled(table, tmp_path):
+    odd = table.rename(columns={"Model Size": "weights (M)"}).assign(**{"weights (M)": table["Model Size"] / 1e6})
+    reading = read_table(written(odd, tmp_path), {"parameters": "weights (M)"}, {"parameters": 1e6})
+    assert set(reading.observations.runs["parameters"]) == {1e7, 1e8, 1e9}
+
+
+def test_tokens_follow_from_compute(table, tmp_path):
+    compute = table.assign(FLOPs=6 * table["Model Size"] * table["Training Tokens"]).drop(columns="Training Tokens")
+    found = read_table(written(compute, tmp_path)).observations.runs
+    np.testing.assert_allclose(sorted(found["dataset_tokens"]), sorted(table["Training Tokens"]))
+
+
+def test_rows_of_one_run_are_its_curve(tmp_path):
+    curve = pd.DataFrame({"run": ["a", "a", "b"], "N": [1e7, 1e7, 1e8], "D": [1e9, 2e9, 1e9], "loss": [4.0, 3.5, 3.0]})
+    found = read_table(written(curve, tmp_path)).observations
+    assert found.results("held_out")["loss"].tolist() == [3.5, 3.0]
+    assert len(found.losses) == 3
+
+
+def test_several_corpora_per_run_are_a_matrix(table, tmp_path):
+    both = pd.concat([table.assign(corpus=c, run=range(9)) for c in ("web", "books")])
+    found = read_table(written(both, tmp_path)).observations
+    assert found.train_corpus == "web"
+    assert len(found.results("books")) == 9
+
+
+IMPOSSIBLE = [
+    (lambda t: t.drop(columns="Val. loss"), "no column holds the loss"),
+    (lambda t: t.rename(columns={"Val. loss": "bits_per_byte"}), "not in nats per token"),
+    (lambda t: t.drop(columns="Training Tokens"), "no columns found for dataset_tokens, flops"),
+    (lambda t: t.assign(**{"Model Size": [*t["Model Size"][:2], -1, *t["Model Size"][3:]]}), "row 3: Model Size = -1"),
+    (lambda t: t.assign(**{"Training Tokens": [np.nan, *t["Training Tokens"][1:]]}), "row 1: Training Tokens = nan"),
+    (lambda t: t.assign(**{"Val. loss": ["3.1", "n.a."] + ["3"] * 7}), "row 2: Val. loss = 'n.a.'"),
+    (lambda t: t.assign(run=["a", "a", *"cdefghi"], step=1), "row 2: run = 'a' has a step twice"),
+    (lambda t: t.assign(run=range(9), corpus=[*["web"] * 5, *["books"] * 4]), "mixes 2 corpora (web, books)"),
+    (lambda t: t.head(0), "no rows"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "message"), IMPOSSIBLE, ids=[message for _, message in IMPOSSIBLE])
+def test_an_impossible_table_is_refused_by_column_and_row(table, tmp_path, spoil, message):
+    with pytest.raises(InputError) as error:
+        read_table(written(spoil(table), tmp_path))
+    assert message in str(error.value)
+    assert "runs.csv" in str(error.value)
+
+
+SUSPICIOUS = [
+    (lambda t: t.assign(**{"Model Size": t["Model Size"] / 1e6}), "in millions or billions"),
+    (lambda t: t.assign(**{"Val. loss": t["Val. loss"] / 4}), "bits per byte"),
+    (lambda t: t.assign(FLOPs=t["Model Size"] * t["Training Tokens"] / 1e6), "times 6·N·D"),
+    (lambda t: t.assign(**{"Model Size": 1e8}), "no law of N"),
+    (lambda t: pd.concat([t, t.head(1)]), "row 10 repeats another"),
+    (lambda t: t.assign(**{"Val. loss": [np.nan, *t["Val. loss"][1:]]}), "left out as diverged: row 1"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "message"), SUSPICIOUS, ids=[message for _, message in SUSPICIOUS])
+def test_a_suspicious_table_is_read_with_a_warning(table, tmp_path, spoil, message):
+    warnings = read_table(written(spoil(table), tmp_path)).warnings
+    assert any(message in warning for warning in warnings), warnings
+
+
+def test_a_missing_or_unknown_file_says_what_to_do(tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        read_table(tmp_path / "none.csv")
+    with pytest.raises(InputError, match="known format"):
+        read_table(tmp_path / "runs.docx")
