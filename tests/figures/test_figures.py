@@ -256,6 +256,7 @@ def test_an_undetermined_law_is_grey_dotted_and_labelled_so(observations, laws):
     line = next(line for line in panels(sheet)[0].lines if line.get_gid() == "law")
     assert to_hex(line.get_color()) == UNDETERMINED_COLOUR
     assert line.get_linestyle() == ":"
+    assert not len(numbers(sheet, "band"))
     assert any(text.startswith("Not determined") for text in texts(sheet))
 
 

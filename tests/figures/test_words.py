@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scalelaws.figures.words import law_label, number, percent, with_interval
+from scalelaws.figures.words import estimate_value, law_label, number, percent, with_interval
+from scalelaws.laws.fitted import Estimate
 
 SUPERSCRIPTS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 
@@ -60,6 +61,17 @@ def test_a_law_is_labelled_with_its_formula_and_every_number(laws):
     assert label.startswith(f"${law.formula}$")
     for estimate in law.parameters.values():
         assert f"${estimate.symbol}$ = {with_interval(estimate.value, estimate.low, estimate.high)}" in label
+
+
+def test_a_label_fits_one_column_of_a_paper(laws):
+    wide = Estimate(1.8e20, 4.3e17, 2.3e24, "parameters", "N_c")
+    law = replace(laws.laws["loss_of_parameters"], parameters={"N_c": wide, "D_c": wide, "C_c": wide})
+    assert len(law_label(law).splitlines()) == 4
+
+
+def test_a_floor_of_nothing_is_no_tiny_number():
+    assert estimate_value(Estimate(4.8e-8, 4.8e-8, 4.8e-8, "nats/token", "E")) == "0"
+    assert estimate_value(Estimate(1e-5, 1e-9, 8e-4, "nats/token", "E")) == "0 [0, 8×10⁻⁴]"
 
 
 def test_a_law_that_the_data_do_not_determine_says_so_first(laws):

@@ -40,6 +40,19 @@ def test_the_backtest_is_judged_by_three_percent(laws, error, met, words):
     assert "measured 4.000" in sentence
 
 
+def test_the_verdict_is_on_the_form_that_fits_more_closely(laws):
+    kaplan = laws.laws["loss_of_parameters_and_data_kaplan"]
+    exact = with_law(laws, kaplan.name, data=kaplan.data.assign(predicted=kaplan.data["observed"]))
+    assert "runs of the most compute, L(N,D), Kaplan predicts" in prediction(exact)[0]
+    assert "runs of the most compute, L(N,D), Chinchilla predicts" in prediction(laws)[0]
+
+
+def test_a_floor_of_nothing_is_told_in_words(observations, laws):
+    floor = Estimate(4.8e-8, 4.8e-8, 4.8e-8, "nats/token", "E")
+    without = with_law(laws, BEST, parameters={**laws.laws[BEST].parameters, "E": floor})
+    assert any("beyond the reach" in line for line in findings(observations, without))
+
+
 def test_without_a_backtest_there_is_no_verdict(laws):
     without = laws
     for name in (BEST, "loss_of_parameters_and_data_kaplan"):

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from scalelaws.figures.axes import LABELS, log_axis
 from scalelaws.figures.marks import canvas, curve, key, law_curve, legend_above, points, size_bar
 from scalelaws.figures.registry import NotDrawableError, figure
-from scalelaws.figures.style import UNDETERMINED_COLOUR, SizeColours, category_marks
+from scalelaws.figures.style import UNDETERMINED_COLOUR, SizeColours, category_marks, pale
 from scalelaws.figures.words import estimate_text
 from scalelaws.laws.fitted import DETERMINED, Allocation, Laws
 from scalelaws.observations.table import Observations
@@ -32,14 +32,14 @@ def optimal_allocation(observations: Observations, laws: Laws) -> Figure:
         reasons = [f"{each.title}: {why}" for each in laws.allocations.values() for why in each.messages]
         raise NotDrawableError("; ".join(reasons) or "no approach gave an allocation of compute")
     sheet, axes = canvas(rows=2, height=4.4)
-    marks = category_marks(list(found))
+    marks = category_marks(list(laws.allocations))
     for ax, (share, label) in zip(axes, SHARES.items(), strict=True):
         for name, allocation in found.items():
             colour, marker = marks[name]
             _share(ax, allocation, share, colour, marker)
         log_axis(ax, "x", LABELS["flops"])
         log_axis(ax, "y", label)
-    for name, allocation in found.items():
+    for name, allocation in laws.allocations.items():
         determined = allocation.status == DETERMINED
         key(axes[0], marks[name][0] if determined else UNDETERMINED_COLOUR, _label(allocation), determined)
     legend_above(sheet)
@@ -61,6 +61,7 @@ def isoflop_profiles(observations: Observations, laws: Laws) -> Figure:
     colours = SizeColours(profiles["flops"].unique(), "C")
     for budget, rows in profiles.groupby("flops"):
         name, colour = f"C = {budget:.3g}", colours(float(budget))
+        ax.plot(rows["parameters"], rows["loss"], color=pale(colour), linewidth=0.6, zorder=1)
         for used, part in rows.groupby("used"):
             series = name if used else f"{name}, not in the fit"
             points(ax, part["parameters"], part["loss"], series, colour, used=bool(used))
@@ -95,6 +96,7 @@ def _share(ax: Axes, allocation: Allocation, share: str, colour: str, marker: st
 
 def _label(allocation: Allocation) -> str:
     """An approach and its exponents, with what they are exponents of."""
+    if allocation.status != DETERMINED:
+        return f"{allocation.title}: not determined"
     texts = [estimate_text(found) for found in allocation.exponents.values()]
-    doubt = "" if allocation.status == DETERMINED else " (not determined)"
-    return f"{allocation.title}{doubt}:\n{', '.join(texts)}"
+    return f"{allocation.title}:\n{', '.join(texts)}"

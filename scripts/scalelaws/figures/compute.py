@@ -1,14 +1,13 @@
 """Figures of the loss against compute C."""
 
-import pandas as pd
 from matplotlib.figure import Figure
 
 from scalelaws.figures.axes import LABELS, log_axis
 from scalelaws.figures.marks import canvas, curve, legend_above, no_law, one_variable_law, points, size_bar
 from scalelaws.figures.registry import figure
-from scalelaws.figures.select import law_of, why_no_law
+from scalelaws.figures.select import law_of, rows_of, why_no_law
 from scalelaws.figures.style import SizeColours
-from scalelaws.laws.fitted import FittedLaw, Laws
+from scalelaws.laws.fitted import Laws
 from scalelaws.observations.table import Observations
 from scalelaws.units import readable
 
@@ -16,7 +15,8 @@ from scalelaws.units import readable
 @figure(
     "Loss against compute",
     "Every learning curve against the compute spent, coloured by size N. The black points are the envelope, the "
-    "lowest loss reached with each budget, and the law L(C) is fitted to them.",
+    "lowest loss reached with each budget; the law L(C) is fitted to the dark ones, where smaller and larger sizes "
+    "compete.",
 )
 def loss_vs_compute(observations: Observations, laws: Laws) -> Figure:
     """All learning curves, their envelope and L(C) (Kaplan et al. 2020, figure 1, left; figure 13)."""
@@ -34,19 +34,20 @@ def loss_vs_compute(observations: Observations, laws: Laws) -> Figure:
             linewidth=0.6,
             alpha=0.7,
         )
+    envelope = rows_of(laws, "power_of_flops", observations.train_corpus)
+    if envelope is not None:
+        # where no run reached a budget the row holds no loss, which would lie below all curves
+        envelope = envelope[envelope["observed"] >= 0.99 * curves["loss"].min()]
+        for used, part in envelope.groupby("used"):
+            series = "envelope" if used else "envelope, not in the fit"
+            points(ax, part["flops"], part["observed"], series, "black", markersize=2.2, used=bool(used))
     law = law_of(laws, "power_of_flops", observations.train_corpus)
     if law is None:
         no_law(ax, "L(C)", why_no_law(laws, "power_of_flops", observations.train_corpus))
     else:
-        envelope = _used(law)
-        points(ax, envelope["flops"], envelope["observed"], "envelope", "black", markersize=2.2, zorder=3)
         one_variable_law(ax, law)
     log_axis(ax, "x", LABELS["flops"])
     log_axis(ax, "y", LABELS["loss"])
     size_bar(sheet, [ax], colours, "$N$")
     legend_above(sheet)
     return sheet
-
-
-def _used(law: FittedLaw) -> pd.DataFrame:
-    return law.data[law.data["used"]].sort_values("flops")

@@ -8,16 +8,16 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from scalelaws.figures.axes import tick_text
 from scalelaws.figures.select import reach
 from scalelaws.figures.style import LAW_COLOUR, UNDETERMINED_COLOUR, SizeColours, pale
-from scalelaws.figures.words import law_label
+from scalelaws.figures.words import LEGEND_CHARACTERS, law_label
 from scalelaws.laws.fitted import DETERMINED, FittedLaw
 from scalelaws.units import readable
 
-LEGEND_CHARACTERS = 60
 Colour = str | tuple[float, ...]
 Values = Sequence[float] | np.ndarray
 
@@ -89,16 +89,22 @@ def law_curve(
     determined: bool = True,
     **look: Any,
 ) -> None:
-    """A law with its 95% band, solid over the `observed` range of x and dashed where it extrapolates."""
+    """A law with its 95% band, solid over the `observed` range of x and dashed where it extrapolates.
+
+    A law that the data do not determine is dotted, without band and extrapolation, and does not stretch the axes.
+    """
+    inside = (x >= observed[0] * (1 - 1e-9)) & (x <= observed[1] * (1 + 1e-9))
+    if not determined:
+        look = {"color": colour, "linestyle": ":", "gid": series, **look}
+        line = Line2D(x[inside], middle[inside], **look)
+        ax.add_artist(line)  # unlike plot, this leaves the limits as the data set them
+        return
     if interval is not None:
         band(ax, x, interval[0], interval[1], f"{series}, 95%", colour)
-    inside = (x >= observed[0] * (1 - 1e-9)) & (x <= observed[1] * (1 + 1e-9))
-    style = "-" if determined else ":"
-    curve(ax, np.where(inside, x, np.nan), np.where(inside, middle, np.nan), series, colour, linestyle=style, **look)
+    curve(ax, np.where(inside, x, np.nan), np.where(inside, middle, np.nan), series, colour, **look)
     for side in (x <= observed[0] * (1 + 1e-9), x >= observed[1] * (1 - 1e-9)):
         if side.sum() > 1:
-            beyond = f"{series}, extrapolated"
-            curve(ax, x[side], middle[side], beyond, colour, linestyle="--" if determined else ":", **look)
+            curve(ax, x[side], middle[side], f"{series}, extrapolated", colour, linestyle="--", **look)
 
 
 def key(ax: Axes, colour: Colour, label: str, determined: bool = True) -> None:

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from scalelaws.figures.axes import LABELS, log_axis
-from scalelaws.figures.marks import band, canvas, curve, law_curve, legend_above, points
+from scalelaws.figures.marks import canvas, curve, law_curve, legend_above, points
 from scalelaws.figures.registry import figure
 from scalelaws.figures.select import law_of, ood_corpora, reach, readable_name
 from scalelaws.figures.style import UNDETERMINED_COLOUR, category_marks
@@ -85,8 +85,8 @@ def ood_loss_vs_test_loss(observations: Observations, laws: Laws) -> Figure:
         if law is not None:
             determined = law.status == DETERMINED
             shade = colour if determined else UNDETERMINED_COLOUR
-            band(ax, x, *law.band(loss=x), f"{name}, line, 95%", shade)
-            curve(ax, x, law.predict(loss=x), f"{name}, line", shade, linestyle="-" if determined else ":")
+            ends = (float(x[0]), float(x[-1]))
+            law_curve(ax, x, law.predict(loss=x), law.band(loss=x), ends, f"{name}, line", shade, determined)
             slope = law.parameters["slope"]
             label = f"{name}: λ = {with_interval(slope.value, slope.low, slope.high)}"
         handles.append(Line2D([], [], color=colour, marker=marker, label=label))

@@ -16,6 +16,11 @@ def law_of(laws: Laws, form: str, corpus: str) -> FittedLaw | None:
     return next((law for law in _laws(laws, form, corpus) if law.parameters), None)
 
 
+def rows_of(laws: Laws, form: str, corpus: str) -> pd.DataFrame | None:
+    """The rows that a law of this form is fitted to, or was to be fitted to; None where the study has no such law."""
+    return next((law.data for law in _laws(laws, form, corpus)), None)
+
+
 def why_no_law(laws: Laws, form: str, corpus: str) -> str:
     """Why `law_of` gives None, in words."""
     reasons = [message for law in _laws(laws, form, corpus) for message in law.messages]

@@ -4,6 +4,10 @@ import math
 
 from scalelaws.laws.fitted import DETERMINED, Estimate, FittedLaw
 
+LEGEND_CHARACTERS = 62
+"""What fits beside the legend's key in one column of a paper."""
+SYMBOL_CHARACTERS = 7
+NOTHING = 1e-3
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -40,15 +44,30 @@ def with_interval(value: float, low: float, high: float) -> str:
     return f"({shares[0]} [{shares[1]}, {shares[2]}])×10{str(exponent).translate(SUPERSCRIPTS)}"
 
 
+def estimate_value(estimate: Estimate) -> str:
+    """A parameter's value and interval; an irreducible loss of next to nothing is said to be just that."""
+    if estimate.symbol == "E" and estimate.high < NOTHING:
+        return f"0 [0, {number(estimate.high, 1)}]" if estimate.high > NOTHING / 1000 else "0"
+    return with_interval(estimate.value, estimate.low, estimate.high)
+
+
 def estimate_text(estimate: Estimate) -> str:
     """A parameter as a legend says it, in mathtext: $\\alpha_N$ = 0.076 [0.070, 0.082]."""
-    return f"${estimate.symbol}$ = {with_interval(estimate.value, estimate.low, estimate.high)}"
+    return f"${estimate.symbol}$ = {estimate_value(estimate)}"
 
 
 def law_label(law: FittedLaw) -> str:
-    """A law as a legend says it: its formula, then its numbers with intervals, two to a line."""
-    numbers = [estimate_text(estimate) for estimate in law.parameters.values()]
-    lines = [f"${law.formula}$"] + [",  ".join(numbers[i : i + 2]) for i in range(0, len(numbers), 2)]
+    """A law as a legend says it: its formula, then its numbers with intervals, as many to a line as fit."""
+    lines = [f"${law.formula}$"]
+    room = 0
+    for estimate in law.parameters.values():
+        length = len(estimate_value(estimate)) + SYMBOL_CHARACTERS
+        if length <= room:
+            lines[-1] += f",  {estimate_text(estimate)}"
+            room -= length
+        else:
+            lines.append(estimate_text(estimate))
+            room = LEGEND_CHARACTERS - length
     if law.status != DETERMINED:
         lines.insert(0, "Not determined by these data:")
     return "\n".join(lines)

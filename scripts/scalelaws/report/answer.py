@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from scalelaws.figures.checks import PROMISED
 from scalelaws.figures.select import law_of, readable_name
-from scalelaws.figures.words import number, percent, with_interval
+from scalelaws.figures.words import NOTHING, number, percent, with_interval
 from scalelaws.laws.fitted import DETERMINED, Allocation, Estimate, FittedLaw, Laws
 from scalelaws.observations.table import Observations
 from scalelaws.units import readable
@@ -23,6 +25,8 @@ TENFOLD = {
     ),
 }
 
+ND_FORMS = ("kaplan", "chinchilla")
+
 
 def summary(observations: Observations) -> str:
     """What was measured, in one sentence."""
@@ -31,8 +35,8 @@ def summary(observations: Observations) -> str:
     return (
         f"{len(runs)} runs on the corpus “{readable_name(observations.train_corpus)}”: {sizes.nunique()} sizes N from "
         f"{readable(sizes.min())} to {readable(sizes.max())} non-embedding parameters, {subsets.nunique()} subsets D "
-        f"from {readable(subsets.min())} to {readable(subsets.max())} tokens, up to {runs['seed'].nunique()} seeds a "
-        f"cell, {number(runs['flops'].sum(), 2)} FLOPs in all."
+        f"from {readable(subsets.min())} to {readable(subsets.max())} tokens, up to {runs['seed'].nunique()} seeds "
+        f"each, {number(runs['flops'].sum(), 2)} FLOPs in all."
     )
 
 
@@ -48,33 +52,42 @@ def findings(observations: Observations, laws: Laws) -> list[str]:
 def prediction(laws: Laws) -> tuple[str, bool | None]:
     """Whether L(N,D) predicted the largest run that was held out from its fit, and whether that met the 3% asked for.
 
-    The second value is None where no backtest was possible.
+    The verdict is on the form that fits all runs more closely, with the other's error beside it. The second value is
+    None where no backtest was possible.
     """
-    law = laws.held_out_prediction
-    if law is None or law.backtest is None:
+    tested = [(law, law.backtest) for law in laws.laws.values() if law.form in ND_FORMS and law.backtest is not None]
+    if not tested:
         return "No L(N,D) could be fitted without the largest runs, so its prediction could not be tested.", None
-    largest = law.backtest.largest
+    tested.sort(key=lambda pair: (pair[0].status != DETERMINED, _misfit(pair[0])))
+    (law, backtest), *others = tested
+    largest = backtest.largest
     error = float(largest["relative_error"])
     met = abs(error) <= PROMISED
-    verdict = f"within the {percent(PROMISED)} asked for" if met else f"outside the {percent(PROMISED)} asked for"
     sentence = (
-        f"Fitted without the largest runs, {law.title} predicts a loss of {number(float(largest['predicted']), 4)} "
-        f"for the largest of them ({largest['run']}), which measured {number(float(largest['observed']), 4)}: an error "
-        f"of {percent(error)}, {verdict}. Over all {len(law.backtest.rows)} held-out runs the error is "
-        f"{percent(law.backtest.mean_error)} on average and {percent(law.backtest.worst_error)} at worst."
+        f"Fitted without the {len(backtest.rows)} runs of the most compute, {law.title} predicts a loss of "
+        f"{number(float(largest['predicted']), 4)} for the largest of them ({largest['run']}), which measured "
+        f"{number(float(largest['observed']), 4)}: an error of {percent(error)}, {'within' if met else 'outside'} the "
+        f"{percent(PROMISED)} asked for. Over all of them the error is {percent(backtest.mean_error)} on average and "
+        f"{percent(backtest.worst_error)} at worst."
     )
+    for other, its_backtest in others:
+        sentence += (
+            f" {other.title}, which fits all runs less closely ({percent(_misfit(other))} against "
+            f"{percent(_misfit(law))} root mean square), errs by "
+            f"{percent(float(its_backtest.largest['relative_error']))} on the same run."
+        )
     return sentence, met
 
 
 def warnings(observations: Observations, laws: Laws) -> list[str]:
     """What a reader must know before using the numbers."""
     found = [
-        f"{law.title} is not determined by these data: {_joined(law.messages)}."
+        f"{readable_name(law.title)} is not determined by these data: {_joined(law.messages)}."
         for law in laws.laws.values()
         if law.status != DETERMINED
     ]
     found += [
-        f"{law.title}: {_joined(law.messages)}."
+        f"{readable_name(law.title)}: {_joined(law.messages)}."
         for law in laws.laws.values()
         if law.status == DETERMINED and law.messages and law.corpus == observations.train_corpus
     ]
@@ -86,6 +99,12 @@ def warnings(observations: Observations, laws: Laws) -> list[str]:
     for reason, runs in laws.excluded.groupby("reason")["run"]:
         found.append(f"No law uses {runs.nunique()} of the {len(observations.runs)} runs: {reason}.")
     return found
+
+
+def _misfit(law: FittedLaw) -> float:
+    """Root mean square of the relative residuals of the rows that were used."""
+    used = law.data[law.data["used"]]
+    return float(np.sqrt(np.mean(np.square(used["observed"] / used["predicted"] - 1))))
 
 
 def _tenfold(law: FittedLaw | None, exponent: str, subject: str, condition: str) -> str | None:
@@ -100,6 +119,8 @@ def _floor(law: FittedLaw | None) -> str | None:
     if law is None or law.status != DETERMINED:
         return None
     floor = law.parameters["E"]
+    if floor.low < NOTHING:
+        return "No part of the loss can be told to be beyond the reach of more size and more data."
     return f"The loss that neither size nor data would remove is put at {_interval(floor)} nats per token."
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from scalelaws.figures.select import readable_name
-from scalelaws.figures.words import number, percent, with_interval
+from scalelaws.figures.words import estimate_value, number, percent, with_interval
 from scalelaws.laws.fitted import DETERMINED, Allocation, Backtest, FittedLaw, Laws
 from scalelaws.observations.table import Observations
 from scalelaws.report.formulas import formula_image, symbol_html
@@ -128,7 +128,7 @@ def _law_row(law: FittedLaw) -> dict[str, Any]:
         "parameters": [
             {
                 "symbol": symbol_html(estimate.symbol),
-                "text": with_interval(estimate.value, estimate.low, estimate.high),
+                "text": estimate_value(estimate),
                 "unit": estimate.unit,
             }
             for estimate in law.parameters.values()
