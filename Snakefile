@@ -13,6 +13,7 @@ if not workflow.config_settings.configfiles:
 
 
 include: "workflow/rules/study.smk"
+include: "workflow/rules/pages.smk"
 include: "workflow/rules/corpus.smk"
 include: "workflow/rules/tokens.smk"
 include: "workflow/rules/training.smk"

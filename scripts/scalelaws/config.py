@@ -8,7 +8,6 @@ from typing import Any
 import jsonschema
 import yaml
 
-from scalelaws.corpus.settings import input_files
 from scalelaws.errors import InputError
 
 SCHEMA = Path(__file__).parents[2] / "workflow/schemas/config.schema.yaml"
@@ -42,8 +41,6 @@ def checked_config(raw: dict[str, Any], schema: str | Path, where: str) -> dict[
     if errors:
         _refuse(_most_specific(errors[0]), where)
     _check_roles(config, where)
-    for name, corpus in config["corpora"].items():
-        input_files(corpus["sources"], f"{where}: corpora.{name}")
     _check_training(config["training"], where)
     return config
 

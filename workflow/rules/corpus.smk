@@ -1,79 +1,9 @@
-# Corpus: pages become clean documents, split into training and test.
+# Corpus: extracted documents become clean ones, split into training and test.
 #
-#   sources ──▶ scrape (those that are web pages) ──▶ extract ──▶ clean ──▶ deduplicate ──▶ split ──▶ documents
+#   extracted ──▶ clean ──▶ deduplicate ──▶ split ──▶ documents
 #   reports of all steps, token counts ──▶ card
 #
 # Every step writes its documents (a folder of parquet shards) and a report of what it kept and removed.
-
-from scalelaws.corpus.settings import any_crawled, input_files
-
-CRAWLED = [
-    name for name, corpus in config["corpora"].items() if any_crawled(corpus["sources"])
-]
-LISTED = {
-    name: input_files(corpus["sources"], name)
-    for name, corpus in config["corpora"].items()
-}
-
-
-rule scrape:
-    """Crawl a corpus's web pages politely into WARC files; a killed crawl resumes from its state folder."""
-    input:
-        pins=ROOT / "envs/requirements.txt",
-        files=lambda wildcards: LISTED[wildcards.corpus],
-    output:
-        pages=directory("<study>/corpus/{corpus}/pages"),
-    log:
-        "<study>/logs/scrape/{corpus}.log",
-    benchmark:
-        "<study>/benchmarks/scrape/{corpus}.tsv"
-    conda:
-        "../../envs/corpus.yaml"
-    threads: 2
-    resources:
-        mem_mb=1500,
-        runtime=1440,
-    params:
-        recipe=recipe("corpus.sources"),
-        sources=lookup(dpath="corpora/{corpus}/sources", within=config),
-        state=f"{STUDY}/corpus/{{corpus}}/.scrape",
-    message:
-        "Scrape the pages of {wildcards.corpus}"
-    script:
-        "../../scripts/scrape.py"
-
-
-rule extract:
-    """Take the main text out of pages; a page that breaks or outlasts the extractor is counted and left out."""
-    input:
-        pins=ROOT / "envs/requirements.txt",
-        files=lambda wildcards: LISTED[wildcards.corpus],
-        pages=lambda wildcards: (
-            f"<study>/corpus/{wildcards.corpus}/pages"
-            if wildcards.corpus in CRAWLED
-            else []
-        ),
-    output:
-        documents=directory("<study>/corpus/{corpus}/extracted"),
-        report="<study>/corpus/{corpus}/extracted.json",
-    log:
-        "<study>/logs/extract/{corpus}.log",
-    benchmark:
-        "<study>/benchmarks/extract/{corpus}.tsv"
-    conda:
-        "../../envs/corpus.yaml"
-    threads: 16
-    resources:
-        mem_mb=lambda wildcards, threads: 700 + 300 * threads,
-        runtime=720,
-    params:
-        recipe=recipe("corpus.extract"),
-        sources=lookup(dpath="corpora/{corpus}/sources", within=config),
-        seed=config["seed"],
-    message:
-        "Extract the text of {wildcards.corpus}"
-    script:
-        "../../scripts/extract.py"
 
 
 rule clean:

@@ -9,6 +9,7 @@ ROOT = Path(str(workflow.current_basedir)).parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from scalelaws.config import checked_config
+from scalelaws.corpus.settings import any_crawled, input_files
 from scalelaws.errors import InputError
 from scalelaws.job import hush_bookkeeping
 from scalelaws.recipe import recipe
@@ -20,12 +21,19 @@ try:
         config, ROOT / "workflow/schemas/config.schema.yaml", CONFIG_FILE
     )
     RUNS = runs_of(config)
+    LISTED_FILES = {
+        name: input_files(corpus["sources"], f"{CONFIG_FILE}: corpora.{name}")
+        for name, corpus in config["corpora"].items()
+    }
 except InputError as error:
     sys.exit(f"Error: {error}")
 STUDY = f"results/{config['study']}"
 TRAIN_CORPUS = next(
     name for name, corpus in config["corpora"].items() if corpus["role"] == "train"
 )
+CRAWLED = [
+    name for name, corpus in config["corpora"].items() if any_crawled(corpus["sources"])
+]
 OOD_CORPORA = [name for name in config["corpora"] if name != TRAIN_CORPUS]
 EVALUATED = [
     f"{TRAIN_CORPUS}.train",

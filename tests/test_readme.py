@@ -1,0 +1,48 @@
+"""The README's commands do what it says: every one is taken from its text and tried."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    line.split("  #")[0].strip() for line in README.splitlines() if re.match(r" {4}(make|snakemake|scalelaws) ", line)
+]
+
+
+def test_there_are_commands_to_try():
+    assert {"make run", "make test", "snakemake report"} <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make")])
+def test_make_knows_its_targets(command):
+    done = subprocess.run([*shlex.split(command), "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("snakemake") and "slurm" not in c])
+def test_snakemake_knows_its_targets(command, tmp_path):
+    (tmp_path / "config.yaml").write_bytes((ROOT / "config.yaml").read_bytes())
+    arguments = ["--snakefile", str(ROOT / "Snakefile"), "--dry-run", "--cores", "1"]
+    done = subprocess.run(
+        [sys.executable, "-m", *shlex.split(command), *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\(([^)#]+)\)", README))
+def test_links_lead_to_files(link):
+    assert link.startswith("http") or (ROOT / link).exists()
+
+
+def test_nothing_is_left_to_fill_in():
+    assert "@@" not in README

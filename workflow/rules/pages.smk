@@ -1,0 +1,63 @@
+# Pages: from a corpus's sources to the text of its pages.
+#
+#   sources ──▶ scrape (those that are web pages) ──▶ extract ──▶ extracted documents
+
+
+rule scrape:
+    """Crawl a corpus's web pages politely into WARC files; a killed crawl resumes from its state folder."""
+    input:
+        pins=ROOT / "envs/requirements.txt",
+        files=lambda wildcards: LISTED_FILES[wildcards.corpus],
+    output:
+        pages=directory("<study>/corpus/{corpus}/pages"),
+    log:
+        "<study>/logs/scrape/{corpus}.log",
+    benchmark:
+        "<study>/benchmarks/scrape/{corpus}.tsv"
+    conda:
+        "../../envs/corpus.yaml"
+    threads: 2
+    resources:
+        mem_mb=1500,
+        runtime=1440,
+    params:
+        recipe=recipe("corpus.sources"),
+        sources=lookup(dpath="corpora/{corpus}/sources", within=config),
+        state=f"{STUDY}/corpus/{{corpus}}/.scrape",
+    message:
+        "Scrape the pages of {wildcards.corpus}"
+    script:
+        "../../scripts/scrape.py"
+
+
+rule extract:
+    """Take the main text out of pages; a page that breaks or outlasts the extractor is counted and left out."""
+    input:
+        pins=ROOT / "envs/requirements.txt",
+        files=lambda wildcards: LISTED_FILES[wildcards.corpus],
+        pages=lambda wildcards: (
+            f"<study>/corpus/{wildcards.corpus}/pages"
+            if wildcards.corpus in CRAWLED
+            else []
+        ),
+    output:
+        documents=directory("<study>/corpus/{corpus}/extracted"),
+        report="<study>/corpus/{corpus}/extracted.json",
+    log:
+        "<study>/logs/extract/{corpus}.log",
+    benchmark:
+        "<study>/benchmarks/extract/{corpus}.tsv"
+    conda:
+        "../../envs/corpus.yaml"
+    threads: 16
+    resources:
+        mem_mb=lambda wildcards, threads: 700 + 300 * threads,
+        runtime=720,
+    params:
+        recipe=recipe("corpus.extract"),
+        sources=lookup(dpath="corpora/{corpus}/sources", within=config),
+        seed=config["seed"],
+    message:
+        "Extract the text of {wildcards.corpus}"
+    script:
+        "../../scripts/extract.py"
