@@ -45,7 +45,7 @@ def findings(observations: Observations, laws: Laws) -> list[str]:
     corpus = observations.train_corpus
     sentences = [_tenfold(law_of(laws, form, corpus), *words) for form, words in TENFOLD.items()]
     sentences += [_floor(law_of(laws, "chinchilla", corpus)), _optimum(list(laws.allocations.values()))]
-    sentences += [_gap(law_of(laws, "gap_power", corpus)), _transfer(observations, laws)]
+    sentences += [_gap(law_of(laws, "gap_power", corpus)), _transfer(laws)]
     return [sentence for sentence in sentences if sentence]
 
 
@@ -135,7 +135,7 @@ def _optimum(allocations: Sequence[Allocation]) -> str | None:
         return sentence
     row = within.loc[within["flops"].idxmax()]
     return (
-        f"{sentence} By the last of these, {number(float(row['flops']), 2)} FLOPs are best spent on "
+        f"{sentence} By {usable[-1].title}, {number(float(row['flops']), 2)} FLOPs are best spent on "
         f"{readable(float(row['parameters']))} parameters and {readable(float(row['tokens']))} tokens, "
         f"{number(float(row['tokens_per_parameter']), 2)} tokens per parameter."
     )
@@ -151,21 +151,20 @@ def _gap(law: FittedLaw | None) -> str | None:
     )
 
 
-def _transfer(observations: Observations, laws: Laws) -> str | None:
+def _transfer(laws: Laws) -> str | None:
     lines = [law for law in laws.laws.values() if law.form == "transfer_line" and law.status == DETERMINED]
     if not lines:
         return None
     constant = [readable_name(law.corpus) for law in lines if law.parameters["slope"].contains(1.0)]
     other = [
-        f"{readable_name(law.corpus)} ({_interval(law.parameters['slope'])})"
+        f"{readable_name(law.corpus)} (slope {_interval(law.parameters['slope'])})"
         for law in lines
         if not law.parameters["slope"].contains(1.0)
     ]
-    found = f"On {len(constant)} of {len(lines)} other corpora the loss follows the held-out loss by a constant offset"
-    found += f" ({', '.join(constant)})" if constant else ""
-    if other:
-        found += f"; elsewhere its slope against the held-out loss differs from 1: {', '.join(other)}"
-    return f"{found}."
+    parts = [f"constant on {', '.join(constant)}"] * bool(constant) + [f"not constant on {', '.join(other)}"] * bool(
+        other
+    )
+    return f"The offset of the loss on other text to the held-out loss is {'; it is '.join(parts)}."
 
 
 def _interval(estimate: Estimate) -> str:
