@@ -46,6 +46,10 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("study", help="the study's configuration (config.yaml) or its results folder")
     show.set_defaults(command=_show)
 
+    plan = commands.add_parser("plan", help="every run of a study and what it would cost, before anything is made")
+    plan.add_argument("study", help="the study's configuration (config.yaml)")
+    plan.set_defaults(command=_plan)
+
     fit = commands.add_parser("fit", help="fit the laws that a table of runs can determine")
     fit.add_argument("table", help="CSV, TSV, JSON lines or parquet file, or its URL: one row per run")
     for option, word in COLUMNS.items():
@@ -85,6 +89,26 @@ def _show(options: argparse.Namespace, console: Console) -> None:
     from scalelaws.laws.summary import results_folder, summary
 
     console.print(summary(results_folder(options.study)))
+
+
+def _plan(options: argparse.Namespace, console: Console) -> None:
+    from rich.table import Table
+
+    from scalelaws.config import read_config
+    from scalelaws.training.plan import NOMINAL_RATES, plan_summary, runs_of
+    from scalelaws.units import readable
+
+    runs = list(runs_of(read_config(options.study)).values())
+    headings = ("run", "N", "D", "epochs", "steps", "FLOPs", *(f"{name} hours" for name in NOMINAL_RATES))
+    table = Table(box=None)
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading == "run" else "right", no_wrap=heading == "run")
+    for run in runs:
+        size = (readable(run.parameters), readable(run.dataset_tokens), f"{run.tokens / run.dataset_tokens:,.3g}")
+        hours = (f"{run.flops_total / rate / 3600:,.3g}" for rate in NOMINAL_RATES.values())
+        table.add_row(run.run, *size, f"{run.steps:,}", f"{run.flops_total:.3g}", *hours)
+    console.print(table)
+    console.print(plan_summary(runs), soft_wrap=True)
 
 
 def _fit(options: argparse.Namespace, console: Console) -> None:
