@@ -1,16 +1,17 @@
 """A script's output lands in its log, and the terminal hears how far it is."""
 
 import io
+import logging
 import subprocess
 import sys
 
 import pytest
 from scalelaws import job
-from scalelaws.job import Progress, clock, logged
+from scalelaws.job import Progress, clock, hush_bookkeeping, logged
 
 WORK = """
 import subprocess, sys
-from scalelaws.job import logged
+from scalelaws.job import Progress, clock, hush_bookkeeping, logged
 with logged(sys.argv[1], "encode") as progress:
     print("printed")
     subprocess.run(["echo", "from a child"])
@@ -71,3 +72,20 @@ def test_durations_are_written_as_people_say_them(seconds, text):
 def test_the_log_must_be_writable(tmp_path):
     with pytest.raises(FileNotFoundError), logged(tmp_path / "absent" / "log", "encode"):
         pass
+
+
+def test_the_estimate_counts_only_what_this_job_did(monkeypatch):
+    stream = io.StringIO()
+    progress = Progress("train", stream)
+    monkeypatch.setattr("scalelaws.job.time.monotonic", lambda: progress.started + 10)
+    progress.show(60, 100, before=50)  # ten in ten seconds, forty left
+    assert "60%  40s left" in stream.getvalue()
+
+
+def test_bookkeeping_is_hushed_and_errors_are_not(caplog):
+    hush_bookkeeping()
+    snakemake_log = logging.getLogger("snakemake.logging")
+    with caplog.at_level(logging.INFO, "snakemake.logging"):
+        for line in ("Select jobs to execute...", "3 of 5 steps (60%) done", "MissingInputException in rule fit"):
+            snakemake_log.info(line)
+    assert caplog.messages == ["3 of 5 steps (60%) done", "MissingInputException in rule fit"]
