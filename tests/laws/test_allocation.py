@@ -1,7 +1,8 @@
 import numpy as np
+import pandas as pd
 import pytest
 from scalelaws.laws.allocation import EDGE, FLAT, MISSING, envelope, isoflop, parabolas
-from scalelaws.laws.curves import Profiles, fresh_rows, profiles, seed_noise
+from scalelaws.laws.curves import Profiles, curve_rows, profiles, seed_noise
 from scalelaws.laws.study import fit_laws
 
 from . import synthetic
@@ -73,10 +74,10 @@ def test_sizes_that_are_all_too_large_leave_the_allocation_undetermined():
     assert (~big.allocations["isoflop"].points["used"]).all()
 
 
-def test_curves_count_only_while_tokens_are_fresh():
+def test_curves_count_only_up_to_four_epochs():
     observations = synthetic.study(subsets=(4e4,))
-    found = profiles(fresh_rows(observations), 0.01)
-    assert found.flops.max() <= 6 * max(synthetic.SIZES) * 4e4 * 1.02
+    found = profiles(curve_rows(observations), 0.01)
+    assert found.flops.max() <= 6 * max(synthetic.SIZES) * 4e4 * 4.02
 
 
 def test_one_draw_of_noise_shifts_a_whole_curve():
@@ -99,7 +100,16 @@ def test_envelope_and_minima_agree_on_the_loss(laws):
 
 
 def test_the_approaches_are_functions_of_profiles_alone():
-    found = profiles(fresh_rows(synthetic.study(sizes=SIZES)), 0.002)
+    found = profiles(curve_rows(synthetic.study(sizes=SIZES)), 0.002)
     for approach in (envelope, isoflop):
         one, two = approach(found, 200, 7), approach(found, 200, 7)
         assert one.exponents == two.exponents
+
+
+def test_repeated_tokens_stand_in_only_where_no_fresh_ones_were_left():
+    rows = pd.DataFrame({"flops": [1.0, 2.0, 4.0, 1.0, 2.0], "loss": [5.0, 4.0, 3.5, 5.0, 3.8]})
+    rows = rows.assign(parameters=7.0, run=[*"aaabb"], track=[*"aaabb"], dataset_tokens=[2.0] * 3 + [1.0] * 2)
+    found = profiles(rows.assign(fresh=[True, True, False, True, False]), 0.0)
+    loss = np.exp(found.log_loss[0])
+    assert loss[[0, -1]] == pytest.approx([5.0, 3.5])
+    assert loss[np.isclose(found.flops, 2.0, rtol=0.05)] == pytest.approx(4.0, abs=0.1)

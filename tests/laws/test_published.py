@@ -195,6 +195,7 @@ def test_gpt3_learning_curves_have_the_published_envelope():
     rows = rows.assign(
         run=rows["model"], track=rows["model"], parameters=parameters, flops=flops, loss=rows["val_loss"]
     )
+    rows = rows.assign(fresh=True, dataset_tokens=1.0)
     found = profiles(rows, noise=0.0)
     inside = (found.flops >= 0.1 * PF_DAY) & (found.flops <= 5e3 * PF_DAY)
     _, lowest, _ = lowest_sizes(found.log_loss[:, inside])

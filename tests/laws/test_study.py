@@ -3,6 +3,8 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scalelaws.laws.files import read_laws, write_laws
 from scalelaws.laws.rows import LAWS
 from scalelaws.laws.study import fit_laws, fit_study
@@ -164,3 +166,22 @@ def test_a_law_of_the_wrong_shape_says_that_it_misses_the_data(laws):
     kaplan, chinchilla = (laws.laws[f"loss_of_parameters_and_data_{form}"] for form in ("kaplan", "chinchilla"))
     assert any("times the noise between seeds" in message for message in kaplan.messages)
     assert not any("times the noise between seeds" in message for message in chinchilla.messages)
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    sizes=st.lists(st.floats(1e3, 1e7), min_size=1, max_size=4, unique=True),
+    subsets=st.lists(st.floats(1e4, 1e6), min_size=1, max_size=3, unique=True),
+    noise=st.sampled_from([0.0, 0.01, 0.5]),
+    kept=st.floats(0.3, 1.0),
+)
+def test_no_study_is_too_poor_to_be_fitted_and_written(tmp_path_factory, sizes, subsets, noise, kept):
+    whole = synthetic.study(sizes=sizes, subsets=subsets, noise=noise, seeds=1)
+    runs = whole.runs.sample(frac=kept, random_state=1) if len(whole.runs) > 2 else whole.runs
+    observations = Observations(whole.losses[whole.losses["run"].isin(runs["run"])], runs)
+    laws = fit_laws(observations, {"resamples": 100}, seed=1)
+    folder = tmp_path_factory.mktemp("poor")
+    write_laws(laws, folder / "laws.json", folder / "draws.npz")
+    assert set(read_laws(folder / "laws.json", folder / "draws.npz").laws) == set(laws.laws)
+    for law in laws.laws.values():
+        assert law.parameters or law.messages

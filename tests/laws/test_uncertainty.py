@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scalelaws.laws.estimate import fit_law
@@ -48,3 +50,14 @@ def test_few_degrees_of_freedom_widen_an_interval_as_students_t_does():
 def test_an_interval_leaves_a_fortieth_on_either_side():
     low, high = interval(np.arange(1001.0)[:, None])
     assert (low[0], high[0]) == pytest.approx((25, 975))
+
+
+def test_a_floor_that_the_data_cannot_tell_from_zero_has_an_interval_that_says_so():
+    case = replace(CASES["Chinchilla, 35 runs"], truth={"E": 1e-6, "A": 30.0, "B": 80.0, "alpha": 0.15, "beta": 0.32})
+    laws = [fit_law(task(case, seed), RESAMPLES, seed, 0.2) for seed in range(6)]
+    vanished = [law for law in laws if law.parameters["E"].value < 0.01]
+    assert vanished
+    for law in vanished:
+        assert law.parameters["E"].high > 0.2
+        assert law.parameters["alpha"].high - law.parameters["alpha"].low > 0.02
+        assert any("cannot be told from zero" in message for message in law.messages)

@@ -10,8 +10,9 @@ from scalelaws.observations.table import Observations
 
 Array = npt.NDArray[np.float64]
 BUDGETS_PER_DECADE = 24
-FIRST_EPOCH = 1.01
-"""Compute is split between N and fresh tokens, so a curve counts only until its unique tokens are used up."""
+FIRST_EPOCH, FOUR_EPOCHS = 1.01, 4.01
+"""Compute is split between N and fresh tokens. Up to four epochs are nearly as good (Muennighoff et al. 2023), and
+stand in where no fresh tokens were left."""
 
 
 @dataclass(frozen=True)
@@ -36,29 +37,31 @@ class Profiles:
         return self.log_loss + shifts / np.sqrt(np.maximum(self.tracks, 1))
 
 
-def fresh_rows(observations: Observations) -> pd.DataFrame:
-    """Rows of the training corpus's held-out loss that show what compute buys: run, track, parameters, flops, loss.
+def curve_rows(observations: Observations) -> pd.DataFrame:
+    """Rows of the held-out loss that show what compute buys: the curves' columns, with track and fresh.
 
     A constant schedule's every evaluation after warm-up stands for a run that ends there; of other schedules only the
     last step does, and sizes are interpolated between their runs (Hoffmann et al. 2022, section 3.1, warns of this).
+    Rows of a subset that was repeated up to four times are kept, but are not fresh.
     """
     rows = observations.curves(observations.train_corpus, "test")
-    rows = rows[rows["tokens"] <= FIRST_EPOCH * rows["dataset_tokens"]]
+    epochs = rows["tokens"] / rows["dataset_tokens"]
     constant = rows["schedule"] == "constant"
-    usable = (constant & (rows["step"] > rows["warmup_steps"])) | (~constant & (rows["step"] == rows["steps"]))
-    rows = rows[usable]
-    track = np.where(
-        rows["schedule"] == "constant", rows["run"], rows["parameters"].astype(str) + rows["seed"].astype(str)
-    )
-    return rows.assign(track=track)
+    stands = (constant & (rows["step"] > rows["warmup_steps"])) | (~constant & (rows["step"] == rows["steps"]))
+    track = np.where(constant, rows["run"], rows["parameters"].astype(str) + "/" + rows["seed"].astype(str))
+    rows = rows.assign(track=track, fresh=epochs <= FIRST_EPOCH)
+    return rows[stands & (epochs <= FOUR_EPOCHS)]
 
 
 def profiles(rows: pd.DataFrame, noise: float) -> Profiles:
-    """Equal-compute profiles of rows with run, track, parameters, flops and loss; a track is one learning curve."""
+    """Equal-compute profiles of rows with run, track, parameters, dataset_tokens, flops, loss and fresh.
+
+    A track is one learning curve. Where no fresh one of a size reaches a budget, its largest repeated subset stands in.
+    """
     first, last = np.log10(rows["flops"].min()), np.log10(rows["flops"].max())
     flops = np.logspace(first, last, max(2, int(np.ceil((last - first) * BUDGETS_PER_DECADE)) + 1))
     sizes = np.sort(rows["parameters"].unique())
-    curves = [_mean_curve(rows[rows["parameters"] == size], flops) for size in sizes]
+    curves = [_size_curve(rows[rows["parameters"] == size], flops) for size in sizes]
     longest = rows.sort_values(["flops", "run"]).groupby("parameters")["run"].last()
     log_loss, tracks = np.stack([c for c, _ in curves]), np.stack([n for _, n in curves])
     return Profiles(sizes, flops, log_loss, tracks, noise, list(longest[sizes]))
@@ -83,6 +86,14 @@ def lowest_sizes(log_loss: Array) -> tuple[npt.NDArray[np.intp], Array, npt.NDAr
     below = (present & (index < best[..., None, :])).any(axis=-2)
     above = (present & (index > best[..., None, :])).any(axis=-2)
     return best, filled.min(axis=-2), below & above
+
+
+def _size_curve(rows: pd.DataFrame, flops: Array) -> tuple[Array, npt.NDArray[np.intp]]:
+    """Mean ln loss of a size's tracks at each budget within them, and how many reach it: fresh ones where there are."""
+    fresh, count = _mean_curve(rows[rows["fresh"]], flops)
+    largest = rows[rows["dataset_tokens"] == rows["dataset_tokens"].max()]
+    repeated, more = _mean_curve(largest, flops)
+    return np.where(count > 0, fresh, repeated), np.where(count > 0, count, more)
 
 
 def _mean_curve(rows: pd.DataFrame, flops: Array) -> tuple[Array, npt.NDArray[np.intp]]:

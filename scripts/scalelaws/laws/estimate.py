@@ -75,7 +75,7 @@ def fit_law(
         data=_columns(form, data),
         draws=spread,
         objective={**described(task.objective), "value": float(best.objective[0]), "resampling": how},
-        backtest=held_out(task, form, used, "flops", backtest),
+        backtest=held_out(task, form, used, _ordered_by(form), backtest),
         backtest_parameters=held_out(task, form, used, "parameters", None),
     )
 
@@ -103,6 +103,12 @@ def held_out(task: Task, form: Form, rows: pd.DataFrame, by: str, share: float |
         return None
     table = table.sort_values([by, "run"], ignore_index=True)
     return Backtest(by, table, len(kept), float(np.log10(rest[by].max() / kept[by].max())))
+
+
+def _ordered_by(form: Form) -> str:
+    """What the largest runs have most of: compute, or of a law of N or D alone that variable."""
+    only = form.variables[0]
+    return only if len(form.variables) == 1 and only in ("parameters", "dataset_tokens") else "flops"
 
 
 def without_fit(task: Task, reasons: Sequence[str]) -> FittedLaw:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from scalelaws.laws.form import Form
+from scalelaws.laws.form import Form, bounded_exp
 from scalelaws.laws.forms import FORMS
 
 Array = npt.NDArray[np.float64]
@@ -173,10 +173,10 @@ class Allocation:
         both = np.vstack([self.line, self.draws])
         log_n, log_d, log_l = (both[:, i] + both[:, i + 1] * np.log(flops) for i in (0, 2, 4))
         found = {
-            "parameters": np.exp(log_n),
-            "tokens": np.exp(log_d),
-            "tokens_per_parameter": np.exp(log_d - log_n),
-            "loss": both[:, 6] + np.exp(log_l),
+            "parameters": bounded_exp(log_n),
+            "tokens": bounded_exp(log_d),
+            "tokens_per_parameter": bounded_exp(log_d - log_n),
+            "loss": both[:, 6] + bounded_exp(log_l),
         }
         row = {"flops": flops}
         for name, values in found.items():
@@ -199,9 +199,7 @@ class Laws:
 
     @property
     def held_out_prediction(self) -> FittedLaw | None:
-        """The law of N and D whose backtest predicts the largest run: Chinchilla's form, or else Kaplan's."""
-        for name in ("loss_of_parameters_and_data_chinchilla", "loss_of_parameters_and_data_kaplan"):
-            law = self.laws.get(name)
-            if law and law.backtest:
-                return law
-        return None
+        """The law of N and D asked to predict the largest run: Chinchilla's, or Kaplan's if only it is determined."""
+        names = ("loss_of_parameters_and_data_chinchilla", "loss_of_parameters_and_data_kaplan")
+        laws = [self.laws[name] for name in names if name in self.laws and self.laws[name].backtest]
+        return min(laws, key=lambda law: law.status != DETERMINED, default=None)

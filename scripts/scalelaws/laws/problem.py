@@ -85,7 +85,7 @@ class Problem:
     """
 
     def __init__(self, form: Form, x: Mapping[str, Array], objective: Objective, scale: Array | float = 1.0) -> None:
-        self.form, self.objective = form, objective
+        self.form, self.objective, self.x = form, objective, x
         names = form.coordinates
         self.size = len(names)
         self.outer = names.index(form.outer) if form.outer else None
@@ -126,6 +126,10 @@ class Problem:
         order = sorted(columns)
         scaled = (term.values - mean)[:, order] * np.diag(self.transform)[order]
         return _Block(np.array(order, np.intp), scaled, term.offset - shift, warping)
+
+    def like(self, form: Form) -> "Problem":
+        """The same rows and objective with another form."""
+        return Problem(form, self.x, self.objective, self.scale)
 
     def theta(self, phi: Array) -> Array:
         """The form's coordinates of the solver's."""

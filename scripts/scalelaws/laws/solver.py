@@ -32,6 +32,11 @@ class Solution:
         """The solutions of some resamples."""
         return Solution(self.theta[chosen], self.objective[chosen], self.converged[chosen], self.at_bound[chosen])
 
+    def where(self, chosen: Mask, other: "Solution") -> "Solution":
+        """These solutions, but the other's where `chosen` (R,)."""
+        pairs = ((getattr(self, n), getattr(other, n)) for n in ("theta", "objective", "converged", "at_bound"))
+        return Solution(*(np.where(chosen[:, None] if a.ndim == 2 else chosen, b, a) for a, b in pairs))
+
 
 def minimise(problem: Problem, start: Array, observed: Array, weights: Array, tolerance: float = 1e-13) -> Solution:
     """Minimise the objective from `start` (R, p) in the form's coordinates, for all resamples at once.

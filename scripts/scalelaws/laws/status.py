@@ -17,6 +17,7 @@ NARROWEST_DECADES = 0.5
 NARROW_DECADES = 1.0
 LOOSEST_FACTOR = 5.0
 OUTLIER_SPREADS = 6.0
+FEWEST_FOR_OUTLIERS = 12
 MISFIT = 4.0
 WORDS = {
     "parameters": "sizes N",
@@ -110,7 +111,7 @@ def _outliers(rows: pd.DataFrame) -> list[str]:
     residual = rows["residual"] - rows["residual"].median()
     spread = 1.4826 * float(residual.abs().median())
     far = rows[(residual.abs() > OUTLIER_SPREADS * max(spread, 1e-12)) & (rows["residual"].abs() > 1e-6)]
-    if far.empty:
+    if far.empty or len(rows) < FEWEST_FOR_OUTLIERS:
         return []
     named = ", ".join(str(run) for run in far["run"].head(5))
     more = f" and {len(far) - 5} more" if len(far) > 5 else ""

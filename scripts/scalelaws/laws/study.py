@@ -10,7 +10,7 @@ import pandas as pd
 
 from scalelaws.job import Progress
 from scalelaws.laws import allocation
-from scalelaws.laws.curves import fresh_rows, profiles, seed_noise
+from scalelaws.laws.curves import curve_rows, profiles, seed_noise
 from scalelaws.laws.estimate import Task, fit_law
 from scalelaws.laws.files import write_laws
 from scalelaws.laws.fitted import Allocation, FittedLaw, Laws
@@ -65,7 +65,7 @@ def fit_laws(
         if progress:
             progress.show(done, len(waiting) + 2, task.title)
     parametric = laws.get("loss_of_parameters_and_data_chinchilla")
-    fresh = fresh_rows(observations)
+    fresh = curve_rows(observations)
     curves = None if fresh.empty else profiles(fresh, _residual_noise(parametric) if noise is None else noise)
     allocations: dict[str, Allocation] = {}
     if curves and "loss_of_flops" in wanted:

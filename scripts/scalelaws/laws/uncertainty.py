@@ -1,19 +1,24 @@
 """Intervals by bootstrap over runs: every resample of a law is fitted at once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import norm, t
 
+from scalelaws.laws.form import constrained
 from scalelaws.laws.problem import Problem
 from scalelaws.laws.solver import Solution, minimise
+from scalelaws.laws.starts import solve
 
 Array = npt.NDArray[np.float64]
 PAIRS_PER_COORDINATE = 12
 """With fewer runs than this for each coordinate, drawing runs with replacement often drops a whole size, and its
 intervals are wrong (measured in benchmarks/laws.py); redrawing every run's noise about the law keeps the design."""
 LEVEL = 0.95
+VANISHED = 0.01
+"""A floor below this share of the lowest loss counts as none."""
 
 
 @dataclass(frozen=True)
@@ -37,21 +42,59 @@ def bootstrap(
     rng = np.random.default_rng(seed)
     count = int(runs.max()) + 1
     free = max(count - problem.size, 1)
-    start = np.repeat(best.theta, resamples, axis=0)
+    starts = [best.theta]
+    floor = _vanished_floor(problem, best.theta[0], observed)
+    if floor is not None:
+        starts.append(floor)
     if count >= PAIRS_PER_COORDINATE * problem.size:
         drawn = rng.multinomial(count, np.full(count, 1 / count), size=resamples)
-        solution = minimise(problem, start, observed, drawn[:, runs].astype(float), tolerance=1e-9)
+        solution = _refit(problem, starts, observed, drawn[:, runs].astype(float))
+        if floor is not None:
+            return solution.theta, f"{count} runs drawn with replacement; a floor near zero leaves them unwidened"
         widening = np.sqrt(count / free) * student(free)
         return best.theta + widening * (solution.theta - best.theta), f"{count} runs drawn with replacement"
     fitted = problem.fitted(best.theta)
     spread = _spread(problem, fitted, problem.target(observed), count)
     noise = spread * problem.scale * rng.standard_normal((resamples, count))[:, runs]
     redrawn = problem.observed(fitted + noise)
-    solution = minimise(problem, start, redrawn, np.ones(redrawn.shape), tolerance=1e-9)
+    solution = _refit(problem, starts, redrawn, np.ones(redrawn.shape))
+    how = f"noise of {count} runs redrawn from the residuals ({spread[0]:.2g})"
+    if floor is not None:
+        return solution.theta, f"{how}; a floor near zero leaves them unstudentized"
     spreads = _spread(problem, problem.fitted(solution.theta), problem.target(redrawn), count)
     # Each deviation in units of its own resample's noise: exact for straight lines, however few runs and whatever loss.
     deviation = (solution.theta - best.theta) * (spread / np.maximum(spreads, 1e-300))[:, None]
-    return best.theta + deviation, f"noise of {count} runs redrawn from the residuals ({spread[0]:.2g})"
+    return best.theta + deviation, how
+
+
+def _refit(problem: Problem, starts: Sequence[Array], observed: Array, weights: Array) -> Solution:
+    """The better of the optima reached from each start, for every resample."""
+    resamples = len(weights)
+    found = [minimise(problem, np.repeat(s, resamples, axis=0), observed, weights, tolerance=1e-9) for s in starts]
+    best = found[0]
+    for other in found[1:]:
+        best = best.where(other.objective < best.objective, other)
+    return best
+
+
+def _vanished_floor(problem: Problem, theta: Array, observed: Array) -> Array | None:
+    """A second start (1, p) with the floor at half the lowest loss, where the best fit has none to speak of; else None.
+
+    At a floor of nearly zero the objective is flat in it, so that resamples started there would never find another.
+    """
+    form = problem.form
+    names = [term.scale for term in form.terms if term.scale and not term.slopes]
+    if len(form.terms) < 2 or not names or not form.logarithmic:
+        return None
+    column = form.coordinates.index(names[0])
+    power = 1.0 if form.outer is None else float(np.exp(theta[form.coordinates.index(form.outer)]))
+    if np.exp(power * theta[column]) > VANISHED * observed.min():
+        return None
+    height = np.log(0.5 * observed.min()) / power
+    held = constrained(form, {names[0]: float(height)})
+    fitted = solve(problem.like(held), observed, np.ones(len(observed))).theta[0]
+    start = [height if name == names[0] else fitted[held.coordinates.index(name)] for name in form.coordinates]
+    return np.array([start])
 
 
 def _spread(problem: Problem, fitted: Array, target: Array, runs: int) -> Array:
