@@ -40,11 +40,13 @@ def provenance(
 ) -> dict[str, Any]:
     """What is stored with an artifact: recipe, settings' hash, seed, package versions, digests of its inputs.
 
-    Holds no time and no machine name, so that equal work gives equal files.
+    Inputs go by their names, with their folders where names repeat. Holds no time and no machine name, so that equal work gives equal files.
     """
     from scalelaws import __version__
     from scalelaws.io import file_digest
 
+    paths = [Path(path) for path in inputs]
+    named_by = 1 if len({path.name for path in paths}) == len(paths) else 2
     settings_text = json.dumps(settings, sort_keys=True, default=str)
     return {
         "scalelaws": __version__,
@@ -52,7 +54,7 @@ def provenance(
         "settings": hashlib.sha256(settings_text.encode()).hexdigest()[:16],
         "seed": seed,
         "packages": {name: importlib.metadata.version(name) for name in packages},
-        "inputs": {Path(path).name: file_digest(path)[:16] for path in inputs},
+        "inputs": {"/".join(path.parts[-named_by:]): file_digest(path)[:16] for path in paths},
     }
 
 

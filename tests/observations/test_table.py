@@ -1,4 +1,7 @@
+import json
+
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from scalelaws.errors import InputError
 from scalelaws.observations.table import LOSS_COLUMNS, RUN_COLUMNS, read_observations, validated, write_observations
@@ -27,7 +30,8 @@ def tables():
 def test_what_is_written_is_read_back(tmp_path):
     observations = validated(*tables())
     paths = [tmp_path / name for name in ("observations.parquet", "runs.parquet", "observations.csv")]
-    write_observations(observations, *paths)
+    write_observations(observations, *paths, {"seed": 3})
+    assert json.loads(pq.read_schema(paths[0]).metadata[b"provenance"]) == {"seed": 3}
     again = read_observations(*paths[:2])
     pd.testing.assert_frame_equal(again.losses, observations.losses)
     pd.testing.assert_frame_equal(again.runs, observations.runs)

@@ -82,6 +82,7 @@ rule gather:
         runtime=10,
     params:
         recipe=recipe("observations.gather", "observations.table"),
+        seed=config["seed"],
     message:
         "Gather the observations"
     script:

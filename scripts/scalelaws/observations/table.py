@@ -1,10 +1,14 @@
 """The observations table, what every run measured, and the runs table beside it. All that follows reads only these."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from scalelaws.errors import InputError
 from scalelaws.io import atomic_path
@@ -114,11 +118,22 @@ def read_observations(losses: str | Path, runs: str | Path) -> Observations:
     return validated(pd.read_parquet(losses), pd.read_parquet(runs), str(losses))
 
 
-def write_observations(observations: Observations, losses: str | Path, runs: str | Path, csv: str | Path) -> None:
-    """Write both tables as parquet and, for people, their join as one CSV, each atomically."""
+def write_observations(
+    observations: Observations,
+    losses: str | Path,
+    runs: str | Path,
+    csv: str | Path,
+    provenance: dict[str, Any] | None = None,
+) -> None:
+    """Write both tables as parquet and, for people, their join as one CSV, each atomically.
+
+    The parquet files carry `provenance` as JSON in their metadata, under that key.
+    """
     for frame, path in ((observations.losses, losses), (observations.runs, runs)):
+        table = pa.Table.from_pandas(frame, preserve_index=False)
+        made_with = {**table.schema.metadata, b"provenance": json.dumps(provenance or {}).encode()}
         with atomic_path(path) as temporary:
-            frame.to_parquet(temporary, index=False)
+            pq.write_table(table.replace_schema_metadata(made_with), temporary)
     totals = observations.runs.rename(columns={"tokens": "run_tokens", "flops": "run_flops"})
     with atomic_path(csv) as temporary:
         observations.losses.merge(totals, on="run").to_csv(temporary, index=False)
