@@ -40,7 +40,8 @@ def provenance(
 ) -> dict[str, Any]:
     """What is stored with an artifact: recipe, settings' hash, seed, package versions, digests of its inputs.
 
-    Inputs go by their names, with their folders where names repeat. Holds no time and no machine name, so that equal work gives equal files.
+    Inputs go by their names, with their folders where names repeat. Holds no time and no machine name, so that equal
+    work gives equal files.
     """
     from scalelaws import __version__
     from scalelaws.io import file_digest
