@@ -6,12 +6,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scalelaws.laws.allocation import parametric
+from scalelaws.laws.answers import transfer_matrix
 from scalelaws.laws.curves import lowest_sizes, profiles
+from scalelaws.laws.fitted import Estimate, FittedLaw
 from scalelaws.laws.form import constrained
 from scalelaws.laws.forms import FORMS
 from scalelaws.laws.problem import Objective, Problem
 from scalelaws.laws.solver import minimise
 from scalelaws.laws.starts import solve
+from scalelaws.laws.study import fit_laws
+from scalelaws.observations.read import read_table
 from scalelaws.units import PF_DAY
 
 TABLES = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "published"
@@ -203,3 +208,73 @@ def test_gpt3_learning_curves_have_the_published_envelope():
     law, _ = fitted("power_of_flops", x, np.exp(lowest), Objective("log", None))
     assert law["alpha_C"] == pytest.approx(0.0480, abs=0.002)
     assert (law["C_c"] / PF_DAY) ** law["alpha_C"] == pytest.approx(2.69, rel=0.05)
+
+
+def matrix_row(table, names, folder, size="N", tokens="D"):
+    """Laws of transfer from the first evaluation named to the others."""
+    columns = {"run": table["name"], "N": table[size], "D": table[tokens]}
+    long = [pd.DataFrame({**columns, "loss": table[f"loss_{name}"], "corpus": name}) for name in names]
+    pd.concat(long).to_csv(folder / "matrix.csv", index=False)
+    observations = read_table(folder / "matrix.csv").observations
+    return fit_laws(observations, {"fit": ["ood_transfer"], "resamples": 300}, seed=0)
+
+
+def test_training_sets_transfer_differently_to_each_evaluation(tmp_path):
+    table = pd.read_csv(TABLES / "gadre" / "runs.csv")
+    evaluations = [name.removeprefix("loss_") for name in table if name.startswith("loss_")]
+    own = {"c4_original": "c4_val", "rpj": "paloma_redpajama", "rw_original": "paloma_falcon-refinedweb"}
+    found = {}
+    for train_set, name in own.items():
+        names = [name, *(other for other in evaluations if other != name)]
+        found[train_set] = matrix_row(table[table["train_set"] == train_set], names, tmp_path)
+    matrix = transfer_matrix(found).set_index(["trained_on", "corpus"])
+    assert len(matrix) == 3 * 7
+    same_text = matrix.loc[("c4_original", "paloma_c4_en")]
+    assert same_text["slope"] == pytest.approx(1, abs=0.02)
+    assert same_text["offset"] == pytest.approx(0, abs=0.05)
+    german = matrix.xs("val_de-en_100", level="corpus")
+    assert (german["slope_low"] > 1.2).all()
+    assert not german["constant_offset"].any()
+    code = matrix.xs("paloma_dolma_100_programing_languages", level="corpus")["slope"]
+    assert code["rpj"] < code[["c4_original", "rw_original"]].min(), (
+        "only rpj holds code, so only there does it keep pace"
+    )
+
+
+def test_routing_models_gain_more_on_lambada_than_on_held_out_text(tmp_path):
+    table = pd.read_csv(TABLES / "routing" / "curves.csv.gz")
+    dense = table[(table["router_type"] == "Dense") & (table["flop_increase"] == 1) & (table["step"] == 249000)]
+    dense = dense.assign(name=dense["hyper_id"], tokens=130e9)
+    names = ["validation", "c4", "curation_corpus", "lambada", "pile", "wikitext103"]
+    laws = matrix_row(dense, names, tmp_path, "dense_parameter_count", "tokens")
+    slopes = transfer_matrix({"routing": laws}).set_index("corpus")
+    assert len(slopes) == 5
+    assert slopes.loc["lambada", "slope_low"] > 1.5
+    assert slopes.loc["curation_corpus", "constant_offset"]
+    assert not slopes.loc["c4", "constant_offset"]
+
+
+def test_the_closed_form_gives_the_published_optimal_sizes():
+    """Hoffmann's rounded and unrounded constants, and Epoch's, at Gopher's budget of 5.76e23 FLOPs."""
+    constants = {
+        32e9: {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28},
+        40e9: {
+            "E": np.exp(0.5267228),
+            "A": np.exp(6.0073404),
+            "B": np.exp(6.0179186),
+            "alpha": 0.33917084,
+            "beta": 0.2849083,
+        },
+        72e9: {"E": 1.8172, "A": 482.01, "B": 2085.43, "alpha": 0.3478, "beta": 0.3658},
+    }
+    for expected, values in constants.items():
+        names = [parameter.name for parameter in FORMS["chinchilla"].parameters]
+        estimates = {name: Estimate(values[name], values[name], values[name], "", name) for name in names}
+        draws = np.array([[values[name] for name in names]] * 2)
+        data = pd.DataFrame({"used": [True], "parameters": 1.0, "dataset_tokens": 1.0})
+        law = FittedLaw("c", "chinchilla", "", "", "", estimates, "determined", [], data, draws, {})
+        row = parametric(law, (1e20, 1e24)).at(5.76e23)
+        assert row["parameters"] == pytest.approx(expected, rel=0.03)
+        assert row["loss"] == pytest.approx(
+            float(law.predict(parameters=row["parameters"], dataset_tokens=row["tokens"]))
+        )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from scalelaws.errors import InputError
 from scalelaws.laws.fitted import DETERMINED, Laws
@@ -114,3 +115,32 @@ def _beyond(variable: str, decades: float) -> list[str]:
     return [
         f"{variable} lies {decades:.1f} decades beyond the data: the interval knows noise, not whether the law holds"
     ]
+
+
+def transfer_matrix(studies: Mapping[str, Laws]) -> pd.DataFrame:
+    """Which training set carries over to which evaluation: a row per study and OOD corpus.
+
+    Columns: trained_on (the key of the study), corpus, slope, slope_low, slope_high, constant_offset (does the slope's
+    interval hold 1, as Kaplan et al. 2020 claim?), offset, offset_low, offset_high, status.
+    """
+    rows = []
+    for trained_on, laws in studies.items():
+        for law in laws.laws.values():
+            if law.form != "transfer_line" or not law.parameters:
+                continue
+            slope, offset = law.parameters["slope"], law.parameters["offset"]
+            rows.append(
+                {
+                    "trained_on": trained_on,
+                    "corpus": law.corpus,
+                    "slope": slope.value,
+                    "slope_low": slope.low,
+                    "slope_high": slope.high,
+                    "constant_offset": slope.contains(1.0),
+                    "offset": offset.value,
+                    "offset_low": offset.low,
+                    "offset_high": offset.high,
+                    "status": law.status,
+                }
+            )
+    return pd.DataFrame(rows)

@@ -79,7 +79,7 @@ def assessed(
 def misfit(residual: Array, noise: float) -> list[str]:
     """A note where residuals of ln loss are far larger than the noise between seeds: the shape is at fault."""
     spread = float(np.sqrt(np.mean(np.square(residual))))
-    if spread < MISFIT * noise:
+    if spread < MISFIT * noise or noise == 0.0:
         return []
     return [
         f"misses the data by {spread:.1%}, {spread / noise:.0f} times the noise between seeds: not the law's true shape"
