@@ -90,7 +90,6 @@ class FittedLaw:
     objective: dict[str, Any]
     backtest: Backtest | None = None
     backtest_parameters: Backtest | None = None
-    about: dict[str, Any] = field(default_factory=dict)
 
     @property
     def _form(self) -> Form:
