@@ -63,9 +63,10 @@ def _misfit(shape: Shape, parameters: float) -> float:
 
 
 def _widths() -> list[int]:
-    return [8, 16, 24, *range(32, 129, 16), *range(160, 513, 32), *range(576, 2049, 64), *range(2176, 12289, 128)]
+    return [8, 12, 16, 24, *range(32, 129, 16), *range(160, 513, 32), *range(576, 2049, 64), *range(2176, 12289, 128)]
 
 
 def _candidate(n_layer: int, d_model: int, context: int, vocabulary: int, positions: str) -> Shape:
-    head_size = next(size for size in (64, 32, 16, 8) if d_model % size == 0 and (d_model >= 4 * size or size <= 16))
-    return Shape(n_layer, d_model, max(1, d_model // head_size), context, vocabulary, positions)
+    sizes = (size for size in (64, 32, 16, 8) if d_model % size == 0 and (d_model >= 4 * size or size <= 16))
+    head_size = next(sizes, d_model)
+    return Shape(n_layer, d_model, d_model // head_size, context, vocabulary, positions)
