@@ -195,10 +195,3 @@ class Laws:
     excluded: pd.DataFrame
     settings: dict[str, Any]
     provenance: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def held_out_prediction(self) -> FittedLaw | None:
-        """The law of N and D asked to predict the largest run: Chinchilla's, or Kaplan's if only it is determined."""
-        names = ("loss_of_parameters_and_data_chinchilla", "loss_of_parameters_and_data_kaplan")
-        laws = [self.laws[name] for name in names if name in self.laws and self.laws[name].backtest]
-        return min(laws, key=lambda law: law.status != DETERMINED, default=None)

@@ -152,4 +152,4 @@ def _typed(frame: pd.DataFrame, columns: dict[str, str], where: str) -> pd.DataF
 def _refuse_rows(bad: pd.Series, frame: pd.DataFrame, where: str, column: str, problem: str, remedy: str) -> None:
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
-        raise InputError(f"{where}: row {row + 1}", f"{column} = {frame[column].iloc[row]!r} {problem}", remedy)
+        raise InputError(f"{where}: row {row + 1}", f"{column} = {frame[column].tolist()[row]!r} {problem}", remedy)
