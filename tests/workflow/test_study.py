@@ -45,7 +45,7 @@ STUDY = {
     },
     "laws": {"resamples": 100},
 }
-RUNS = {"2L8d-4k-s3", "2L8d-40k-s3", "4L8d-4k-s3", "4L8d-40k-s3"}
+RUNS = {"2L8d-4k-s3", "2L8d-40k-s3", "2L12d-4k-s3", "2L12d-40k-s3"}
 
 
 def snakemake(folder, *arguments, config="study.yaml", check=True):

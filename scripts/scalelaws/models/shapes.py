@@ -56,17 +56,19 @@ def shape_of(parameters: float, context: int, vocabulary: int, positions: str = 
 
 
 def _misfit(shape: Shape, parameters: float) -> float:
-    # Aspect ratios of GPT-2 and GPT-3 run from 30 to 130; the smallest models are relatively deeper.
-    preferred = min(64.0, 2.0 + shape.d_model / 4)
+    # 64 is GPT-2's and GPT-3's ratio; narrow models keep two layers, the fewest that the papers fit laws to.
+    preferred = min(64.0, shape.d_model / 2)
     ratio = shape.d_model / shape.n_layer
     return 6 * abs(math.log(shape.parameters / parameters)) + abs(math.log(ratio / preferred))
 
 
 def _widths() -> list[int]:
-    return [8, 12, 16, 24, *range(32, 129, 16), *range(160, 513, 32), *range(576, 2049, 64), *range(2176, 12289, 128)]
+    return [8, 12, 16, 24, *range(32, 129, 8), *range(160, 513, 32), *range(576, 2049, 64), *range(2176, 12289, 128)]
 
 
 def _candidate(n_layer: int, d_model: int, context: int, vocabulary: int, positions: str) -> Shape:
-    sizes = (size for size in (64, 32, 16, 8) if d_model % size == 0 and (d_model >= 4 * size or size <= 16))
-    head_size = next(sizes, d_model)
+    sizes = (
+        size for size in (64, 32, 24, 20, 16, 12, 8) if d_model % size == 0 and (d_model >= 4 * size or size <= 24)
+    )
+    head_size = next(sizes)
     return Shape(n_layer, d_model, d_model // head_size, context, vocabulary, positions)
