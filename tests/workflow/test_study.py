@@ -154,7 +154,8 @@ def test_a_subset_larger_than_the_corpus_is_refused_before_anything_trains(study
 
 def test_a_wrong_key_gets_one_line_that_says_where(study):
     other = changed(study, "wrong.yaml", lambda config: config["training"].update(batch_token=5))
-    (line,) = [line for line in snakemake(study, config=other, check=False).splitlines() if line.strip()]
+    printed = snakemake(study, config=other, check=False).splitlines()
+    (line,) = [line for line in printed if line.strip() and not line.startswith("Using profile")]
     assert line.endswith("wrong.yaml: training: unknown key 'batch_token'. Did you mean 'batch_tokens'?")
 
 
@@ -163,6 +164,7 @@ def test_a_study_killed_in_training_goes_on_to_the_same_observations(study, tmp_
     shutil.copytree(study, folder)
     results = folder / "results/small"
     shutil.rmtree(results / "runs")
+    (results / "observations.parquet").unlink()
     command = [
         sys.executable,
         "-m",
@@ -173,7 +175,7 @@ def test_a_study_killed_in_training_goes_on_to_the_same_observations(study, tmp_
         "1",
         "--configfile",
     ]
-    command += [str(folder / "study.yaml"), "--directory", str(folder), "--rerun-triggers", "mtime", "runs"]
+    command += [str(folder / "study.yaml"), "--directory", str(folder), "--rerun-triggers", "mtime", "--", "runs"]
     with subprocess.Popen(
         command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     ) as run:

@@ -13,7 +13,13 @@ from scalelaws.corpus.settings import any_crawled, input_files
 from scalelaws.errors import InputError
 from scalelaws.job import hush_bookkeeping
 from scalelaws.recipe import recipe
-from scalelaws.training.plan import minutes_of, plan_summary, priority_of, runs_of
+from scalelaws.training.plan import (
+    check_made_corpus,
+    minutes_of,
+    plan_summary,
+    priority_of,
+    runs_of,
+)
 
 CONFIG_FILE = str([*workflow.configfiles, "config.yaml"][0])
 try:
@@ -21,6 +27,7 @@ try:
         config, ROOT / "workflow/schemas/config.schema.yaml", CONFIG_FILE
     )
     RUNS = runs_of(config)
+    check_made_corpus(RUNS.values(), config)
     LISTED_FILES = {
         name: input_files(corpus["sources"], f"{CONFIG_FILE}: corpora.{name}")
         for name, corpus in config["corpora"].items()

@@ -2,7 +2,7 @@
 
 
 rule plan:
-    """Write down every run with its cost, and refuse a study that its corpus cannot feed, before anything trains."""
+    """Write down every run with its cost, and refuse a study that its corpus cannot feed, before the first run starts."""
     input:
         sidecar=f"<study>/tokens/{TRAIN_CORPUS}.train.json",
     output:
@@ -11,6 +11,8 @@ rule plan:
         "<study>/logs/plan.log",
     benchmark:
         "<study>/benchmarks/plan.tsv"
+    # Not an input of the runs, which a plan made anew would train again: it goes first by its priority.
+    priority: 100_000
     conda:
         "../../envs/training.yaml"
     threads: 1
@@ -30,7 +32,6 @@ rule plan:
 rule train:
     """Train one run, one thread each: two runs side by side beat one run on two threads."""
     input:
-        plan=ancient("<study>/plan.csv"),
         sidecars=[f"<study>/tokens/{name}.json" for name in EVALUATED],
         ids=[f"<study>/tokens/{name}.bin" for name in EVALUATED],
     output:
@@ -64,6 +65,7 @@ rule train:
 rule gather:
     """Gather all runs into the one table that everything downstream reads."""
     input:
+        plan="<study>/plan.csv",
         records=expand("<study>/runs/{run}/run.json", run=RUNS),
         losses=expand("<study>/runs/{run}/losses.parquet", run=RUNS),
     output:

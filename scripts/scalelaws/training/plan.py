@@ -3,9 +3,11 @@
 import math
 from collections.abc import Iterable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from scalelaws.errors import InputError
+from scalelaws.io import read_json
 from scalelaws.models.shapes import Shape, shape_of
 from scalelaws.training.run import Run
 from scalelaws.units import readable
@@ -82,6 +84,14 @@ def check_corpus(runs: Iterable[Run], corpus_tokens: int, where: str) -> None:
             f"{largest:,} tokens are asked for, but the training corpus ({where}) has {corpus_tokens:,}",
             f"Choose subsets of at most {corpus_tokens:,} tokens, or add sources to the training corpus.",
         )
+
+
+def check_made_corpus(runs: Iterable[Run], config: dict[str, Any]) -> None:
+    """As `check_corpus`, where the study's training tokens have been made already; so that no job is even started."""
+    corpus = next(name for name, corpus in config["corpora"].items() if corpus["role"] == "train")
+    sidecar = Path("results", config["study"], "tokens", f"{corpus}.train.json")
+    if sidecar.is_file():
+        check_corpus(runs, read_json(sidecar)["tokens"], str(sidecar))
 
 
 def peak_rate(rule: float | str | dict[str, float], shape: Shape) -> float:
