@@ -187,7 +187,7 @@ def test_a_study_killed_in_training_goes_on_to_the_same_observations(study, tmp_
     assert 1 <= len(finished) < len(RUNS)
 
     snakemake(folder, "--unlock")
-    snakemake(folder, "runs")
+    snakemake(folder, "--", "runs")
     for name, when in finished.items():
         assert (results / "runs" / name / "run.json").stat().st_mtime_ns == when, f"{name} was trained again"
     pd.testing.assert_frame_equal(
