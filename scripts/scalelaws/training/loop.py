@@ -18,6 +18,7 @@ from scalelaws.tokens.subset import subset
 from scalelaws.training.batches import batch
 from scalelaws.training.engine import Engine
 from scalelaws.training.evaluate import EvaluationSet, evaluate, evaluation_sets
+from scalelaws.training.memory import keep_freed_memory
 from scalelaws.training.run import Run
 from scalelaws.training.schedule import check_steps, evaluation_steps
 from scalelaws.training.state import State, initial_state, read_checkpoint, write_checkpoint
@@ -46,6 +47,7 @@ def train(
     is checked at steps 10% apart; `patience` checks in a row without a new minimum end the run, whose result is the
     step of the minimum.
     """
+    keep_freed_memory()
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
     state = read_checkpoint(checkpoints, owner) or initial_state(run.shape, run.seed)

@@ -35,10 +35,10 @@ def evaluation_steps(steps: int, evaluations: int) -> list[int]:
 
 def check_steps(steps: int, epoch_steps: float) -> list[int]:
     """Steps after the first epoch at which early stopping looks at the held-out loss: 10% apart, and the last."""
-    found, step = [], max(1.0, epoch_steps)
+    found, step = [], max(1, math.floor(epoch_steps))
     while step < steps:
-        step = max(step + 1, step * CHECK_SPACING)
-        found.append(min(round(step), steps))
+        step = max(step + 1, round(step * CHECK_SPACING))
+        found.append(min(step, steps))
     return sorted({*found, steps})
 
 
