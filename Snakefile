@@ -13,10 +13,20 @@ if not workflow.config_settings.configfiles:
 
 
 include: "workflow/rules/study.smk"
-include: "workflow/rules/pages.smk"
-include: "workflow/rules/corpus.smk"
-include: "workflow/rules/tokens.smk"
-include: "workflow/rules/training.smk"
+
+
+if "table" in config:
+
+    include: "workflow/rules/table.smk"
+
+else:
+
+    include: "workflow/rules/pages.smk"
+    include: "workflow/rules/corpus.smk"
+    include: "workflow/rules/tokens.smk"
+    include: "workflow/rules/training.smk"
+
+
 include: "workflow/rules/laws.smk"
 include: "workflow/rules/figures.smk"
 
@@ -40,14 +50,16 @@ rule report:
 rule corpus:
     """The cleaned documents of every corpus."""
     input:
-        expand("<study>/corpus/{corpus}/documents", corpus=config["corpora"]),
+        expand("<study>/corpus/{corpus}/documents", corpus=CORPORA),
 
 
 rule tokens:
     """The token files, and the corpus cards that count them."""
     input:
-        expand("<study>/tokens/{evaluated}.json", evaluated=EVALUATED),
-        expand("<study>/corpus/{corpus}/card.json", corpus=config["corpora"]),
+        expand(
+            "<study>/tokens/{evaluated}.json", evaluated=EVALUATED if CORPORA else []
+        ),
+        expand("<study>/corpus/{corpus}/card.json", corpus=CORPORA),
 
 
 rule runs:

@@ -11,7 +11,7 @@ with logged(snakemake.log[0], "write_report"):
         snakemake.output.report,
         read_observations(files.observations, files.runs),
         read_laws(files.laws, files.draws),
-        pd.read_csv(files.plan),
+        pd.read_csv(files.plan) if files.plan else None,
         files.cards,
         params.config,
         provenance(params.recipe, params.config["seed"], params.config, files, ["jinja2", "matplotlib", "pandas"]),

@@ -14,14 +14,12 @@ from scalelaws.errors import InputError
 if TYPE_CHECKING:
     from scalelaws.laws.fitted import Laws
 
-COLUMNS = {
-    "parameters": "parameters",
-    "tokens": "dataset_tokens",
-    "flops": "flops",
-    "loss": "loss",
-    "run": "run",
-    "corpus": "corpus",
-    "step": "step",
+WORDS = {"tokens": "dataset_tokens", "total-tokens": "tokens"} | {
+    word.replace("_", "-"): word
+    for word in (
+        *("parameters", "flops", "loss", "run", "corpus", "split", "step", "train_corpus", "batch_tokens"),
+        *("noise_scale", "width", "depth", "encoder_parameters", "decoder_parameters"),
+    )
 }
 """Options of `fit` that name a column, and the word of each."""
 
@@ -52,9 +50,11 @@ def _parser() -> argparse.ArgumentParser:
 
     fit = commands.add_parser("fit", help="fit the laws that a table of runs can determine")
     fit.add_argument("table", help="CSV, TSV, JSON lines or parquet file, or its URL: one row per run")
-    for option, word in COLUMNS.items():
-        fit.add_argument(f"--{option}", metavar="COLUMN", dest=f"column_{word}", help=f"the column that holds {word}")
+    columns = fit.add_argument_group("columns", "which column holds what, where its name does not say so")
+    for option, word in WORDS.items():
+        columns.add_argument(f"--{option}", metavar="COLUMN", dest=f"column_{word}")
     fit.add_argument("--unit", action="append", default=[], metavar="WORD=FACTOR", help="parameters=1e6: N in millions")
+    fit.add_argument("--where", metavar="CONDITION", help='only rows that meet it, such as "loss < 5"')
     fit.add_argument("--laws", nargs="+", metavar="LAW", help="which laws (default: all)")
     fit.add_argument("--resamples", type=int, default=1000)
     fit.add_argument("--residual", choices=["log", "loss"], default="log")
@@ -98,7 +98,10 @@ def _plan(options: argparse.Namespace, console: Console) -> None:
     from scalelaws.training.plan import NOMINAL_RATES, plan_summary, runs_of
     from scalelaws.units import readable
 
-    runs = list(runs_of(read_config(options.study)).values())
+    config = read_config(options.study)
+    if "table" in config:
+        raise InputError(options.study, "a study of a table of finished runs trains nothing", "Run it: make run.")
+    runs = list(runs_of(config).values())
     headings = ("run", "N", "D", "epochs", "steps", "FLOPs", *(f"{name} hours" for name in NOMINAL_RATES))
     table = Table(box=None)
     for heading in headings:
@@ -118,10 +121,9 @@ def _fit(options: argparse.Namespace, console: Console) -> None:
     from scalelaws.laws.summary import summary
     from scalelaws.observations.read import read_table
 
-    named = {word: getattr(options, f"column_{word}") for word in COLUMNS.values()}
-    reading = read_table(
-        options.table, {word: column for word, column in named.items() if column}, _units(options.unit)
-    )
+    named = {word: getattr(options, f"column_{word}") for word in WORDS.values()}
+    columns = {word: column for word, column in named.items() if column}
+    reading = read_table(options.table, columns, _units(options.unit), options.where)
     for line in reading.how:
         console.print(f"  read {line}", highlight=False)
     for line in reading.warnings:
@@ -181,9 +183,9 @@ def _units(given: Sequence[str]) -> dict[str, float]:
     for text in given:
         word, _, factor = text.partition("=")
         try:
-            units[COLUMNS[word]] = float(factor)
+            units[WORDS[word]] = float(factor)
         except (KeyError, ValueError):
-            raise InputError(f"--unit {text}", "not understood", f"Write {'|'.join(COLUMNS)}=1e6.") from None
+            raise InputError(f"--unit {text}", "not understood", "Write it like parameters=1e6.") from None
     return units
 
 

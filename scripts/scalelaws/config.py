@@ -40,8 +40,11 @@ def checked_config(raw: dict[str, Any], schema: str | Path, where: str) -> dict[
     )
     if errors:
         _refuse(_most_specific(errors[0]), where)
-    _check_roles(config, where)
-    _check_training(config["training"], where)
+    if "table" in config:
+        _check_table(config, where)
+    else:
+        _check_roles(config, where)
+        _check_training(config["training"], where)
     return config
 
 
@@ -122,6 +125,13 @@ def _refuse(error: jsonschema.ValidationError, where: str) -> None:
         raise InputError(f"{where}: {place}", f"{instance!r} is not a choice", f"Choose one of: {options}.")
     about = schema.get("description") if isinstance(schema, dict) else None
     raise InputError(f"{where}: {place}", error.message, about or "See workflow/schemas/config.schema.yaml.")
+
+
+def _check_table(config: dict[str, Any], where: str) -> None:
+    trained = [key for key in ("corpora", "training") if key in config]
+    if trained:
+        remedy = f"Leave out {' and '.join(trained)}, or the table."
+        raise InputError(f"{where}: table", "a study of a table of finished runs trains nothing", remedy)
 
 
 def _check_roles(config: dict[str, Any], where: str) -> None:

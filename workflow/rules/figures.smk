@@ -35,8 +35,8 @@ rule write_report:
         laws="<study>/laws.json",
         draws="<study>/laws_draws.npz",
         figures="<study>/figures",
-        plan="<study>/plan.csv",
-        cards=expand("<study>/corpus/{corpus}/card.json", corpus=config["corpora"]),
+        plan="<study>/plan.csv" if CORPORA else [],
+        cards=expand("<study>/corpus/{corpus}/card.json", corpus=CORPORA),
     output:
         report="<study>/report.html",
     log:

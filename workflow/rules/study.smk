@@ -12,6 +12,7 @@ from scalelaws.config import checked_config
 from scalelaws.corpus.settings import any_crawled, input_files
 from scalelaws.errors import InputError
 from scalelaws.job import hush_bookkeeping
+from scalelaws.observations.read import local_table
 from scalelaws.recipe import recipe
 from scalelaws.training.plan import (
     check_made_corpus,
@@ -26,22 +27,25 @@ try:
     config = checked_config(
         config, ROOT / "workflow/schemas/config.schema.yaml", CONFIG_FILE
     )
-    RUNS = runs_of(config)
-    check_made_corpus(RUNS.values(), config)
+    CORPORA = config.get("corpora", {})
+    RUNS = {}
+    if "table" in config:
+        LOCAL_TABLE = local_table(config["table"]["path"], f"{CONFIG_FILE}: table.path")
+    else:
+        RUNS = runs_of(config)
+        check_made_corpus(RUNS.values(), config)
     LISTED_FILES = {
         name: input_files(corpus["sources"], f"{CONFIG_FILE}: corpora.{name}")
-        for name, corpus in config["corpora"].items()
+        for name, corpus in CORPORA.items()
     }
 except InputError as error:
     sys.exit(f"Error: {error}")
 STUDY = f"results/{config['study']}"
 TRAIN_CORPUS = next(
-    name for name, corpus in config["corpora"].items() if corpus["role"] == "train"
+    (name for name, corpus in CORPORA.items() if corpus["role"] == "train"), None
 )
-CRAWLED = [
-    name for name, corpus in config["corpora"].items() if any_crawled(corpus["sources"])
-]
-OOD_CORPORA = [name for name in config["corpora"] if name != TRAIN_CORPUS]
+CRAWLED = [name for name, corpus in CORPORA.items() if any_crawled(corpus["sources"])]
+OOD_CORPORA = [name for name in CORPORA if name != TRAIN_CORPUS]
 EVALUATED = [
     f"{TRAIN_CORPUS}.train",
     f"{TRAIN_CORPUS}.test",
@@ -61,4 +65,5 @@ wildcard_constraints:
 
 if workflow.is_main_process:
     hush_bookkeeping()
-    print(f"{config['study']}: {plan_summary(RUNS.values())}", file=sys.stderr)
+    summary = plan_summary(RUNS.values()) if RUNS else "finished runs, nothing to train"
+    print(f"{config['study']}: {summary}", file=sys.stderr)

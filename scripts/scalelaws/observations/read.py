@@ -9,26 +9,18 @@ import numpy as np
 import pandas as pd
 
 from scalelaws.errors import InputError
-from scalelaws.observations.table import LOSS_COLUMNS, RUN_COLUMNS, Observations, validated
+from scalelaws.observations.columns import NEEDED, NUMBERS, Chosen, choose, loss_columns
+from scalelaws.observations.doubts import diverged, doubts
+from scalelaws.observations.table import (
+    EXTRA_LOSS_COLUMNS,
+    EXTRA_RUN_COLUMNS,
+    LOSS_COLUMNS,
+    RUN_COLUMNS,
+    Observations,
+    validated,
+)
 
-USUAL = {
-    "parameters": "parameters params n nparams numparams numparameters modelsize modelparameters modelparams size",
-    "dataset_tokens": "datasettokens tokens d ntokens numtokens trainingtokens traintokens uniquetokens data",
-    "flops": "flops flop c compute trainingflop trainingflops trainflops totalflops",
-    "loss": "loss validationloss valloss testloss evalloss finalloss heldoutloss l crossentropy",
-    "run": "run runname name id model modelname runid",
-    "corpus": "corpus evalset evaluation evalcorpus dataset domain",
-    "split": "split",
-    "step": "step steps",
-    "seed": "seed",
-}
-NAMES = {word: names.split() for word, names in USUAL.items()}
-"""Usual names of each column, best first, in lower case without marks between words."""
-NEEDED = ("parameters", "dataset_tokens", "flops")
-BITS = re.compile(r"bits|bpb|bpc|bpt|perplexity|ppl", re.IGNORECASE)
-SUSPICIOUS_SIZE, SUSPICIOUS_TOKENS, SUSPICIOUS_LOSS = 1e4, 1e6, 1.2
-LIKELIEST_FLOPS = (0.5, 2.0)
-FARTHEST_LOSS = 15.0
+URL = re.compile(r"[a-z][a-z0-9+.-]*://")
 READERS = {".csv": pd.read_csv, ".tsv": lambda path: pd.read_csv(path, sep="\t"), ".parquet": pd.read_parquet}
 READERS |= {".jsonl": lambda path: pd.read_json(path, lines=True), ".json": pd.read_json}
 
@@ -43,154 +35,164 @@ class Reading:
 
 
 def read_table(
-    path: str | Path, columns: Mapping[str, str] | None = None, units: Mapping[str, float] | None = None
+    path: str | Path,
+    columns: Mapping[str, str] | None = None,
+    units: Mapping[str, float] | None = None,
+    where: str | None = None,
 ) -> Reading:
     """The runs in a CSV, TSV, JSON, JSON lines or parquet file (plain or compressed), or at such a URL.
 
-    columns: the column of parameters, dataset_tokens, flops, loss, run, corpus, split, step or seed, where its name
-    does not say so. units: what a column is to be multiplied by (1e6 for parameters in millions). Of parameters,
-    dataset_tokens and flops two are enough: flops = 6·N·D. Rows of one run with several steps are its learning curve.
-    Raises InputError naming column and row where the table cannot be right.
+    columns: the column of each word of columns.USUAL, or of loss, where its name does not say so. units: what a column
+    is to be multiplied by (1e6 for parameters in millions). where: a condition on the table's columns that rows must
+    meet, as of pandas' query. Of parameters, dataset_tokens and flops two are enough: flops = 6·N·D. Rows of one run
+    with several steps are its learning curve; columns loss_<corpus> are evaluations of one run on several corpora.
+    Raises InputError naming column and row (counted from 1 below the header) where the table cannot be right.
     """
-    where = str(path)
-    table = _opened(where)
+    place = str(path)
+    table = _opened(place)
+    if where:
+        table = _matching(table, where, place)
     if {*LOSS_COLUMNS, *RUN_COLUMNS} - {"flops", "tokens"} <= set(table):
-        return Reading(_ours(table, where), ["a table of observations that scalelaws wrote"], [])
-    chosen = _columns(table, columns or {}, where)
-    frame = pd.DataFrame({word: table[column] for word, column in chosen.items()})
-    for word in (*NEEDED, "loss", "step"):
-        if word in frame:
-            factor = (units or {}).get(word, 1.0)
-            frame[word] = _numbers(frame[word], chosen[word], where, missing=word == "loss") * factor
-    how = [f"{word}: column '{chosen[word]}'" for word in NAMES if word in chosen]
-    frame, derived = _completed(frame, where)
-    warnings = _suspicions(frame, chosen)
-    return Reading(_observations(frame, where), how + derived, warnings)
+        return Reading(_ours(table, place), ["a table of observations that scalelaws wrote"], [])
+    chosen = choose(table, columns or {}, place)
+    frame = _long(table, chosen, units or {}, place)
+    frame, derived = _completed(frame, chosen, place)
+    warnings = doubts(frame, chosen.columns)
+    how = chosen.lines(loss_columns(table)) + derived
+    return Reading(_observations(frame, place), how, warnings)
 
 
-def _opened(where: str) -> pd.DataFrame:
-    bare = re.sub(r"\.(gz|zst|bz2|xz)$", "", where.split("?")[0])
+def local_table(path: str, where: str) -> list[str]:
+    """[path] for a file on this machine, [] for a URL. Raises InputError, naming `where`, for a file that is not."""
+    if URL.match(path):
+        return []
+    if not Path(path).is_file():
+        raise InputError(f"{where}: {path}", "there is no such file", "Name an existing table, or its URL.")
+    return [path]
+
+
+def _opened(place: str) -> pd.DataFrame:
+    bare = re.sub(r"\.(gz|zst|bz2|xz)$", "", place.split("?")[0])
     reader = READERS.get(Path(bare).suffix.lower())
     if reader is None:
-        raise InputError(where, "the file's name ends in no known format", f"Give one of: {', '.join(READERS)}.")
+        raise InputError(place, "the file's name ends in no known format", f"Give one of: {', '.join(READERS)}.")
     try:
-        table = reader(where)
+        table = reader(place)
     except FileNotFoundError:
-        raise InputError(where, "there is no such file", "Name an existing table.") from None
+        raise InputError(place, "there is no such file", "Name an existing table.") from None
     except (ValueError, OSError) as error:
-        raise InputError(where, f"not readable ({' '.join(str(error).split())})", "Check the format.") from None
+        remedy = "Check the address and the network." if URL.match(place) else "Check the format."
+        raise InputError(place, f"not readable ({' '.join(str(error).split())})", remedy) from None
     if table.empty:
-        raise InputError(where, "the table has no rows", "Give one row per run.")
-    return table
+        raise InputError(place, "the table has no rows", "Give one row per run.")
+    return table.set_axis(range(1, len(table) + 1), axis=0)
 
 
-def _columns(table: pd.DataFrame, named: Mapping[str, str], where: str) -> dict[str, str]:
-    for word, column in named.items():
-        if column not in table:
-            raise InputError(where, f"there is no column '{column}' for {word}", f"It has: {', '.join(table)}.")
-    plain = {re.sub(r"[^a-z0-9]", "", str(column).lower()): str(column) for column in reversed(list(table))}
-    chosen = dict(named)
-    for word, names in NAMES.items():
-        found = [plain[name] for name in names if name in plain and plain[name] not in chosen.values()]
-        if word not in chosen and found:
-            chosen[word] = found[0]
-    if "loss" not in chosen:
-        other = next((column for column in table if BITS.search(str(column))), None)
-        hint = (
-            f"'{other}' is not in nats per token: convert it (nats = bits·ln 2)." if other else "Name it with --loss."
-        )
-        raise InputError(where, "no column holds the loss", hint)
-    if BITS.search(chosen["loss"]):
-        raise InputError(
-            f"{where}: {chosen['loss']}", "not in nats per token", "Convert it: nats = bits per token · ln 2."
-        )
-    if sum(word in chosen for word in NEEDED) < 2:
-        missing = ", ".join(word for word in NEEDED if word not in chosen)
-        raise InputError(where, f"no columns found for {missing}", "Name two of --parameters, --tokens and --flops.")
-    return chosen
+def _matching(table: pd.DataFrame, condition: str, place: str) -> pd.DataFrame:
+    remedy = "Write it like: loss < 5 and train_set == 'c4'; put `marks` around names with spaces."
+    try:
+        kept = table.query(condition)
+    except Exception as error:  # pandas raises whatever evaluating the user's words raised
+        problem = " ".join(str(error).split())
+        raise InputError(f"{place}: where {condition!r}", f"not understood ({problem})", remedy) from None
+    if not isinstance(kept, pd.DataFrame) or kept.empty:
+        raise InputError(f"{place}: where {condition!r}", "no row meets it", "Loosen it.")
+    return kept
 
 
-def _numbers(values: pd.Series, column: str, where: str, *, missing: bool) -> pd.Series:
+def _long(table: pd.DataFrame, chosen: Chosen, units: Mapping[str, float], place: str) -> pd.DataFrame:
+    """One row per run, step and corpus, all numbers checked, indexed by the table's rows."""
+    frame = pd.DataFrame({word: table[column] for word, column in chosen.columns.items()}, index=table.index)
+    for word in NUMBERS:
+        if word in frame:
+            frame[word] = _numbers(frame[word], chosen.columns[word], place) * units.get(word, 1.0)
+    parts = []
+    for corpus, column in chosen.losses.items():
+        loss = _numbers(table[column], column, place, missing=True) * units.get("loss", 1.0)
+        parts.append(frame.assign(loss=loss, **({"corpus": corpus} if corpus else {})))
+    if len(parts) > 1:
+        # An evaluation that was not made is no sign of a diverged run where others of the run were.
+        given = np.isfinite([part["loss"] for part in parts]).any(axis=0)
+        parts = [part[np.isfinite(part["loss"]) | ~given] for part in parts]
+    return pd.concat(parts)
+
+
+def _numbers(values: pd.Series, column: str, place: str, *, missing: bool = False) -> pd.Series:
     numbers = pd.to_numeric(values, errors="coerce").astype(float)
     worded = numbers.isna() & values.notna() & ~values.astype(str).str.lower().isin(["nan", "inf", "-inf"])
-    _refuse(worded, values, column, where, "is not a number", "Write plain numbers, such as 1.5e9.")
+    _refuse(worded, values, column, place, "is not a number", "Write plain numbers, such as 1.5e9.")
     if not missing:
-        _refuse(numbers.isna(), values, column, where, "is missing", "Fill it in, or leave the row out.")
-    _refuse(numbers <= 0, values, column, where, "is not above zero", "Correct it, or leave the row out.")
+        _refuse(numbers.isna(), values, column, place, "is missing", "Fill it in, or leave the row out (--where).")
+        _refuse(np.isinf(numbers), values, column, place, "is infinite", "Correct it, or leave the row out (--where).")
+    _refuse(numbers <= 0, values, column, place, "is not above zero", "Correct it, or leave the row out (--where).")
     return numbers
 
 
-def _completed(frame: pd.DataFrame, where: str) -> tuple[pd.DataFrame, list[str]]:
+def _completed(frame: pd.DataFrame, chosen: Chosen, place: str) -> tuple[pd.DataFrame, list[str]]:
+    """The frame with all of N, D, tokens and C, a run, a corpus, a split and a step; how, one line per derived one."""
     rules = {
         "parameters": lambda f: f["flops"] / (6 * f["dataset_tokens"]),
         "dataset_tokens": lambda f: f["flops"] / (6 * f["parameters"]),
-        "flops": lambda f: 6 * f["parameters"] * f["dataset_tokens"],
+        "flops": lambda f: 6 * f["parameters"] * f.get("tokens", f["dataset_tokens"]),
     }
     derived = [word for word in NEEDED if word not in frame]
     frame = frame.assign(**{word: rules[word](frame) for word in derived})
     how = [f"{word}: from the two others by C = 6·N·D" for word in derived]
+    if "tokens" not in frame:
+        frame["tokens"] = frame["dataset_tokens"]
+    frame["flops_given"], frame["flops"] = frame["flops"], 6 * frame["parameters"] * frame["tokens"]
     given_run = "run" in frame
     if not given_run:
-        frame["run"] = [f"row {i + 1}" for i in range(len(frame))]
+        frame["run"] = [f"row {row}" for row in frame.index]
     frame["run"] = frame["run"].astype(str)
-    frame["corpus"] = frame["corpus"].astype(str) if "corpus" in frame else "held_out"
     frame["split"] = frame["split"].astype(str) if "split" in frame else "test"
-    _refuse(~frame["split"].isin(["train", "test"]), frame["split"], "split", where, "is unknown", "Use train or test.")
-    corpora = frame["corpus"].unique()
+    _refuse(~frame["split"].isin(["train", "test"]), frame["split"], "split", place, "is unknown", "Use train or test.")
+    frame = _corpora(frame, chosen, place)
+    return _steps(frame, given_run, place, how)
+
+
+def _corpora(frame: pd.DataFrame, chosen: Chosen, place: str) -> pd.DataFrame:
+    frame = frame.assign(corpus=frame["corpus"].astype(str) if "corpus" in frame else "held_out")
+    corpora = list(frame["corpus"].unique())
     if len(corpora) > 1 and frame.duplicated(["run", "step"] if "step" in frame else ["run"]).sum() == 0:
-        remedy = "Fit each alone, or give one row per run and corpus."
+        column = chosen.columns["corpus"]
+        remedy = f"Fit each alone (--where \"{column} == '{corpora[0]}'\"), or give one row per run and corpus."
+        names = ", ".join(corpora[:4])
+        raise InputError(f"{place}: {column}", f"the table mixes {len(corpora)} corpora ({names})", remedy)
+    sets = [str(name) for name in frame["train_corpus"].unique()] if "train_corpus" in frame else []
+    if len(sets) > 1:
+        column = chosen.columns["train_corpus"]
+        remedy = f"Fit each alone: --where \"{column} == '{sets[0]}'\"."
         raise InputError(
-            f"{where}: corpus", f"the table mixes {len(corpora)} corpora ({', '.join(corpora[:4])})", remedy
+            f"{place}: {column}", f"the runs were trained on {len(sets)} sets ({', '.join(sets[:4])})", remedy
         )
+    return frame
+
+
+def _steps(frame: pd.DataFrame, given_run: bool, place: str, how: list[str]) -> tuple[pd.DataFrame, list[str]]:
     key = ["run", "corpus", "split"]
-    if "step" not in frame:
-        twice = frame.duplicated(key)
-        if given_run and twice.any() and not frame.duplicated([*key, "dataset_tokens"]).any():
-            frame["step"] = frame.groupby(key)["dataset_tokens"].rank(method="dense")
-            how.append("step: rows of one run, in the order of their tokens")
-        else:
-            _refuse(twice, frame["run"], "run", where, "appears twice", "Keep one row, or add a column 'step'.")
-            frame["step"] = 1
-    else:
+    if "step" in frame:
         twice = frame.duplicated([*key, "step"])
-        _refuse(twice, frame["run"], "run", where, "has a step twice", "Keep one row per run, step and corpus.")
+        _refuse(twice, frame["run"], "run", place, "has a step twice", "Keep one row per run, step and corpus.")
+        return frame, how
+    twice = frame.duplicated(key)
+    if given_run and twice.any() and not frame.duplicated([*key, "tokens"]).any():
+        frame["step"] = frame.groupby(key)["tokens"].rank(method="dense")
+        return frame, [*how, "step: rows of one run, in the order of their tokens"]
+    remedy = "Keep one row, or add a column 'step'; for seeds of one model, give each its own name."
+    _refuse(twice, frame["run"], "run", place, "appears twice", remedy)
+    frame["step"] = 1
     return frame, how
 
 
-def _suspicions(frame: pd.DataFrame, chosen: Mapping[str, str]) -> list[str]:
-    found = []
-    for word, least in (("parameters", SUSPICIOUS_SIZE), ("dataset_tokens", SUSPICIOUS_TOKENS)):
-        if word in chosen and frame[word].max() < least:
-            found.append(
-                f"{chosen[word]} is at most {frame[word].max():g}: if it is in millions or billions, "
-                f"give its unit (--unit {word}=1e6)"
-            )
-    if frame["loss"].median() < SUSPICIOUS_LOSS:
-        found.append(f"losses are about {frame['loss'].median():.2f}: are they nats per token, or bits per byte?")
-    ratio = (frame["flops"] / (6 * frame["parameters"] * frame["dataset_tokens"])).median()
-    if not LIKELIEST_FLOPS[0] <= ratio <= LIKELIEST_FLOPS[1]:
-        found.append(f"flops are {ratio:.3g} times 6·N·D: check the units of all three, or leave flops out")
-    if frame["parameters"].min() == frame["parameters"].max():
-        found.append(f"every run has {frame['parameters'].iloc[0]:g} parameters: no law of N can be fitted")
-    same = frame.duplicated(["parameters", "dataset_tokens", "corpus", "split", "loss", "step"])
-    if same.any():
-        rows = ", ".join(str(i + 1) for i in np.flatnonzero(same)[:5])
-        found.append(f"row {rows} repeats another with the same N, D and loss: a run given twice counts twice")
-    lost = ~np.isfinite(frame["loss"]) | (frame["loss"] > FARTHEST_LOSS)
-    if lost.any():
-        found.append(f"left out as diverged: {', '.join(frame.loc[lost, 'run'].unique()[:5])}")
-    return found
-
-
-def _observations(frame: pd.DataFrame, where: str) -> Observations:
-    lost = ~np.isfinite(frame["loss"]) | (frame["loss"] > FARTHEST_LOSS)
+def _observations(frame: pd.DataFrame, place: str) -> Observations:
+    lost = diverged(frame)
     last = frame.groupby("run")["step"].transform("max")
-    tokens = frame["flops"] / (6 * frame["parameters"])
     losses = pd.DataFrame(
         {
-            **{name: frame[name] for name in ("run", "flops", "corpus", "split", "loss")},
+            **{name: frame[name] for name in ("run", "tokens", "flops", "corpus", "split", "loss")},
+            **{name: frame[name] for name in EXTRA_LOSS_COLUMNS if name in frame},
             "step": frame["step"].astype("int64"),
-            "tokens": tokens,
             "loss_sem": 0.0,
             "bits_per_byte": 0.0,
             "result": frame["step"] == last,
@@ -205,26 +207,36 @@ def _observations(frame: pd.DataFrame, where: str) -> Observations:
         run=final["run"],
         family="unknown",
         parameters=final["parameters"],
+        d_model=final.get("width", 0),
+        n_layer=final.get("depth", 0),
         train_corpus=main,
         dataset_tokens=final["dataset_tokens"],
         seed=final.get("seed", 0),
+        batch_tokens=final.get("batch_tokens", 0.0),
         schedule="unknown",
         status=np.where(final["run"].isin(frame.loc[lost, "run"]), "diverged", "finished"),
         steps=final["step"].astype("int64"),
         result_step=final["step"].astype("int64"),
-        tokens=final["flops"] / (6 * final["parameters"]),
+        tokens=final["tokens"],
         flops=final["flops"],
+        flops_total=final["flops_given"],
+        **{name: final[name] for name in EXTRA_RUN_COLUMNS if name in final},
     )
-    return validated(losses, runs, where)
+    return validated(losses, runs, place)
 
 
-def _ours(table: pd.DataFrame, where: str) -> Observations:
-    runs = table[[name for name in RUN_COLUMNS if name in table]].drop(columns=["tokens", "flops"], errors="ignore")
+def _ours(table: pd.DataFrame, place: str) -> Observations:
+    names = [name for name in (*RUN_COLUMNS, *EXTRA_RUN_COLUMNS) if name in table]
+    runs = table[names].drop(columns=["tokens", "flops"], errors="ignore")
     runs = runs.assign(tokens=table["run_tokens"], flops=table["run_flops"]).drop_duplicates("run")
-    return validated(table[list(LOSS_COLUMNS)], runs, where)
+    losses = table[[name for name in (*LOSS_COLUMNS, *EXTRA_LOSS_COLUMNS) if name in table]]
+    return validated(losses, runs, place)
 
 
-def _refuse(bad: pd.Series, values: pd.Series, column: str, where: str, problem: str, remedy: str) -> None:
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
-        raise InputError(f"{where}: row {row + 1}", f"{column} = {values.tolist()[row]!r} {problem}", remedy)
+def _refuse(
+    bad: "pd.Series | np.ndarray", values: pd.Series, column: str, place: str, problem: str, remedy: str
+) -> None:
+    found = np.flatnonzero(bad)
+    if len(found):
+        row = int(found[0])
+        raise InputError(f"{place}: row {values.index[row]}", f"{column} = {values.tolist()[row]!r} {problem}", remedy)

@@ -62,6 +62,11 @@ RUN_COLUMNS = {
 """One row per run. status: finished, early_stopped or diverged. tokens, flops and steps are what the whole run
 processed; flops_total counts the embedding and attention terms and the evaluations too."""
 
+EXTRA_LOSS_COLUMNS = {"noise_scale": "float64"}
+"""Kept where they were measured: the gradient noise scale in tokens."""
+EXTRA_RUN_COLUMNS = {"encoder_parameters": "float64", "decoder_parameters": "float64"}
+"""Kept where a run has them: the sizes of an encoder-decoder's halves."""
+
 
 @dataclass(frozen=True)
 class Observations:
@@ -94,8 +99,8 @@ class Observations:
 
 def validated(losses: pd.DataFrame, runs: pd.DataFrame, where: str = "observations") -> Observations:
     """The two frames with the declared columns and types. Raises InputError naming table, column and row."""
-    losses = _typed(losses, LOSS_COLUMNS, f"{where}: losses")
-    runs = _typed(runs, RUN_COLUMNS, f"{where}: runs")
+    losses = _typed(losses, LOSS_COLUMNS, EXTRA_LOSS_COLUMNS, f"{where}: losses")
+    runs = _typed(runs, RUN_COLUMNS, EXTRA_RUN_COLUMNS, f"{where}: runs")
     _refuse_rows(runs["run"].duplicated(), runs, f"{where}: runs", "run", "appears twice", "Keep one row per run.")
     unknown = ~losses["run"].isin(runs["run"])
     _refuse_rows(unknown, losses, f"{where}: losses", "run", "is not in the runs table", "Add its row there.")
@@ -139,10 +144,11 @@ def write_observations(
         observations.losses.merge(totals, on="run").to_csv(temporary, index=False)
 
 
-def _typed(frame: pd.DataFrame, columns: dict[str, str], where: str) -> pd.DataFrame:
+def _typed(frame: pd.DataFrame, columns: dict[str, str], extra: dict[str, str], where: str) -> pd.DataFrame:
     missing = [name for name in columns if name not in frame]
     if missing:
         raise InputError(where, f"the column '{missing[0]}' is missing", f"Expected columns: {', '.join(columns)}.")
+    columns = columns | {name: kind for name, kind in extra.items() if name in frame}
     try:
         return frame[list(columns)].astype(columns)
     except (ValueError, TypeError) as error:

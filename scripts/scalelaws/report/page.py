@@ -24,14 +24,15 @@ def write_report(
     report: str | Path,
     observations: Observations,
     laws: Laws,
-    plan: pd.DataFrame,
+    plan: pd.DataFrame | None,
     cards: Sequence[str | Path],
     config: Mapping[str, Any],
     provenance: Mapping[str, Any],
 ) -> None:
     """Write the page to `report`; the folder it stands in is the study's, with its figures/ and benchmarks/.
 
-    `cards` are the corpora's card.json files in the order of the config, `plan` the table of plan.csv.
+    `cards` are the corpora's card.json files in the order of the config, `plan` the table of plan.csv; a study of a
+    table of finished runs has none of them.
     """
     study = Path(report).parent
     sentence, met = prediction(laws)
@@ -52,8 +53,8 @@ def write_report(
         missing=[entry for entry in index["figures"] if "reason" in entry],
         corpora=corpus_sections(cards),
         train_corpus=readable_name(observations.train_corpus),
-        totals=cost_totals(observations, plan),
-        runs=cost_rows(observations, plan),
+        totals=[] if plan is None else cost_totals(observations, plan),
+        runs=[] if plan is None else cost_rows(observations, plan),
         jobs=job_rows(study / "benchmarks"),
         config=yaml.safe_dump(_plain(config), sort_keys=False, allow_unicode=True),
         provenance={"report": provenance, "figures": index["provenance"], "laws": laws.provenance},

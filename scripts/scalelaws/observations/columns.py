@@ -1,0 +1,117 @@
+"""Which column of a foreign table holds what, by its usual names."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from scalelaws.errors import InputError
+
+USUAL = {
+    "parameters": "parameters params n nparams numparams numparameters modelsize modelparameters modelparams size "
+    "paramsactiveprecise denseparametercount",
+    "dataset_tokens": "datasettokens uniquetokens uniquetokensud d tokens ntokens numtokens trainingtokens traintokens "
+    "tokenstotald data",
+    "tokens": "tokens totaltokens tokenstotal tokenstotald processedtokens tokensseen",
+    "flops": "flops flop c compute trainingflop trainingflops trainflops totalflops",
+    "run": "run runname name id model modelname runid",
+    "corpus": "corpus evalset evaluation evalcorpus dataset domain",
+    "train_corpus": "traincorpus trainset trainingset trainingcorpus traindata",
+    "split": "split",
+    "step": "step steps",
+    "seed": "seed",
+    "batch_tokens": "batchtokens batchsizetokens tokensperbatch",
+    "noise_scale": "noisescale gradientnoisescale noisescaletokens",
+    "width": "width dmodel hiddensize nembd",
+    "depth": "depth nlayer nlayers numlayers",
+    "encoder_parameters": "encoderparameters encoderparams nencoder",
+    "decoder_parameters": "decoderparameters decoderparams ndecoder",
+}
+NAMES = {word: names.split() for word, names in USUAL.items()}
+"""Usual names of each column but the loss, best first, in lower case without marks between words."""
+LOSSES = ("loss", "validationloss", "valloss", "testloss", "evalloss", "finalloss", "heldoutloss", "l", "crossentropy")
+NEEDED = ("parameters", "dataset_tokens", "flops")
+SIZES = ("width", "depth", "encoder_parameters", "decoder_parameters")
+NUMBERS = (*NEEDED, "tokens", "step", "batch_tokens", "noise_scale", *SIZES)
+BITS = re.compile(r"bits|bpb|bpc|bpt|perplexity|ppl", re.IGNORECASE)
+NOT_A_LOSS = {"sem", "std", "lo95", "hi95", "low", "high", "err", "error", "delta"}
+LIKELIEST = ("final", "validation", "val", "test", "heldout", "eval")
+"""Words that, in this order, tell the loss that is meant among several columns of losses."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """`columns` by word; `losses` by corpus, the training distribution's first, or one under "" if rows name theirs."""
+
+    columns: dict[str, str]
+    losses: dict[str, str]
+
+    def lines(self, others: Sequence[str]) -> list[str]:
+        """How each column was read, one line each; `others` are further columns of losses."""
+        lines = [f"{word}: column '{self.columns[word]}'" for word in NAMES if word in self.columns]
+        for corpus, column in self.losses.items():
+            lines.append(f"loss on {corpus}: column '{column}'" if corpus else f"loss: column '{column}'")
+        unused = [column for column in others if column not in self.losses.values()]
+        return [*lines, f"not read as the loss: {', '.join(unused)} (name another with --loss)"] if unused else lines
+
+
+def choose(table: pd.DataFrame, named: Mapping[str, str], where: str) -> Chosen:
+    """The columns to read, `named` ones as they are. Raises InputError where one that is needed cannot be found."""
+    for word, column in named.items():
+        if column not in table:
+            raise InputError(where, f"there is no column '{column}' for {word}", f"It has: {', '.join(table)}.")
+    plain = {_plain(column): str(column) for column in reversed(list(table))}
+    columns = {word: column for word, column in named.items() if word != "loss"}
+    for word, names in NAMES.items():
+        free = [plain[name] for name in names if name in plain and plain[name] not in columns.values()]
+        if word not in columns and free:
+            columns[word] = free[0]
+    losses = _losses(table, plain, named.get("loss"), where)
+    if sum(word in columns for word in NEEDED) < 2:
+        missing = ", ".join(word for word in NEEDED if word not in columns)
+        raise InputError(where, f"no columns found for {missing}", "Name two of --parameters, --tokens and --flops.")
+    return Chosen(columns, losses)
+
+
+def loss_columns(table: pd.DataFrame) -> list[str]:
+    """All columns that hold a loss in nats, by their names."""
+    words = {str(column): re.split(r"[^a-z0-9]+", str(column).lower()) for column in table}
+    return [
+        column
+        for column, parts in words.items()
+        if any(part.endswith("loss") for part in parts)
+        and not NOT_A_LOSS & set(parts)
+        and not BITS.search(column)
+        and pd.api.types.is_numeric_dtype(table[column])
+    ]
+
+
+def _losses(table: pd.DataFrame, plain: Mapping[str, str], named: str | None, where: str) -> dict[str, str]:
+    found = loss_columns(table)
+    matrix = {column.lower().removeprefix("loss_"): column for column in found if column.lower().startswith("loss_")}
+    if len(matrix) > 1 and (named is None or named in matrix.values()):
+        first = named or min(matrix.values(), key=_rank)
+        return dict(sorted(matrix.items(), key=lambda item: item[1] != first))
+    if named is None:
+        exact = [plain[name] for name in LOSSES if name in plain]
+        candidates = exact or sorted(found, key=_rank)
+        if not candidates:
+            other = next((str(column) for column in table if BITS.search(str(column))), None)
+            remedy = f"'{other}' is not in nats per token: convert it (nats = bits·ln 2)." if other else ""
+            raise InputError(where, "no column holds the loss", remedy or "Name it with --loss.")
+        named = candidates[0]
+    if BITS.search(named):
+        raise InputError(f"{where}: {named}", "not in nats per token", "Convert it: nats = bits per token · ln 2.")
+    return {"": named}
+
+
+def _rank(column: str) -> int:
+    parts = re.split(r"[^a-z0-9]+", column.lower())
+    if "train" in parts:
+        return len(LIKELIEST) + 1
+    return next((place for place, word in enumerate(LIKELIEST) if word in parts), len(LIKELIEST))
+
+
+def _plain(column: object) -> str:
+    return re.sub(r"[^a-z0-9]", "", str(column).lower())
