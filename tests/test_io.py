@@ -2,6 +2,8 @@
 
 import math
 import os
+import platform
+import subprocess
 
 import pytest
 from scalelaws.io import atomic_path, file_digest, read_json, write_json
@@ -43,12 +45,24 @@ def test_a_folder_takes_the_place_of_a_folder(tmp_path):
 
 
 def test_what_a_killed_job_left_is_not_mixed_into_a_new_folder(tmp_path):
-    left = tmp_path / f".documents.{os.getpid()}.tmp"
-    left.mkdir()
-    (left / "half").touch()
+    dead = subprocess.run(["sh", "-c", "echo $$"], capture_output=True, text=True).stdout.strip()
+    for process in (dead, os.getpid()):
+        left = tmp_path / f".documents.{platform.node()}.{process}.tmp"
+        left.mkdir()
+        (left / "half").touch()
     with atomic_path(tmp_path / "documents") as temporary:
         temporary.mkdir()
     assert _names(tmp_path / "documents") == []
+    assert _names(tmp_path) == ["documents"]
+
+
+def test_what_a_job_is_still_writing_is_left_to_it(tmp_path):
+    others = [f".table.csv.{platform.node()}.{os.getppid()}.tmp", ".table.csv.elsewhere.1.tmp"]
+    for name in others:
+        (tmp_path / name).touch()
+    with atomic_path(tmp_path / "table.csv") as temporary:
+        temporary.touch()
+    assert _names(tmp_path) == sorted([*others, "table.csv"])
 
 
 def test_a_block_that_writes_nothing_is_an_error(tmp_path):

@@ -41,6 +41,18 @@ def test_a_failure_says_what_is_wrong_and_where_the_log_is(tmp_path):
     assert "Traceback" not in done.stderr
 
 
+def test_a_terminated_job_leaves_no_half_written_file(tmp_path):
+    code = (
+        "import os, signal, sys\nfrom scalelaws.io import atomic_path\nfrom scalelaws.job import logged\n"
+        "with logged(sys.argv[1], 'encode'), atomic_path(sys.argv[1] + '.bin') as temporary:\n"
+        "    temporary.touch()\n    os.kill(os.getpid(), signal.SIGTERM)\n    signal.pause()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "log")], capture_output=True, text=True)
+    assert done.returncode == 143
+    assert "stopped by a signal" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["log"]
+
+
 def test_progress_says_share_and_estimate_but_not_every_time(monkeypatch):
     now = [0.0]
     monkeypatch.setattr(job.time, "monotonic", lambda: now[0])

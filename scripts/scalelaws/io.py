@@ -1,8 +1,10 @@
 """Files that are whole or absent: every artifact is written under a temporary name and renamed."""
 
+import glob
 import hashlib
 import json
 import os
+import platform
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,13 +16,15 @@ from typing import Any
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """A temporary sibling of `path` (a file or a folder) that takes its place, synced to disk, when the block succeeds.
 
-    The temporary name holds the process id, so two jobs that write the same artifact never share a file.
-    If the block raises, the temporary is deleted and what stood at `path` stays as it was.
+    The temporary name holds the machine and the process id, so two jobs that write the same artifact never share a
+    file. If the block raises, the temporary is deleted and what stood at `path` stays as it was; what a killed process
+    left goes when the artifact is next written on its machine.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    _remove(temporary)
+    temporary = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.tmp")
+    for abandoned in _abandoned(path):
+        _remove(abandoned)
     try:
         yield temporary
         _sync(temporary)
@@ -53,6 +57,24 @@ def file_digest(path: str | Path) -> str:
             while block := stream.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()
+
+
+def _abandoned(path: Path) -> Iterator[Path]:
+    """Temporaries of `path` whose process on this machine is gone, or is this one."""
+    for temporary in path.parent.glob(f".{glob.escape(path.name)}.{glob.escape(platform.node())}.*.tmp"):
+        process = int(temporary.name.split(".")[-2])
+        if process == os.getpid() or not _is_alive(process):
+            yield temporary
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _remove(path: Path) -> None:
