@@ -1,4 +1,4 @@
-from scalelaws.figures.draw import draw_figures
+from scalelaws.figures.draw import Look, draw_figures
 from scalelaws.job import logged
 from scalelaws.laws.files import read_laws
 from scalelaws.observations.table import read_observations
@@ -10,9 +10,8 @@ with logged(snakemake.log[0], "plot_figures") as progress:
         read_observations(files.observations, files.runs),
         read_laws(files.laws, files.draws),
         snakemake.output.figures,
-        style=params.style,
-        provenance=provenance(
-            params.recipe, params.seed, {"style": params.style}, files, ["matplotlib", "numpy", "pandas"]
-        ),
+        Look(**params.look),
+        provenance(params.recipe, params.seed, params.look, files, ["matplotlib", "numpy", "pandas"]),
+        files.cards,
         progress=progress.show,
     )

@@ -115,7 +115,7 @@ def _plan(options: argparse.Namespace, console: Console) -> None:
 
 
 def _fit(options: argparse.Namespace, console: Console) -> None:
-    from scalelaws.figures.draw import draw_figures
+    from scalelaws.figures.draw import Look, draw_figures
     from scalelaws.laws.files import write_laws
     from scalelaws.laws.study import fit_laws
     from scalelaws.laws.summary import summary
@@ -139,7 +139,7 @@ def _fit(options: argparse.Namespace, console: Console) -> None:
     laws = fit_laws(reading.observations, settings, options.seed, study=stem)
     folder = options.out or Path(f"{stem}-laws")
     write_laws(laws, folder / "laws.json", folder / "laws_draws.npz", {"table": options.table, "seed": options.seed})
-    draw_figures(reading.observations, laws, folder / "figures", {}, {"table": options.table})
+    draw_figures(reading.observations, laws, folder / "figures", Look(), {"table": options.table})
     console.print(summary(folder))
     console.print(f"Laws: {folder / 'laws.json'}   figures: {folder / 'figures'}", highlight=False)
 

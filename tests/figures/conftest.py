@@ -22,5 +22,5 @@ def laws(observations):
 
 @pytest.fixture
 def style():
-    with styled({}):
+    with styled():
         yield

@@ -1,27 +1,30 @@
 """One call draws every figure into a folder: picture, PDF, numbers, and an index that says what is missing and why."""
 
 import struct
+import sys
 
 import pandas as pd
 import pytest
 from scalelaws.errors import InputError
 from scalelaws.figures import draw
-from scalelaws.figures.draw import draw_figures, kinds
-from scalelaws.figures.registry import FigureKind, NotDrawableError
+from scalelaws.figures.draw import FAMILIES, Look, draw_figures, kinds
+from scalelaws.figures.registry import FIGURES, FigureKind, NotDrawableError
 from scalelaws.io import read_json
 
-SMALL = {"savefig.dpi": 50}
+SMALL = Look(settings={"savefig.dpi": 50})
 
 
 @pytest.fixture
 def two_figures(monkeypatch):
     """The quickest figure, and one that cannot be drawn: what this module tests does not depend on which."""
 
-    def refuse(observations, laws):
+    def refuse(material):
         raise NotDrawableError("the table has no such column")
 
     first = next(kind for kind in kinds() if kind.name == "learning_curves")
-    monkeypatch.setattr(draw, "kinds", lambda: [first, FigureKind("impossible", "Impossible", "Nothing.", refuse)])
+    monkeypatch.setattr(
+        draw, "kinds", lambda: [first, FigureKind("impossible", "Impossible", "Nothing.", first.module, refuse)]
+    )
 
 
 @pytest.mark.usefixtures("two_figures")
@@ -48,20 +51,33 @@ def test_the_same_data_give_the_same_bytes(observations, laws, tmp_path):
 
 @pytest.mark.usefixtures("two_figures")
 def test_the_study_sets_the_size(observations, laws, tmp_path):
-    style = {**SMALL, "figure.figsize": [6.0, 4.0]}
-    index = draw_figures(observations, laws, tmp_path / "figures", style, {})
-    assert (index[0]["width"], index[0]["height"]) == (300, 200)
+    look = Look(settings={"savefig.dpi": 50, "figure.figsize": [6.0, 4.0]}, formats=["svg"])
+    index = draw_figures(observations, laws, tmp_path / "figures", look, {})
+    assert (index[0]["width"], index[0]["formats"]) == (300, ["png", "svg"])
+    assert (tmp_path / "figures" / "learning_curves.svg").read_text().startswith("<?xml")
+    assert not (tmp_path / "figures" / "learning_curves.pdf").exists()
 
 
 @pytest.mark.usefixtures("two_figures")
 def test_a_wrong_setting_leaves_no_folder(observations, laws, tmp_path):
     with pytest.raises(InputError):
-        draw_figures(observations, laws, tmp_path / "figures", {"font.siz": 9}, {})
+        draw_figures(observations, laws, tmp_path / "figures", Look(settings={"font.siz": 9}), {})
     assert not list(tmp_path.iterdir())
+
+
+def test_only_the_figures_that_were_named_are_drawn(observations, laws, tmp_path):
+    index = draw_figures(observations, laws, tmp_path / "figures", SMALL, {}, only=["seed_noise", "learning_curves"])
+    assert [entry["name"] for entry in index] == ["learning_curves", "seed_noise"]
+    with pytest.raises(InputError, match=r"no such figure.*Did you mean 'seed_noise'"):
+        draw_figures(observations, laws, tmp_path / "others", SMALL, {}, only=["seed_nose"])
+
+
+def test_every_family_of_figures_has_a_heading():
+    assert {kind.module for kind in FIGURES.values()} == {family.__name__ for family in FAMILIES}
 
 
 def test_every_figure_has_a_title_a_caption_and_a_docstring_that_names_what_it_shows():
     for kind in kinds():
         assert kind.title and kind.caption.endswith(".")
-        assert kind.draw.__doc__
+        assert getattr(sys.modules[kind.module], kind.name).__doc__
         assert "igure" not in kind.title + kind.caption

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
+from scalelaws.figures.curves import learning_curves
 from scalelaws.figures.draw import kinds
 from scalelaws.figures.numbers import numbers_of
-from scalelaws.figures.registry import FIGURES, NotDrawableError, figure
+from scalelaws.figures.registry import FIGURES, Material, NotDrawableError, figure
 from scalelaws.figures.style import UNDETERMINED_COLOUR
 from scalelaws.figures.words import law_label
 from scalelaws.laws.fitted import Laws
@@ -32,17 +33,21 @@ def drawn(observations, laws):
     """Each figure, drawn once when it is first asked for."""
     done = {}
 
-    def draw(name):
+    def once(name):
         if name not in done:
-            done[name] = FIGURES[name].draw(observations, laws)
+            done[name] = draw(name, observations, laws)
         return done[name]
 
-    return draw
+    return once
 
 
 @pytest.fixture(autouse=True)
 def house_style(style):
     pass
+
+
+def draw(name, observations, laws):
+    return FIGURES[name].draw(Material(observations, laws))
 
 
 def panels(sheet):
@@ -198,7 +203,7 @@ def test_optimal_allocation_shows_three_approaches_in_both_panels(drawn, laws):
 
 def test_isoflop_profiles_show_every_budget_and_its_minimum(drawn, laws):
     isoflop = laws.allocations["isoflop"]
-    sheet = drawn("isoflop_profiles")
+    sheet = drawn("isoflop")
     minima = numbers(sheet, "points", "minimum")
     assert len(numbers(sheet, "points")) == len(isoflop.profiles) + len(minima)
     accepted = isoflop.parabolas[isoflop.parabolas["reason"] == ""]
@@ -210,7 +215,7 @@ def test_isoflop_profiles_show_every_budget_and_its_minimum(drawn, laws):
 
 def test_a_parabola_passes_through_the_profile_that_it_was_fitted_to(drawn, laws):
     profiles = laws.allocations["isoflop"].profiles
-    lines = numbers(drawn("isoflop_profiles"), "line", "parabola")
+    lines = numbers(drawn("isoflop"), "line", "parabola")
     for budget, rows in profiles[profiles["used"]].groupby("flops"):
         curve = lines[lines["series"] == f"C = {budget:.3g}, parabola"]
         fitted = np.interp(np.log(rows["parameters"]), np.log(curve["x"]), curve["y"])
@@ -252,7 +257,7 @@ def test_residuals_are_measured_over_law(drawn, laws):
 
 def test_an_undetermined_law_is_grey_dotted_and_labelled_so(observations, laws):
     doubtful = replace(laws.laws["loss_of_parameters"], status="undetermined")
-    sheet = FIGURES["loss_vs_parameters"].draw(observations, with_laws(laws, loss_of_parameters=doubtful))
+    sheet = draw("loss_vs_parameters", observations, with_laws(laws, loss_of_parameters=doubtful))
     line = next(line for line in panels(sheet)[0].lines if line.get_gid() == "law")
     assert to_hex(line.get_color()) == UNDETERMINED_COLOUR
     assert line.get_linestyle() == ":"
@@ -264,7 +269,7 @@ def test_a_law_that_could_not_be_fitted_is_named_with_its_reason(observations, l
     missing = replace(
         laws.laws["loss_of_parameters"], parameters={}, status="undetermined", messages=["only 2 different sizes N"]
     )
-    sheet = FIGURES["loss_vs_parameters"].draw(observations, with_laws(laws, loss_of_parameters=missing))
+    sheet = draw("loss_vs_parameters", observations, with_laws(laws, loss_of_parameters=missing))
     assert not len(numbers(sheet, "band"))
     assert any("only 2 different sizes N" in text for text in texts(sheet))
 
@@ -273,7 +278,7 @@ def test_a_law_that_could_not_be_fitted_is_named_with_its_reason(observations, l
 def test_without_laws_a_figure_shows_the_data_or_says_what_it_lacks(name, observations):
     nothing = Laws("empty", {}, {}, observations.runs.iloc[:0].assign(reason=""), {})
     try:
-        sheet = FIGURES[name].draw(observations, nothing)
+        sheet = draw(name, observations, nothing)
     except NotDrawableError as reason:
         assert len(str(reason)) > 20
     else:
@@ -291,7 +296,7 @@ def test_a_study_of_few_sizes_or_subsets_gets_the_figures_that_it_can_have(sizes
     drawn = 0
     for name in NAMES:
         try:
-            FigureCanvasAgg(FIGURES[name].draw(few, laws)).draw()
+            FigureCanvasAgg(draw(name, few, laws)).draw()
             drawn += 1
         except NotDrawableError as reason:
             assert len(str(reason)) > 20
@@ -312,12 +317,12 @@ def test_missing_data_are_a_reason_and_no_error(names, keep, reason, observation
     poorer = Observations(losses, observations.runs[observations.runs["run"].isin(losses["run"])])
     for name in names:
         with pytest.raises(NotDrawableError, match=reason):
-            FIGURES[name].draw(poorer, laws)
+            draw(name, poorer, laws)
 
 
 def test_two_figures_cannot_share_a_name():
     with pytest.raises(ValueError, match="learning_curves"):
-        figure("Title", "Caption.")(FIGURES["learning_curves"].draw)
+        figure("Title", "Caption.")(learning_curves)
 
 
 def with_laws(laws, **changed):

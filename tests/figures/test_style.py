@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 from scalelaws.errors import InputError
-from scalelaws.figures.style import SizeColours, category_marks, pale, styled
+from scalelaws.figures.style import COLUMN_INCHES, STYLES, SizeColours, category_marks, pale, styled
 
 
 def luminance(colour):
@@ -14,18 +14,45 @@ def luminance(colour):
 
 def test_the_study_may_change_settings_and_they_end_with_the_block():
     before = mpl.rcParams["font.size"]
-    with styled({"font.size": 11}):
+    with styled(changes={"font.size": 11}):
         assert mpl.rcParams["font.size"] == 11
     assert mpl.rcParams["font.size"] == before
 
 
 def test_an_unknown_setting_is_refused_with_the_one_that_was_meant():
-    with pytest.raises(InputError, match=r"no setting 'font\.siz'.*Did you mean 'font\.size'"), styled({"font.siz": 9}):
+    with (
+        pytest.raises(InputError, match=r"no setting 'font\.siz'.*Did you mean 'font\.size'"),
+        styled(changes={"font.siz": 9}),
+    ):
         pass
 
 
 def test_a_refused_value_is_named():
-    with pytest.raises(InputError, match=r"refuses 'huge' for 'lines\.linewidth'"), styled({"lines.linewidth": "huge"}):
+    with (
+        pytest.raises(InputError, match=r"refuses 'huge' for 'lines\.linewidth'"),
+        styled(changes={"lines.linewidth": "huge"}),
+    ):
+        pass
+
+
+def test_a_screen_has_larger_letters_than_a_column_of_a_paper():
+    sizes = {}
+    for style in STYLES:
+        with styled(style):
+            sizes[style] = mpl.rcParams["figure.figsize"][0], mpl.rcParams["font.size"]
+    assert sizes["screen"] > sizes["paper"]
+    assert sizes["paper"][0] == COLUMN_INCHES
+
+
+def test_a_style_file_of_ones_own_is_read_and_its_mistakes_are_named(tmp_path):
+    file = tmp_path / "mine.mplstyle"
+    file.write_text("# mine\nfont.size: 8  # small\nfigure.figsize: 5, 4\n")
+    with styled(file):
+        assert (mpl.rcParams["font.size"], *mpl.rcParams["figure.figsize"]) == (8, 5, 4)
+    file.write_text("font.siz: 8\n")
+    with pytest.raises(InputError, match=r"mine\.mplstyle.*no setting 'font\.siz'"), styled(file):
+        pass
+    with pytest.raises(InputError, match="no such style or file"), styled("poster"):
         pass
 
 

@@ -127,7 +127,7 @@ def test_redoing_a_stage_redoes_only_what_depends_on_it(study):
 
 
 def test_a_look_of_figures_never_retrains(study):
-    other = changed(study, "look.yaml", lambda config: config.update(figures={"style": {"font.size": 9}}))
+    other = changed(study, "look.yaml", lambda config: config.update(figures={"settings": {"font.size": 9}}))
     assert planned(study, config=other) == {"plot_figures": 1, "write_report": 1, "report": 1}
 
 

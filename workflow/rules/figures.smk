@@ -5,6 +5,10 @@ rule plot_figures:
         runs="<study>/runs.parquet",
         laws="<study>/laws.json",
         draws="<study>/laws_draws.npz",
+        cards=expand("<study>/corpus/{corpus}/card.json", corpus=CORPORA),
+        style=[config["figures"]["style"]]
+        if config["figures"]["style"].endswith(".mplstyle")
+        else [],
     output:
         figures=directory("<study>/figures"),
     log:
@@ -20,7 +24,7 @@ rule plot_figures:
     params:
         recipe=recipe("figures.draw", "laws.files"),
         seed=config["seed"],
-        style=lookup(dpath="figures/style", within=config),
+        look=lookup(dpath="figures", within=config),
     message:
         "Drawing the figures"
     script:

@@ -1,44 +1,59 @@
 """Figures of how compute is best split between size and data."""
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from scalelaws.figures.axes import LABELS, log_axis
-from scalelaws.figures.marks import canvas, curve, key, law_curve, legend_above, points, size_bar
+from scalelaws.figures.compute import curves_by_compute
+from scalelaws.figures.crossings import FEWEST_SIZES, reached, targets
+from scalelaws.figures.marks import (
+    band,
+    canvas,
+    curve,
+    key,
+    law_curve,
+    legend_above,
+    note,
+    one_over_two,
+    points,
+    size_bar,
+)
 from scalelaws.figures.registry import NotDrawableError, figure
-from scalelaws.figures.style import UNDETERMINED_COLOUR, SizeColours, category_marks, pale
-from scalelaws.figures.words import estimate_text
+from scalelaws.figures.select import fresh_curves, law_of, needed_law
+from scalelaws.figures.style import CATEGORY_COLOURS, LAW_COLOUR, UNDETERMINED_COLOUR, SizeColours, category_marks, pale
+from scalelaws.figures.words import estimate_text, law_label, number
 from scalelaws.laws.fitted import DETERMINED, Allocation, Laws
+from scalelaws.laws.kaplan import contradiction as crossing
+from scalelaws.laws.kaplan import cost_of_size
 from scalelaws.observations.table import Observations
 
 SHARES = {
-    "parameters": r"$N_{\mathrm{opt}} \propto C^a$ (parameters)",
-    "tokens": r"$D_{\mathrm{opt}} \propto C^b$ (tokens)",
+    "parameters": r"$N_{\mathrm{opt}}$ (parameters)",
+    "tokens": r"$D_{\mathrm{opt}}$ (tokens)",
 }
 """What compute is split between: the columns of an allocation, and their axis labels."""
+FARTHEST_CROSSING = 1e9
+"""Two laws that cross within this factor of the largest compute are drawn until they do."""
 
 
 @figure(
     "The best split of compute",
-    "The size N and the tokens D with the lowest loss for a budget C, by the three approaches of Hoffmann et al.: "
-    "the envelope of learning curves, the minima of IsoFLOP profiles, and the parametric law. Points are the "
-    "optima found; bands are 95% intervals.",
+    "The size N and the tokens D with the lowest loss for a budget C, by every approach: the envelope of learning "
+    "curves, the minima of IsoFLOP profiles, the parametric law. Points are the optima found; bands are 95% intervals.",
 )
 def optimal_allocation(observations: Observations, laws: Laws) -> Figure:
-    """N_opt(C), D_opt(C) by three approaches (Hoffmann et al. 2022, figures 2 and 3; Kaplan et al. 2020, figure 14)."""
+    """N_opt(C), D_opt(C) by each approach (Hoffmann et al. 2022, figures 1 and A3; Kaplan et al. 2020, figure 14)."""
     found = {name: allocation for name, allocation in laws.allocations.items() if len(allocation.table)}
     if not found:
         reasons = [f"{each.title}: {why}" for each in laws.allocations.values() for why in each.messages]
         raise NotDrawableError("; ".join(reasons) or "no approach gave an allocation of compute")
     sheet, axes = canvas(rows=2, height=4.4)
     marks = category_marks(list(laws.allocations))
-    for ax, (share, label) in zip(axes, SHARES.items(), strict=True):
+    for ax, share in zip(axes, SHARES, strict=True):
         for name, allocation in found.items():
-            colour, marker = marks[name]
-            _share(ax, allocation, share, colour, marker)
-        log_axis(ax, "x", LABELS["flops"])
-        log_axis(ax, "y", label)
+            _share(ax, allocation, share, *marks[name])
     for name, allocation in laws.allocations.items():
         determined = allocation.status == DETERMINED
         key(axes[0], marks[name][0] if determined else UNDETERMINED_COLOUR, _label(allocation), determined)
@@ -47,37 +62,201 @@ def optimal_allocation(observations: Observations, laws: Laws) -> Figure:
 
 
 @figure(
-    "IsoFLOP profiles",
-    "Loss against size N at equal compute. Too small a model cannot use the budget, too large a one sees too few "
-    "tokens; the parabola through each profile gives the best size (star).",
+    "Envelope of the learning curves",
+    "Above: every learning curve, with the lowest loss at each budget in black. Below: the size N and the tokens D "
+    "that reached it, and their powers of compute. Pale points have no smaller or no larger rival and are not fitted.",
 )
-def isoflop_profiles(observations: Observations, laws: Laws) -> Figure:
-    """Loss against N at fixed C (Hoffmann et al. 2022, figure 3, left; Kaplan et al. 2020, figure 11)."""
-    found = [allocation for allocation in laws.allocations.values() if len(allocation.profiles)]
-    if not found:
-        raise NotDrawableError("no budget C was crossed by enough sizes N for a profile")
-    profiles, parabolas = found[0].profiles, found[0].parabolas
-    sheet, (ax,) = canvas()
+def envelope(observations: Observations, laws: Laws) -> Figure:
+    """The lower envelope of all curves with its N_opt(C) and D_opt(C) (Hoffmann et al. 2022, figure 2)."""
+    found = _approach(laws, "envelope", "no run was evaluated at several steps")
+    curves = observations.curves(observations.train_corpus)
+    sheet, (top, left, right) = one_over_two(height=4.6)
+    colours = SizeColours(curves["parameters"].unique(), "N")
+    curves_by_compute(top, curves, colours)
+    reachable = found.points[found.points["loss"] >= 0.99 * curves["loss"].min()]
+    for used, part in reachable.groupby("used"):
+        series = "envelope" if used else "envelope, not in the fit"
+        points(top, part["flops"], part["loss"], series, "black", markersize=2.0, used=bool(used))
+    log_axis(top, "x", LABELS["flops"])
+    log_axis(top, "y", LABELS["loss"])
+    _shares_below(sheet, left, right, found)
+    size_bar(sheet, [top], colours, "$N$")
+    return sheet
+
+
+@figure(
+    "IsoFLOP profiles",
+    "Above: loss against size N at equal compute. Too small a model cannot use the budget, too large a one sees too "
+    "few tokens; the parabola through each profile gives the best size (star). Below: the best sizes and tokens.",
+)
+def isoflop(observations: Observations, laws: Laws) -> Figure:
+    """Loss against N at fixed C, and the minima (Hoffmann et al. 2022, figure 3; Kaplan et al. 2020, figure 11)."""
+    found = _approach(laws, "isoflop", "no budget C was crossed by several sizes N")
+    profiles, parabolas = found.profiles, found.parabolas
+    sheet, (top, left, right) = one_over_two(height=4.6)
     colours = SizeColours(profiles["flops"].unique(), "C")
     for budget, rows in profiles.groupby("flops"):
         name, colour = f"C = {budget:.3g}", colours(float(budget))
-        ax.plot(rows["parameters"], rows["loss"], color=pale(colour), linewidth=0.6, zorder=1)
+        top.plot(rows["parameters"], rows["loss"], color=pale(colour), linewidth=0.6, zorder=1)
         for used, part in rows.groupby("used"):
             series = name if used else f"{name}, not in the fit"
-            points(ax, part["parameters"], part["loss"], series, colour, used=bool(used))
+            points(top, part["parameters"], part["loss"], series, colour, used=bool(used))
     for row in parabolas[parabolas["reason"] == ""].itertuples():
         x = np.geomspace(row.low, row.high, 60)
         y = row.loss * np.exp(row.curvature * (np.log(x) - row.log_parameters) ** 2)  # fitted to ln loss
         name, colour = f"C = {row.flops:.3g}", colours(row.flops)
-        curve(ax, x, y, f"{name}, parabola", colour, linewidth=0.9)
-        points(ax, [float(np.exp(row.log_parameters))], [row.loss], f"{name}, minimum", colour, "*", markersize=6)
-    log_axis(ax, "x", LABELS["parameters"])
-    log_axis(ax, "y", LABELS["loss"])
-    size_bar(sheet, [ax], colours, "$C$ (FLOPs)")
+        curve(top, x, y, f"{name}, parabola", colour, linewidth=0.9)
+        points(top, [float(np.exp(row.log_parameters))], [row.loss], f"{name}, minimum", colour, "*", markersize=6)
+    log_axis(top, "x", LABELS["parameters"])
+    log_axis(top, "y", LABELS["loss"])
     used = profiles.groupby("flops")["used"].any()
     if not used.all():
-        ax.set_title(f"{(~used).sum()} of {len(used)} profiles (pale) have no usable minimum", loc="left", fontsize=6.2)
+        note(top, f"{(~used).sum()} of {len(used)} profiles (pale) have no usable minimum", "upper right")
+    _shares_below(sheet, left, right, found)
+    size_bar(sheet, [top], colours, "$C$ (FLOPs)")
     return sheet
+
+
+@figure(
+    "What growing compute is spent on",
+    "As the budget grows, by how much the best size and the tokens it is trained on grow: the height of each area is "
+    "its factor on a logarithmic axis, and together they are the growth of compute.",
+)
+def growing_compute(observations: Observations, laws: Laws) -> Figure:
+    """The factors of size and data in a growing budget (Kaplan et al. 2020, figure 3)."""
+    usable = [found for found in laws.allocations.values() if found.status == DETERMINED]
+    if not usable:
+        raise NotDrawableError("no approach determines how compute is best split")
+    sheet, axes = canvas(rows=len(usable), height=0.5 + 1.75 * len(usable))
+    for ax, found in zip(axes, usable, strict=True):
+        table = found.table.sort_values("flops")
+        x = np.geomspace(table["flops"].min(), table["flops"].max(), 40)
+        a, b = (found.exponents[share].value for share in SHARES)
+        growth = x / x[0]
+        layers = ((np.ones_like(x), growth**a, "size N"), (growth**a, growth ** (a + b), "tokens D"))
+        for (low, high, name), colour in zip(layers, CATEGORY_COLOURS, strict=False):
+            band(ax, x, low, high, name, colour)
+            curve(ax, x, high, f"{name}, upper edge", colour, linewidth=0.9)
+            middle = float(np.sqrt(low[30] * high[30]))
+            ax.text(x[30], middle, name, ha="center", va="center")
+        log_axis(ax, "x", LABELS["flops"])
+        log_axis(ax, "y", "Growth (factor)")
+        ax.set_title(f"{found.title}: $N \\propto C^{{{a:.2f}}}$, $D \\propto C^{{{b:.2f}}}$", loc="left")
+    return sheet
+
+
+@figure(
+    "The cost of a size that is not the best",
+    "Compute to reach a given loss with each size N, over the least that any size needed, against N over the size that "
+    "needed least. The bottom is flat: sizes within a factor of two cost little more.",
+)
+def suboptimal_sizes(observations: Observations, laws: Laws) -> Figure:
+    """Excess compute of sizes that are too small or too large (Kaplan et al. 2020, figure 12, left)."""
+    curves = fresh_curves(observations)
+    crossings = (
+        reached(curves, targets(curves), "flops").groupby(["target", "parameters"], as_index=False)["flops"].min()
+    )
+    rows = pd.concat([_over_the_best(part) for _, part in crossings.groupby("target")] or [crossings])
+    if "ratio" not in rows or rows.empty:
+        raise NotDrawableError(f"no loss was reached by {FEWEST_SIZES} sizes N, one between two others the cheapest")
+    sheet, (ax,) = canvas()
+    marks = category_marks([f"{target:g}" for target in sorted(rows["target"].unique())])
+    for target, part in rows.groupby("target"):
+        colour, marker = marks[f"{target:g}"]
+        name = f"L = {target:g} nats/token"
+        points(ax, part["ratio"], part["excess"], name, colour, marker, label=name)
+        curve(ax, part["ratio"], part["excess"], f"{name}, joined", colour, linewidth=0.7)
+    steps = law_of(laws, "kaplan_steps", observations.train_corpus)
+    if steps is not None:
+        x = np.geomspace(rows["ratio"].min(), rows["ratio"].max(), 100)
+        cost = cost_of_size(x, steps.best["alpha_N"], steps.best["alpha_S"])
+        curve(ax, x, cost, "by the law of size and steps", LAW_COLOUR, label="by $L(N, S_{\\min})$")
+    ax.axvline(1, color="0.6", linewidth=0.6)
+    log_axis(ax, "x", "$N$ over the cheapest $N$ (ratio)")
+    log_axis(ax, "y", "Compute over the least (ratio)")
+    legend_above(sheet, columns=2)
+    return sheet
+
+
+@figure(
+    "Where the laws contradict each other",
+    "The law of compute, and what the law of data allows with the tokens that the best split gives each budget. Where "
+    "the two cross, the loss would fall below what the data can teach: one of the laws must fail before.",
+)
+def contradiction(observations: Observations, laws: Laws) -> Figure:
+    """L(C) against L(D(C)) (Kaplan et al. 2020, figure 15 and section 6.3)."""
+    corpus = observations.train_corpus
+    least = law_of(laws, "power_of_flops_min", corpus)
+    compute = least or needed_law(laws, "power_of_flops", corpus, "law of compute")
+    data = needed_law(laws, "power_of_dataset_tokens", corpus, "law of data")
+    split = next((each for each in laws.allocations.values() if each.status == DETERMINED), None)
+    if split is None:
+        raise NotDrawableError("no approach determines how many tokens a budget is best spent on")
+    (variable,) = compute.variables
+    laws_of = [(law.best[f"alpha_{c}"], law.best[f"{c}_c"]) for law, c in ((compute, "C"), (data, "D"))]
+    growth = split.exponents["tokens"].value, float(np.exp(split.line[2]))
+    where, loss = crossing(laws_of[0], laws_of[1], growth)
+    low, high = compute.ranges[variable]
+    met = high < where < high * FARTHEST_CROSSING
+    x = np.unique(np.concatenate([np.geomspace(low, where * 30 if met else high * 1e4, 200), [low, high]]))
+    tokens = np.exp(split.line[2]) * x ** split.line[3]
+    sheet, (ax,) = canvas(height=3.0)
+    shown = (
+        (
+            compute.predict(**{variable: x}),
+            compute.band(0.95, **{variable: x}),
+            law_label(compute),
+            CATEGORY_COLOURS[0],
+        ),
+        (
+            data.predict(dataset_tokens=tokens),
+            data.band(0.95, dataset_tokens=tokens),
+            law_label(data),
+            CATEGORY_COLOURS[1],
+        ),
+    )
+    for middle, interval, name, colour in shown:
+        law_curve(ax, x, middle, interval, (low, high), name, colour)
+        key(ax, colour, name)
+    if met:
+        label = f"they cross at C = {number(where, 2)} FLOPs, L = {number(loss, 3)}"
+        points(ax, [where], [loss], "crossing", LAW_COLOUR, "*", markersize=7, label=label, linestyle="")
+    else:
+        note(ax, "they do not cross beyond the data" if where <= high else f"they cross at {where:.0e} FLOPs")
+    log_axis(ax, "x", LABELS["flops"])
+    log_axis(ax, "y", LABELS["loss"])
+    legend_above(sheet)
+    return sheet
+
+
+def _approach(laws: Laws, name: str, otherwise: str) -> Allocation:
+    found = laws.allocations.get(name)
+    if found is None or found.points.empty:
+        reasons = "; ".join(found.messages) if found else ""
+        raise NotDrawableError(reasons or otherwise)
+    return found
+
+
+def _over_the_best(rows: pd.DataFrame) -> pd.DataFrame:
+    """Compute and size over those of the cheapest size, where that one has smaller and larger rivals."""
+    best = rows.loc[rows["flops"].idxmin()]
+    inside = rows["parameters"].min() < best["parameters"] < rows["parameters"].max()
+    if not inside:
+        return rows.iloc[:0].assign(ratio=[], excess=[])
+    return rows.assign(ratio=rows["parameters"] / best["parameters"], excess=rows["flops"] / best["flops"])
+
+
+def _shares_below(sheet: Figure, left: Axes, right: Axes, found: Allocation) -> None:
+    """N_opt and D_opt of one approach in the two lower panels, with their exponents above the sheet."""
+    for ax, share in ((left, "parameters"), (right, "tokens")):
+        refused = found.points[~found.points["used"] & (found.points["parameters"] > 1)]
+        if len(refused):
+            name = f"{found.title}, not in the fit"
+            points(ax, refused["flops"], refused[share], name, CATEGORY_COLOURS[0], used=False, markersize=2.4)
+        _share(ax, found, share, CATEGORY_COLOURS[0], "o")
+    determined = found.status == DETERMINED
+    key(left, CATEGORY_COLOURS[0] if determined else UNDETERMINED_COLOUR, _label(found), determined)
+    legend_above(sheet, left.get_legend_handles_labels()[0])
 
 
 def _share(ax: Axes, allocation: Allocation, share: str, colour: str, marker: str) -> None:
@@ -86,12 +265,15 @@ def _share(ax: Axes, allocation: Allocation, share: str, colour: str, marker: st
     optima = allocation.points[allocation.points["used"]]
     if len(optima):
         points(ax, optima["flops"], optima[share], f"{allocation.title}, optima", shade, marker, markersize=3)
-    table = allocation.table.sort_values("flops")
-    x = table["flops"].to_numpy(float)
-    inside = table.loc[table["extrapolates"] <= 0, "flops"]
-    observed = (inside.min(), inside.max()) if len(inside) else (x[0], x[0])
-    interval = (table[f"{share}_low"].to_numpy(float), table[f"{share}_high"].to_numpy(float))
-    law_curve(ax, x, table[share].to_numpy(float), interval, observed, allocation.title, shade, determined)
+    if len(allocation.table):
+        table = allocation.table.sort_values("flops")
+        x = table["flops"].to_numpy(float)
+        inside = table.loc[table["extrapolates"] <= 0, "flops"]
+        observed = (inside.min(), inside.max()) if len(inside) else (x[0], x[0])
+        interval = (table[f"{share}_low"].to_numpy(float), table[f"{share}_high"].to_numpy(float))
+        law_curve(ax, x, table[share].to_numpy(float), interval, observed, allocation.title, shade, determined)
+    log_axis(ax, "x", LABELS["flops"])
+    log_axis(ax, "y", SHARES[share])
 
 
 def _label(allocation: Allocation) -> str:

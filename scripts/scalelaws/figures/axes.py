@@ -19,7 +19,7 @@ LABELS = {
 }
 """Axis labels of the columns of the observations table."""
 
-MOST_TICKS = 7
+MOST_TICKS, FEWEST_TICKS = 7, 2
 DECADES_FROM, HALVES_FROM, FINE_FROM = 2.0, 0.9, 0.4
 """Spans in decades from which an axis is labelled at every decade; at 1, 2 and 5 of each; at seven numbers of each."""
 
@@ -45,8 +45,14 @@ class ReadableTicks(Locator):
             ticks = np.array([m * 10.0**k for k in range(first, last + 1) for m in (1, 1.5, 2, 3, 4, 6, 8)])
         else:
             ticks = np.asarray(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high))
-        inside = (ticks >= low * (1 - 1e-9)) & (ticks <= high * (1 + 1e-9)) & (ticks > 0)
-        return [float(tick) for tick in ticks[inside]]
+        inside = ticks[(ticks >= low * (1 - 1e-9)) & (ticks <= high * (1 + 1e-9)) & (ticks > 0)]
+        stride = max(1, math.ceil(len(inside) / max(FEWEST_TICKS, self._room())))
+        return [float(tick) for tick in inside[::stride]]
+
+    def _room(self) -> int:
+        """How many labels fit along the axis: matplotlib's count of short ones, fewer because these may be long."""
+        space = self.axis.get_tick_space()  # type: ignore[union-attr]
+        return int(space * (0.75 if self.axis.axis_name == "x" else 1.0))  # type: ignore[union-attr]
 
 
 class DecadeMinorTicks(LogLocator):

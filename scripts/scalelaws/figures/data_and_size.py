@@ -6,7 +6,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from scalelaws.figures.axes import LABELS, log_axis
-from scalelaws.figures.marks import canvas, key, law_curve, legend_above, no_law, one_variable_law, points, size_bar
+from scalelaws.figures.marks import (
+    canvas,
+    key,
+    law_curve,
+    legend_above,
+    no_law,
+    note,
+    one_variable_law,
+    points,
+    size_bar,
+)
 from scalelaws.figures.registry import NotDrawableError, figure
 from scalelaws.figures.select import law_of, needed_law, reach, used_by, why_no_law, with_runs
 from scalelaws.figures.style import LAW_COLOUR, UNDETERMINED_COLOUR, SizeColours
@@ -92,7 +102,7 @@ def overfitting_collapse(observations: Observations, laws: Laws) -> Figure:
     log_axis(ax, "y", "Excess loss $L(N,D)/L(N,\\infty) - 1$")
     hidden = len(rows) - len(shown)
     if hidden:
-        ax.text(0.97, 0.03, f"{hidden} runs at or below 0 not shown", transform=ax.transAxes, ha="right", fontsize=6)
+        note(ax, f"{hidden} runs at or below 0 not shown")
     size_bar(sheet, [ax], colours, "$N$")
     legend_above(sheet)
     return sheet
@@ -155,15 +165,7 @@ def _family(observations: Observations, law: FittedLaw, label: str) -> Figure:
     log_axis(ax, "y", label)
     hidden = len(rows) - len(shown)
     if hidden:
-        ax.text(
-            0.97,
-            0.97,
-            f"{hidden} runs at or below 0 not shown",
-            transform=ax.transAxes,
-            ha="right",
-            va="top",
-            fontsize=6,
-        )
+        note(ax, f"{hidden} runs at or below 0 not shown", "upper right")
     key(ax, LAW_COLOUR if determined else UNDETERMINED_COLOUR, law_label(law), determined)
     size_bar(sheet, [ax], colours, "$N$")
     legend_above(sheet)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from textwrap import fill
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colorbar import Colorbar
@@ -13,7 +14,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from scalelaws.figures.axes import tick_text
 from scalelaws.figures.select import reach
-from scalelaws.figures.style import LAW_COLOUR, UNDETERMINED_COLOUR, SizeColours, pale
+from scalelaws.figures.style import COLUMN_INCHES, LAW_COLOUR, UNDETERMINED_COLOUR, SizeColours, pale
 from scalelaws.figures.words import LEGEND_CHARACTERS, law_label
 from scalelaws.laws.fitted import DETERMINED, FittedLaw
 from scalelaws.units import readable
@@ -25,12 +26,32 @@ Values = Sequence[float] | np.ndarray
 def canvas(rows: int = 1, columns: int = 1, height: float | None = None) -> tuple[Figure, list[Any]]:
     """An empty figure as wide as the style says, with its panels' axes row by row.
 
-    `height` in inches; the style's own height for each row unless given.
+    `height` in inches for one column of a paper; the style's own height for each row unless given.
     """
+    figure = _sized(rows, height)
+    return figure, list(figure.subplots(rows, columns, squeeze=False).ravel())
+
+
+def one_over_two(height: float) -> tuple[Figure, list[Any]]:
+    """An empty figure with a wide panel above two narrow ones."""
+    figure = _sized(2, height)
+    axes = figure.subplot_mosaic([["top", "top"], ["left", "right"]], height_ratios=[1.35, 1])
+    return figure, [axes["top"], axes["left"], axes["right"]]
+
+
+def _sized(rows: int, height: float | None) -> Figure:
     figure = Figure(layout="constrained")
     width, panel = figure.get_size_inches()
-    figure.set_size_inches(width, panel * rows if height is None else height)
-    return figure, list(figure.subplots(rows, columns, squeeze=False).ravel())
+    figure.set_size_inches(width, panel * rows if height is None else height * width / COLUMN_INCHES)
+    return figure
+
+
+def note(ax: Axes, text: str, place: str = "lower right") -> None:
+    """A remark in a corner of a panel."""
+    vertical, horizontal = place.split()
+    x, y = {"left": 0.03, "right": 0.97}[horizontal], {"lower": 0.03, "upper": 0.97}[vertical]
+    va = {"lower": "bottom", "upper": "top"}[vertical]
+    ax.text(x, y, text, transform=ax.transAxes, ha=horizontal, va=va, fontsize=mpl.rcParams["legend.fontsize"])
 
 
 def points(
@@ -78,6 +99,12 @@ def band(ax: Axes, x: Values, low: Values, high: Values, series: str, colour: Co
     area.set(alpha=0.16, linewidth=0, gid=series)
 
 
+def bars(ax: Axes, places: Values, lengths: Values, series: str, colour: Colour) -> None:
+    """Horizontal bars from zero, one at each place."""
+    for bar in ax.barh(places, lengths, height=0.8, color=colour):
+        bar.set_gid(series)
+
+
 def law_curve(
     ax: Axes,
     x: np.ndarray,
@@ -112,11 +139,11 @@ def key(ax: Axes, colour: Colour, label: str, determined: bool = True) -> None:
     ax.plot([], [], color=colour, linestyle="-" if determined else ":", label=label)
 
 
-def one_variable_law(ax: Axes, law: FittedLaw) -> None:
+def one_variable_law(ax: Axes, law: FittedLaw, colour: Colour = LAW_COLOUR) -> None:
     """A law of one variable over the range it was fitted in and some way beyond, with its band and legend entry."""
     (variable,) = law.variables
     determined = law.status == DETERMINED
-    colour = LAW_COLOUR if determined else UNDETERMINED_COLOUR
+    colour = colour if determined else UNDETERMINED_COLOUR
     x = reach(law.ranges[variable])
     interval = law.band(0.95, **{variable: x})
     law_curve(ax, x, law.predict(**{variable: x}), interval, law.ranges[variable], "law", colour, determined, zorder=4)
@@ -140,7 +167,7 @@ def size_bar(figure: Figure, axes: Sequence[Axes], colours: SizeColours, title: 
     bar.ax.yaxis.set_minor_locator(NullLocator())
     bar.ax.grid(False)
     bar.outline.set_linewidth(0.4)
-    bar.ax.set_title(title, fontsize=7, pad=4)
+    bar.ax.set_title(title, fontsize=mpl.rcParams["font.size"], pad=4)
     return bar
 
 

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.collections import LineCollection, PolyCollection, QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 
 COLUMNS = ["panel", "series", "mark", "x", "y", "low", "high"]
 
@@ -15,8 +16,8 @@ COLUMNS = ["panel", "series", "mark", "x", "y", "low", "high"]
 def numbers_of(figure: Figure) -> pd.DataFrame:
     """One row per drawn number: panel ("y label against x label"), series, mark, x, y, low, high.
 
-    Marks are points, line, band, interval of y and interval of x. Only what was drawn under a series name counts:
-    reference lines and keys carry no data.
+    Marks are points, line, band, interval of y, interval of x, bar and cell (of a heat map). Only what was drawn
+    under a series name counts: reference lines and keys carry no data.
     """
     rows: list[pd.DataFrame] = []
     for ax in figure.axes:
@@ -38,6 +39,11 @@ def _marks(ax: Axes) -> Iterator[pd.DataFrame]:
             frame = pd.DataFrame({"x": x, "y": y, "low": np.nan, "high": np.nan})
         elif isinstance(artist, LineCollection):
             mark, frame = _intervals(np.array(artist.get_segments()).reshape(-1, 2, 2))
+        elif isinstance(artist, Rectangle):
+            mark, middle = "bar", artist.get_y() + artist.get_height() / 2
+            frame = pd.DataFrame({"x": [artist.get_width()], "y": [middle], "low": np.nan, "high": np.nan})
+        elif isinstance(artist, QuadMesh):
+            mark, frame = "cell", _cells(np.ma.filled(np.ma.asarray(artist.get_array()), np.nan))
         elif isinstance(artist, PolyCollection):
             mark = "band"
             frame = pd.concat([_band(np.asarray(path.vertices)) for path in artist.get_paths()], ignore_index=True)
@@ -53,6 +59,13 @@ def _intervals(ends: np.ndarray) -> tuple[str, pd.DataFrame]:
     if len(ends) and np.all(y == other_y) and not np.all(x == other_x):
         return "interval of x", pd.DataFrame({"x": np.nan, "y": y, "low": x, "high": other_x})
     return "interval of y", pd.DataFrame({"x": x, "y": np.nan, "low": y, "high": other_y})
+
+
+def _cells(values: np.ndarray) -> pd.DataFrame:
+    """The cells of a heat map: column x, row y, and the value as both ends of its interval."""
+    row, column = np.indices(values.shape)
+    flat = values.ravel()
+    return pd.DataFrame({"x": column.ravel(), "y": row.ravel(), "low": flat, "high": flat})
 
 
 def _band(vertices: np.ndarray) -> pd.DataFrame:

@@ -1,7 +1,8 @@
 """The figures by name: a figure function registers itself with the words that stand beside it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from matplotlib.figure import Figure
 
@@ -9,6 +10,7 @@ from scalelaws.laws.fitted import Laws
 from scalelaws.observations.table import Observations
 
 Draw = Callable[[Observations, Laws], Figure]
+DrawCorpora = Callable[[Sequence[str | Path]], Figure]
 
 
 class NotDrawableError(Exception):
@@ -16,27 +18,51 @@ class NotDrawableError(Exception):
 
 
 @dataclass(frozen=True)
+class Material:
+    """All that figures are drawn from; `cards` are the corpora's card.json files, none for a table from elsewhere."""
+
+    observations: Observations
+    laws: Laws
+    cards: Sequence[str | Path] = ()
+
+
+@dataclass(frozen=True)
 class FigureKind:
-    """A registered figure: what it shows (`name`), its heading, what a reader should look for, and its function."""
+    """A registered figure: what it shows (`name`), its heading, what a reader should look for, module and function."""
 
     name: str
     title: str
     caption: str
-    draw: Draw
+    module: str
+    draw: Callable[[Material], Figure]
 
 
 FIGURES: dict[str, FigureKind] = {}
-"""Every registered figure, in the order in which the report shows them."""
+"""Every registered figure by its name."""
 
 
 def figure(title: str, caption: str) -> Callable[[Draw], Draw]:
     """Register the decorated function, which draws one figure or raises NotDrawableError, under its own name."""
 
     def register(draw: Draw) -> Draw:
-        name = draw.__name__
-        if name in FIGURES:
-            raise ValueError(f"two figures are named {name}")
-        FIGURES[name] = FigureKind(name, title, caption, draw)
+        _add(draw, title, caption, lambda material: draw(material.observations, material.laws))
         return draw
 
     return register
+
+
+def corpus_figure(title: str, caption: str) -> Callable[[DrawCorpora], DrawCorpora]:
+    """The same for a figure that is drawn from corpus cards."""
+
+    def register(draw: DrawCorpora) -> DrawCorpora:
+        _add(draw, title, caption, lambda material: draw(material.cards))
+        return draw
+
+    return register
+
+
+def _add(function: Callable[..., Figure], title: str, caption: str, draw: Callable[[Material], Figure]) -> None:
+    name = function.__name__
+    if name in FIGURES:
+        raise ValueError(f"two figures are named {name}")
+    FIGURES[name] = FigureKind(name, title, caption, function.__module__, draw)

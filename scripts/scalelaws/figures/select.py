@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from scalelaws.figures.registry import NotDrawableError
+from scalelaws.laws.curves import FIRST_EPOCH
 from scalelaws.laws.fitted import FittedLaw, Laws
 from scalelaws.observations.table import Observations
 
@@ -74,3 +75,16 @@ def ood_corpora(observations: Observations) -> list[str]:
 def readable_name(corpus: str) -> str:
     """A corpus' name as a reader's word: python_code is 'python code'."""
     return corpus.replace("_", " ")
+
+
+def fresh_curves(observations: Observations) -> pd.DataFrame:
+    """Learning curves of held-out loss while the training text is new: each run's evaluations within its first epoch.
+
+    Raises NotDrawableError where no run was evaluated at two such steps.
+    """
+    curves = observations.curves(observations.train_corpus)
+    curves = curves[curves["tokens"] <= FIRST_EPOCH * curves["dataset_tokens"]]
+    several = curves.groupby("run")["step"].transform("nunique") > 1
+    if not several.any():
+        raise NotDrawableError("every run was evaluated at one step only")
+    return curves[several]

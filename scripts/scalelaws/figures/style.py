@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -12,39 +13,8 @@ from matplotlib.colors import LogNorm, to_rgb
 from scalelaws.errors import InputError
 
 COLUMN_INCHES = 3.4
-
-STYLE: dict[str, Any] = {
-    "figure.figsize": (COLUMN_INCHES, 2.7),
-    "figure.dpi": 100,
-    "figure.facecolor": "white",
-    "figure.constrained_layout.use": True,
-    "savefig.dpi": 220,
-    "font.family": "DejaVu Sans",  # comes with matplotlib, so every machine draws the same glyphs
-    "mathtext.fontset": "dejavusans",
-    "font.size": 7,
-    "axes.labelsize": 7.5,
-    "axes.titlesize": 7.5,
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.linewidth": 0.4,
-    "grid.color": "#e3e3e3",
-    "axes.axisbelow": True,
-    "xtick.labelsize": 6.5,
-    "ytick.labelsize": 6.5,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "xtick.minor.width": 0.4,
-    "ytick.minor.width": 0.4,
-    "legend.fontsize": 6.2,
-    "legend.frameon": False,
-    "legend.handlelength": 1.8,
-    "legend.labelspacing": 0.35,
-    "lines.linewidth": 1.1,
-    "lines.markersize": 3.6,
-    "pdf.fonttype": 42,
-}
+"""Width of one column of a paper: heights of figures are given for it, and grow with the width that a style sets."""
+STYLES = {name: Path(__file__).with_name(f"{name}.mplstyle") for name in ("paper", "screen")}
 
 LAW_COLOUR = "#1a1a1a"
 UNDETERMINED_COLOUR = "#9a9a9a"
@@ -58,29 +28,42 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
 
 
 @contextmanager
-def styled(changes: Mapping[str, Any]) -> Iterator[None]:
-    """The house style with the study's `changes` to matplotlib's settings laid over it.
+def styled(style: str | Path = "paper", changes: Mapping[str, Any] | None = None) -> Iterator[None]:
+    """A style, `paper`, `screen` or a matplotlib style file, with `changes` to its settings laid over it.
 
-    Raises InputError for a setting that matplotlib does not have, or a value that it refuses.
+    Raises InputError for a file that cannot be read, a setting that matplotlib does not have, or a value it refuses.
     """
     with mpl.rc_context():
         mpl.rcdefaults()
-        _settings().update(STYLE)
-        for key, value in changes.items():
-            _set(key, value)
+        where = f"figures.style: {style}"
+        for key, value in _style_file(style, where):
+            _set(key, value, where)
+        for key, value in (changes or {}).items():
+            _set(key, value, "figures.settings")
         yield
 
 
-def _set(key: str, value: Any) -> None:
+def _style_file(style: str | Path, where: str) -> Iterator[tuple[str, str]]:
+    """Settings of a style file, one `key: value` a line, read here because matplotlib only logs a wrong one."""
+    path = STYLES.get(str(style), Path(style))
+    if not path.is_file():
+        raise InputError(where, "there is no such style or file", f"Name {' or '.join(STYLES)}, or a .mplstyle file.")
+    for line in path.read_text(encoding="utf-8").splitlines():
+        key, colon, value = line.partition("#")[0].partition(":")
+        if colon:
+            yield key.strip(), value.strip()
+
+
+def _set(key: str, value: Any, where: str) -> None:
     try:
         _settings()[key] = value
     except KeyError:
         close = difflib.get_close_matches(key, list(mpl.rcParams), n=1)
         remedy = f"Did you mean '{close[0]}'?" if close else "See matplotlib's table of rcParams."
-        raise InputError("config: figures.style", f"matplotlib has no setting '{key}'", remedy) from None
+        raise InputError(where, f"matplotlib has no setting '{key}'", remedy) from None
     except ValueError as error:
         problem = f"matplotlib refuses {value!r} for '{key}' ({error})"
-        raise InputError("config: figures.style", problem, "See matplotlib's table of rcParams.") from None
+        raise InputError(where, problem, "See matplotlib's table of rcParams.") from None
 
 
 def _settings() -> Any:
