@@ -6,9 +6,11 @@ rule plot_figures:
         laws="<study>/laws.json",
         draws="<study>/laws_draws.npz",
         cards=expand("<study>/corpus/{corpus}/card.json", corpus=CORPORA),
-        style=[config["figures"]["style"]]
-        if config["figures"]["style"].endswith(".mplstyle")
-        else [],
+        style=(
+            [config["figures"]["style"]]
+            if config["figures"]["style"].endswith(".mplstyle")
+            else []
+        ),
     output:
         figures=directory("<study>/figures"),
     log:
