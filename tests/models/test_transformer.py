@@ -20,7 +20,7 @@ def test_a_state_depends_on_no_later_token(positions):
 
 def test_attention_in_blocks_equals_attention_at_once():
     q, k, v = torch.randn(3, 2, 4, 150, 16, generator=torch.Generator().manual_seed(0))
-    blocks = torch.cat([_query_block(q, k, v, start) for start in range(0, 150, 64)], dim=2)
+    blocks = torch.cat([_query_block(q, k, v, 4.0, start) for start in range(0, 150, 64)], dim=2)
     torch.testing.assert_close(blocks, F.scaled_dot_product_attention(q, k, v, is_causal=True))
 
 

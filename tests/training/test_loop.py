@@ -13,8 +13,9 @@ from scalelaws.job import Progress
 from scalelaws.models.transformer import hidden_states, initial_weights
 from scalelaws.observations.table import RUN_COLUMNS
 from scalelaws.training.batches import batch
-from scalelaws.training.engine import BETAS, EPSILON, LARGEST_GRADIENT, Engine
+from scalelaws.training.engine import LARGEST_GRADIENT, Engine
 from scalelaws.training.loop import run_record, train
+from scalelaws.training.optimizers import BETA1, EPSILON
 from scalelaws.training.run import Run
 from scalelaws.training.schedule import learning_rate
 from scalelaws.training.state import initial_state, views
@@ -72,7 +73,7 @@ def test_the_engine_follows_the_plain_loop_step_by_step(tokens):
     run = replace(RUN, precision="float32", averaging=0.0)
     engine = Engine(run, initial_state(run.shape, run.seed))
     weights = {name: w.requires_grad_(True) for name, w in initial_weights(run.shape, run.seed).items()}
-    optimizer = torch.optim.AdamW(weights.values(), lr=1.0, betas=BETAS, eps=EPSILON, weight_decay=run.weight_decay)
+    optimizer = torch.optim.AdamW(weights.values(), lr=1, betas=(BETA1, run.beta2), eps=EPSILON, weight_decay=0.1)
     ids = tokens["pages", "train"].ids[: run.dataset_tokens]
     for step in range(1, 31):
         inputs, targets = batch(ids, step, run.batch_tokens, run.context, run.seed)

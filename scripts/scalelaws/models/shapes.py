@@ -1,74 +1,151 @@
-"""Shapes of Transformers: from a target size N to layers, width and heads, and what a shape costs."""
+"""Shapes of models: from a target size N to layers, width and heads, and what a shape costs."""
 
 import math
 from dataclasses import dataclass
+from typing import Any
+
+FAMILIES = ("transformer", "universal", "lstm")
+BASE_WIDTH, BASE_HEAD_SIZE = 64, 16
+"""Where the maximal update parametrization and the standard one are the same model with the same rates."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A decoder-only Transformer without biases and norm gains, its output layer tied to the token embedding."""
+    """A decoder-only language model whose layers all have one width, its norms without gains.
+
+    transformer: n_layer layers without biases. universal: the same, the whole stack gone through `recurrence` times
+    with the same weights. lstm: n_layer layers of cells with one bias each; no heads, no positions.
+    """
 
     n_layer: int
+    """Layers with weights of their own."""
     d_model: int
     n_head: int
     context: int
     vocabulary: int
     positions: str = "learned"
+    """learned, rotary, or none."""
+    family: str = "transformer"
+    feed_forward_ratio: float = 4.0
+    """Width of the feed-forward layer over d_model."""
+    recurrence: int = 1
+    tied: bool = True
+    """Whether the output layer is the token embedding."""
+    parametrization: str = "standard"
+    """standard, or mup: scales and rates that keep updates alike at every width (Yang et al. 2022)."""
+
+    @property
+    def d_feed_forward(self) -> int:
+        """Width of the feed-forward layer."""
+        return round(self.feed_forward_ratio * self.d_model)
 
     @property
     def parameters(self) -> int:
-        """N = 12·n_layer·d_model², exactly: 4d² in attention and 8d² in the feed-forward layer."""
-        return 12 * self.n_layer * self.d_model**2
+        """N, exactly: all weights but the embedding_parameters.
+
+        A Transformer's layer has 4d² in attention and 2·d·d_feed_forward in the feed-forward layer, so that at ratio 4
+        N = 12·n_layer·d²; a layer used again is counted once. An LSTM's layer has 8d² and a bias of 4d.
+        """
+        d = self.d_model
+        return self.n_layer * (8 * d**2 + 4 * d if self.family == "lstm" else 4 * d**2 + 2 * d * self.d_feed_forward)
+
+    @property
+    def applied_parameters(self) -> int:
+        """N, each weight as often as a token meets it: C = 6·applied_parameters·tokens."""
+        return self.parameters * self.recurrence
 
     @property
     def embedding_parameters(self) -> int:
-        """Token embedding (which is the output layer too) and, where they are learned, position embeddings."""
-        learned = self.context * self.d_model if self.positions == "learned" else 0
-        return self.vocabulary * self.d_model + learned
+        """Token embedding, the output layer if it is another matrix, and position embeddings if they are learned."""
+        vocabulary = self.vocabulary * self.d_model * (1 if self.tied else 2)
+        return vocabulary + (self.context * self.d_model if self.positions == "learned" else 0)
 
     @property
     def forward_flops(self) -> float:
-        """FLOPs a token of one forward pass: 2N, attention over half the context on average, and the output layer.
+        """FLOPs a token of one forward pass: matrix products in the layers and the output layer.
 
-        Kaplan et al. (2020, table 1) count attention over the whole context, twice as much, and no output layer.
+        Transformer: 2 for each applied parameter, and attention over half the context on average; Kaplan et al. (2020,
+        table 1) count attention over the whole context, twice as much, and no output layer. LSTM: 2 for each weight but
+        the biases.
         """
-        attention = 2 * self.n_layer * self.context * self.d_model
-        return 2.0 * self.parameters + attention + 2.0 * self.vocabulary * self.d_model
+        output = 2.0 * self.vocabulary * self.d_model
+        if self.family == "lstm":
+            return 16.0 * self.n_layer * self.d_model**2 + output
+        attention = 2 * self.n_layer * self.recurrence * self.context * self.d_model
+        return 2.0 * self.applied_parameters + attention + output
+
+    @property
+    def output_scale(self) -> float:
+        """What final hidden states are multiplied by before the output layer: 1, or with mup BASE_WIDTH/d_model."""
+        return BASE_WIDTH / self.d_model if self.parametrization == "mup" else 1.0
+
+    @property
+    def attention_divisor(self) -> float:
+        """What attention scores are divided by: √K of head size K, or with mup K over a constant."""
+        size = self.d_model / self.n_head
+        return size / math.sqrt(BASE_HEAD_SIZE) if self.parametrization == "mup" else math.sqrt(size)
 
     @property
     def name(self) -> str:
-        """A short readable name: 4L128d."""
-        return f"{self.n_layer}L{self.d_model}d"
+        """A short readable name: 4L128d, lstm-2L128d, universal-6x1L128d."""
+        if self.family == "universal":
+            return f"universal-{self.recurrence}x{self.n_layer}L{self.d_model}d"
+        prefix = "" if self.family == "transformer" else f"{self.family}-"
+        return f"{prefix}{self.n_layer}L{self.d_model}d"
 
 
-def shape_of(parameters: float, context: int, vocabulary: int, positions: str = "learned") -> Shape:
-    """The shape whose N is nearest to `parameters` among those of moderate aspect ratio.
+def shape_of(
+    parameters: float,
+    context: int,
+    vocabulary: int,
+    positions: str = "learned",
+    aspect_ratio: float | None = None,
+    head_size: int | None = None,
+    **fields: Any,
+) -> Shape:
+    """The shape whose N is nearest to `parameters` among those of the asked, or else a moderate, aspect ratio.
 
     Loss depends only weakly on d_model/n_layer over an order of magnitude around its best value (Kaplan et al. 2020,
-    figure 5), so the nearest N wins and a departure from the preferred ratio is a mild penalty.
+    figure 5), so the nearest N wins and a departure from the preferred ratio is a mild penalty. A Universal Transformer
+    has one layer and an LSTM two. `fields` are further fields of Shape.
     """
-    candidates = [
-        _candidate(n_layer, d_model, context, vocabulary, positions)
-        for d_model in _widths()
-        for n_layer in {max(1, int(parameters / (12 * d_model**2))), int(parameters / (12 * d_model**2)) + 1}
-    ]
-    return min(candidates, key=lambda shape: _misfit(shape, parameters))
+    family = fields.get("family", "transformer")
+    candidates = []
+    for d_model in _widths(head_size):
+        n_head = 0 if family == "lstm" else d_model // (head_size or _head_size(d_model))
+        one = Shape(1, d_model, n_head, context, vocabulary, "none" if family == "lstm" else positions, **fields)
+        candidates += [_with_layers(one, n_layer) for n_layer in _layers(family, parameters / one.parameters)]
+    return min(candidates, key=lambda shape: _misfit(shape, parameters, aspect_ratio))
 
 
-def _misfit(shape: Shape, parameters: float) -> float:
+def _misfit(shape: Shape, parameters: float, aspect_ratio: float | None) -> float:
+    size = 6 * abs(math.log(shape.parameters / parameters))
+    if shape.family != "transformer":
+        return size
     # 64 is GPT-2's and GPT-3's ratio; narrow models keep two layers, the fewest that the papers fit laws to.
-    preferred = min(64.0, shape.d_model / 2)
-    ratio = shape.d_model / shape.n_layer
-    return 6 * abs(math.log(shape.parameters / parameters)) + abs(math.log(ratio / preferred))
+    preferred = aspect_ratio or min(64.0, shape.d_model / 2)
+    return size + abs(math.log(shape.d_model / shape.n_layer / preferred))
 
 
-def _widths() -> list[int]:
-    return [8, 12, 16, 24, *range(32, 129, 8), *range(160, 513, 32), *range(576, 2049, 64), *range(2176, 12289, 128)]
+def _layers(family: str, ratio: float) -> set[int]:
+    if family == "transformer":
+        return {max(1, int(ratio)), int(ratio) + 1}
+    return {1} if family == "universal" else {2}
 
 
-def _candidate(n_layer: int, d_model: int, context: int, vocabulary: int, positions: str) -> Shape:
+def _with_layers(shape: Shape, n_layer: int) -> Shape:
+    return Shape(**{**vars(shape), "n_layer": n_layer})
+
+
+def _widths(head_size: int | None) -> list[int]:
+    widths = [8, 12, 16, 24, *range(32, 129, 8), *range(160, 513, 32), *range(576, 2049, 64), *range(2176, 12289, 128)]
+    if head_size is None:
+        return widths
+    return [width for width in range(head_size, 12289, head_size) if width in widths or width <= 128]
+
+
+def _head_size(d_model: int) -> int:
     sizes = (
         size for size in (64, 32, 24, 20, 16, 12, 8) if d_model % size == 0 and (d_model >= 4 * size or size <= 24)
     )
-    head_size = next(sizes)
-    return Shape(n_layer, d_model, d_model // head_size, context, vocabulary, positions)
+    return next(sizes)

@@ -1,7 +1,9 @@
 """The decoder-only Transformer as one pure function of its weights.
 
 What differs from the textbook: no biases and no gains in the norms, so that N = 12·n_layer·d_model² exactly; the output
-layer is the token embedding; norms come before each sublayer and once at the end (GPT-2); norms are root-mean-square.
+layer is the token embedding, unless it is untied; norms come before each sublayer and once at the end (GPT-2); norms
+are root-mean-square. The Universal Transformer (Dehghani et al. 2019) goes through its layers several times; what
+differs from the paper: no embedding of the number of the pass, no halting.
 
 Shape suffixes: B sequences, T positions, D width, H heads, K head size, F feed-forward width, V vocabulary.
 """
@@ -13,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from scalelaws.models.parts import EMBEDDING_DEVIATION, dropped, embedded, embedding_shapes, layer_deviation, norm
 from scalelaws.models.shapes import Shape
 
 QUERY_BLOCK = 64
@@ -21,29 +24,22 @@ LAYER_PARTS = ("attention_in", "attention_out", "feed_forward_in", "feed_forward
 
 def weight_shapes(shape: Shape) -> dict[str, tuple[int, ...]]:
     """Name and shape of every weight, in the order in which they stand in the flat buffer."""
-    D = shape.d_model
-    shapes: dict[str, tuple[int, ...]] = {"token_embedding": (shape.vocabulary, D)}
-    if shape.positions == "learned":
-        shapes["position_embedding"] = (shape.context, D)
-    sizes = dict(zip(LAYER_PARTS, ((3 * D, D), (D, D), (4 * D, D), (D, 4 * D)), strict=True))
+    D, inner = shape.d_model, shape.d_feed_forward
+    shapes = embedding_shapes(shape)
+    sizes = dict(zip(LAYER_PARTS, ((3 * D, D), (D, D), (inner, D), (D, inner)), strict=True))
     for layer in range(shape.n_layer):
         shapes.update({f"layers.{layer}.{part}": size for part, size in sizes.items()})
     return shapes
 
 
 def initial_weights(shape: Shape, seed: int) -> dict[str, Tensor]:
-    """Float32 weights: normal, GPT-2's deviation 0.02, divided by √(2·n_layer) where a layer writes to the residual.
-
-    Inside the layers the deviation is at least 0.5/√d_model: 0.02 belongs to widths beyond 600 and would start a narrow
-    model with almost no signal in its layers.
-    """
+    """Float32 weights: normal, the deviation over √(2·layers gone through) where a layer writes to the residual."""
     generator = torch.Generator().manual_seed(seed)
     weights = {}
-    inside = max(0.02, 0.5 / math.sqrt(shape.d_model))
     for name, size in weight_shapes(shape).items():
-        deviation = 0.02 if "embedding" in name else inside
+        deviation = EMBEDDING_DEVIATION if name.endswith("embedding") else layer_deviation(shape)
         if name.endswith("_out"):
-            deviation /= math.sqrt(2 * shape.n_layer)
+            deviation /= math.sqrt(2 * shape.n_layer * shape.recurrence)
         weights[name] = torch.randn(size, generator=generator) * deviation
     return weights
 
@@ -62,55 +58,46 @@ def hidden_states(
     """
     layer = layer or transformer_layer
     B, T = ids_BT.shape
-    x_BTD = F.embedding(ids_BT, weights["token_embedding"])
-    if shape.positions == "learned":
-        x_BTD = x_BTD + weights["position_embedding"][:T]
-    x_BTD = _dropped(x_BTD.to(dtype), dropout)
-    for index in range(shape.n_layer):
+    x_BTD = dropped(embedded(weights, shape, ids_BT, dtype), dropout)
+    for index in list(range(shape.n_layer)) * shape.recurrence:
         matrices = tuple(weights[f"layers.{index}.{part}"] for part in LAYER_PARTS)
-        x_BTD = layer(x_BTD, matrices, shape.n_head, shape.positions == "rotary", dropout)
-    return _norm(x_BTD).reshape(B * T, -1)
+        x_BTD = layer(x_BTD, matrices, shape.n_head, shape.attention_divisor, shape.positions == "rotary", dropout)
+    return norm(x_BTD).reshape(B * T, -1)
 
 
-def transformer_layer(x_BTD: Tensor, matrices: tuple[Tensor, ...], n_head: int, rotary: bool, dropout: float) -> Tensor:
+def transformer_layer(
+    x_BTD: Tensor, matrices: tuple[Tensor, ...], n_head: int, divisor: float, rotary: bool, dropout: float
+) -> Tensor:
     """One layer: attention and feed-forward, each normed before and added to the residual stream.
 
-    `matrices` are the LAYER_PARTS in their order, in any dtype: products are made in that of `x_BTD`.
+    `matrices` are the LAYER_PARTS in their order, in any dtype: products are made in that of `x_BTD`. `divisor` is what
+    attention scores are divided by.
     """
     attention_in, attention_out, feed_forward_in, feed_forward_out = (matrix.to(x_BTD.dtype) for matrix in matrices)
-    mixed_BTD = _attention(F.linear(_norm(x_BTD), attention_in), n_head, rotary)
-    x_BTD = x_BTD + _dropped(F.linear(mixed_BTD, attention_out), dropout)
-    inner_BTF = F.gelu(F.linear(_norm(x_BTD), feed_forward_in), approximate="tanh")
-    return x_BTD + _dropped(F.linear(inner_BTF, feed_forward_out), dropout)
+    mixed_BTD = _attention(F.linear(norm(x_BTD), attention_in), n_head, divisor, rotary)
+    x_BTD = x_BTD + dropped(F.linear(mixed_BTD, attention_out), dropout)
+    inner_BTF = F.gelu(F.linear(norm(x_BTD), feed_forward_in), approximate="tanh")
+    return x_BTD + dropped(F.linear(inner_BTF, feed_forward_out), dropout)
 
 
-def _dropped(x: Tensor, dropout: float) -> Tensor:
-    return F.dropout(x, dropout) if dropout else x
-
-
-def _norm(x: Tensor) -> Tensor:
-    x32 = x.float()
-    return (x32 * torch.rsqrt(x32.square().mean(-1, keepdim=True) + 1e-6)).to(x.dtype)
-
-
-def _attention(qkv: Tensor, n_head: int, rotary: bool) -> Tensor:
+def _attention(qkv: Tensor, n_head: int, divisor: float, rotary: bool) -> Tensor:
     B, T, D3 = qkv.shape
     q, k, v = qkv.view(B, T, 3, n_head, D3 // 3 // n_head).permute(2, 0, 3, 1, 4).unbind(0)
     if rotary:
         cos, sin = _rotation(T, q.shape[-1], q.device, q.dtype)
         q, k = _rotate(q, cos, sin), _rotate(k, cos, sin)
     if qkv.device.type != "cpu":
-        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=1 / divisor)
     else:
-        mixed = torch.cat([_query_block(q, k, v, start) for start in range(0, T, QUERY_BLOCK)], dim=2)
+        mixed = torch.cat([_query_block(q, k, v, divisor, start) for start in range(0, T, QUERY_BLOCK)], dim=2)
     return mixed.transpose(1, 2).reshape(B, T, D3 // 3)
 
 
-def _query_block(q: Tensor, k: Tensor, v: Tensor, start: int) -> Tensor:
+def _query_block(q: Tensor, k: Tensor, v: Tensor, divisor: float, start: int) -> Tensor:
     """Causal attention of one block of queries, against only the keys before its end (half the work of all keys)."""
     end = min(start + QUERY_BLOCK, q.shape[2])
     block = q[:, :, start:end]
-    scores = (block @ k[:, :, :end].transpose(-1, -2)).float() / math.sqrt(q.shape[-1])
+    scores = (block @ k[:, :, :end].transpose(-1, -2)).float() / divisor
     later = torch.arange(end, device=q.device) > torch.arange(start, end, device=q.device)[:, None]
     probabilities = torch.softmax(scores.masked_fill(later, float("-inf")), dim=-1)
     return probabilities.to(q.dtype) @ v[:, :, :end]

@@ -9,15 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scalelaws.models.families import hidden_states, output_weight
 from scalelaws.models.loss import LinearCrossEntropy
-from scalelaws.models.transformer import hidden_states, transformer_layer
+from scalelaws.models.transformer import transformer_layer
+from scalelaws.training.optimizers import optimizer_step
 from scalelaws.training.run import Run
 from scalelaws.training.schedule import average_weight, learning_rate
 from scalelaws.training.state import State, views
 
-BETAS = (0.9, 0.99)
-"""β2 0.99 beat 0.95 by 0.05 nats at the small batches of small studies; Porian et al. (2024) find the same."""
-EPSILON = 1e-8
 LARGEST_GRADIENT = 1.0
 COMPILED_ABOVE_TOKENS = 250_000
 """A run shorter than this ends before compiling its layer would have paid."""
@@ -48,7 +47,7 @@ class Engine:
         self.gradient.zero_()
         hidden = self.hidden(self.weights, torch.from_numpy(inputs).to(self.device), run.dropout)
         flat_targets = torch.from_numpy(targets).flatten().to(self.device)
-        total: Tensor = LinearCrossEntropy.apply(hidden, self.weights["token_embedding"], flat_targets)
+        total: Tensor = LinearCrossEntropy.apply(hidden, output_weight(self.weights, run.shape), flat_targets)
         loss = total / targets.size
         value = float(loss.detach())
         if not np.isfinite(value):
@@ -58,7 +57,8 @@ class Engine:
         self.gradient.mul_(torch.clamp(LARGEST_GRADIENT / (norm + 1e-12), max=1.0))
         rate = learning_rate(step, run.steps, run.learning_rate, run.schedule, run.warmup_steps)
         with torch.no_grad():
-            _adamw(state, self.gradient, rate, run.weight_decay, step)
+            moments = state.first_moment, state.second_moment
+            optimizer_step(run, state.weights, self.gradient, moments, rate, step)
             state.average.lerp_(state.weights, average_weight(step, run.averaging))
         state.step = step
         return value
@@ -73,7 +73,7 @@ class Engine:
         Gradients stay enabled although none are taken: the training step's compiled layer then serves here as well.
         """
         weights = self.evaluated if flat is None else self._leaves(flat, None)
-        return lambda ids: self.hidden(weights, ids), weights["token_embedding"]
+        return lambda ids: self.hidden(weights, ids), output_weight(weights, self.run.shape)
 
     def _leaves(self, flat: Tensor, gradient: Tensor | None) -> dict[str, Tensor]:
         leaves = {name: view.detach().requires_grad_(True) for name, view in views(flat, self.run.shape).items()}
@@ -81,25 +81,6 @@ class Engine:
             for name, view in views(gradient, self.run.shape).items():
                 leaves[name].grad = view
         return leaves
-
-
-def _adamw(state: State, gradient: Tensor, rate: float, weight_decay: float, step: int) -> None:
-    """Loshchilov & Hutter's AdamW on the flat buffers, one fused pass over memory."""
-    torch._fused_adamw_(
-        [state.weights],
-        [gradient],
-        [state.first_moment],
-        [state.second_moment],
-        [],
-        [torch.tensor(float(step), device=state.weights.device)],
-        amsgrad=False,
-        lr=rate,
-        beta1=BETAS[0],
-        beta2=BETAS[1],
-        weight_decay=weight_decay,
-        eps=EPSILON,
-        maximize=False,
-    )
 
 
 def _compiled_layer() -> Callable[..., Any]:

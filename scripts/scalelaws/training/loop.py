@@ -22,7 +22,6 @@ from scalelaws.training.memory import keep_freed_memory
 from scalelaws.training.run import Run
 from scalelaws.training.schedule import check_steps, evaluation_steps
 from scalelaws.training.state import State, initial_state, read_checkpoint, write_checkpoint
-from scalelaws.units import training_flops
 
 CHECKPOINT_SECONDS = 30.0
 CHECKPOINT_SHARE = 50.0
@@ -50,7 +49,7 @@ def train(
     keep_freed_memory()
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
-    state = read_checkpoint(checkpoints, owner) or initial_state(run.shape, run.seed)
+    state = read_checkpoint(checkpoints, owner) or initial_state(run.shape, run.seed, run.optimizer)
     if state.step:
         progress.say(f"goes on from step {state.step:,} of {run.steps:,}")
     engine = Engine(run, state)
@@ -103,7 +102,7 @@ def run_record(run: Run, state: State, train_corpus: str, threads: int) -> dict[
         "steps": state.step,
         "result_step": state.best_step,
         "tokens": state.step * run.batch_tokens,
-        "flops": training_flops(run.parameters, state.step * run.batch_tokens),
+        "flops": run.flops_of(state.step * run.batch_tokens),
         "flops_total": state.flops_total + 3 * run.shape.forward_flops * state.step * run.batch_tokens,
         "seconds": state.seconds,
         "hardware": f"{_processor()}, {threads} {'thread' if threads == 1 else 'threads'}",
@@ -132,9 +131,7 @@ def _record(engine: Engine, sets: list[EvaluationSet], flat: torch.Tensor | None
     for chosen in sets:
         measured = evaluate(chosen, hidden, embedding, run.batch_tokens // run.context)
         tokens = at * run.batch_tokens
-        rows.append(
-            {"run": run.run, "step": at, "tokens": tokens, "flops": training_flops(run.parameters, tokens), **measured}
-        )
+        rows.append({"run": run.run, "step": at, "tokens": tokens, "flops": run.flops_of(tokens), **measured})
         state.flops_total += run.shape.forward_flops * chosen.targets.size
     state.losses += rows
     return rows

@@ -35,11 +35,32 @@ class Run:
     evaluations: int
     evaluation_tokens: int
     precision: str
+    feed_forward_ratio: float = 4.0
+    recurrence: int = 1
+    tied: bool = True
+    parametrization: str = "standard"
+    optimizer: str = "adamw"
+    beta2: float = 0.99
+    """β2 0.99 beat 0.95 by 0.05 nats at the small batches of small studies; Porian et al. (2024) find the same."""
+    variant: str = ""
+    """What of the study's own settings a sweep changed, as in the run's name; empty for the runs of the grid itself."""
 
     @property
     def shape(self) -> Shape:
         """The run's model."""
-        return Shape(self.n_layer, self.d_model, self.n_head, self.context, self.vocabulary, self.positions)
+        return Shape(
+            self.n_layer,
+            self.d_model,
+            self.n_head,
+            self.context,
+            self.vocabulary,
+            self.positions,
+            self.family,
+            self.feed_forward_ratio,
+            self.recurrence,
+            self.tied,
+            self.parametrization,
+        )
 
     @property
     def tokens(self) -> int:
@@ -49,7 +70,11 @@ class Run:
     @property
     def flops(self) -> float:
         """C = 6·N·tokens."""
-        return training_flops(self.parameters, self.tokens)
+        return self.flops_of(self.tokens)
+
+    def flops_of(self, tokens: float) -> float:
+        """C = 6·N·tokens after so many tokens; a Universal Transformer's N counts as often as it is gone through."""
+        return training_flops(self.shape.applied_parameters, tokens)
 
     @property
     def flops_total(self) -> float:

@@ -11,8 +11,9 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from scalelaws.io import atomic_path
+from scalelaws.models.families import initial_weights, weight_shapes
 from scalelaws.models.shapes import Shape
-from scalelaws.models.transformer import initial_weights, weight_shapes
+from scalelaws.training.optimizers import moment_sizes
 
 KEPT = 2
 BUFFERS = ("weights", "average", "first_moment", "second_moment", "best")
@@ -45,10 +46,11 @@ class State:
         return {name: value for name, value in vars(self).items() if name not in BUFFERS}
 
 
-def initial_state(shape: Shape, seed: int) -> State:
+def initial_state(shape: Shape, seed: int, optimizer: str = "adamw") -> State:
     """The state before the first update."""
     weights = torch.cat([weight.flatten() for weight in initial_weights(shape, seed).values()])
-    return State(weights, weights.clone(), torch.zeros_like(weights), torch.zeros_like(weights), weights.clone())
+    first, second = (torch.zeros(size) for size in moment_sizes(shape, optimizer))
+    return State(weights, weights.clone(), first, second, weights.clone())
 
 
 def views(flat: Tensor, shape: Shape) -> dict[str, Tensor]:

@@ -1,0 +1,50 @@
+"""What the families share: embeddings, norms, dropout, and how weights are drawn."""
+
+import math
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from scalelaws.models.shapes import Shape
+
+EMBEDDING_DEVIATION = 0.02
+
+
+def embedding_shapes(shape: Shape) -> dict[str, tuple[int, ...]]:
+    """Name and shape of what is as large as the vocabulary or the context; names end in _embedding."""
+    shapes: dict[str, tuple[int, ...]] = {"token_embedding": (shape.vocabulary, shape.d_model)}
+    if not shape.tied:
+        shapes["output_embedding"] = (shape.vocabulary, shape.d_model)
+    if shape.positions == "learned":
+        shapes["position_embedding"] = (shape.context, shape.d_model)
+    return shapes
+
+
+def embedded(weights: Mapping[str, Tensor], shape: Shape, ids_BT: Tensor, dtype: torch.dtype) -> Tensor:
+    """Token embeddings, and position embeddings where they are learned: (B, T, D)."""
+    x_BTD = F.embedding(ids_BT, weights["token_embedding"])
+    if shape.positions == "learned":
+        x_BTD = x_BTD + weights["position_embedding"][: ids_BT.shape[1]]
+    return x_BTD.to(dtype)
+
+
+def layer_deviation(shape: Shape) -> float:
+    """Standard deviation of a new layer's weights: GPT-2's 0.02, but at least 0.5/√d_model, and with mup always that.
+
+    0.02 belongs to widths beyond 600 and would start a narrow model with almost no signal in its layers.
+    """
+    by_width = 0.5 / math.sqrt(shape.d_model)
+    return by_width if shape.parametrization == "mup" else max(0.02, by_width)
+
+
+def norm(x: Tensor) -> Tensor:
+    """x over its root mean square, which is taken in float32; no gain."""
+    x32 = x.float()
+    return (x32 * torch.rsqrt(x32.square().mean(-1, keepdim=True) + 1e-6)).to(x.dtype)
+
+
+def dropped(x: Tensor, dropout: float) -> Tensor:
+    """x with dropout, where there is any."""
+    return F.dropout(x, dropout) if dropout else x
