@@ -53,7 +53,11 @@ def envelope(profiles: Profiles, resamples: int, seed: int) -> Allocation:
         reasons.append(
             f"of the sizes between the smallest and the largest, {winners} are ever the best; at least 2 are needed"
         )
-    return _allocation("envelope", line, draws, points, reasons)
+    bends = (
+        _bends(profiles.flops, log_n[None], inside[None]),
+        _bends(profiles.flops, np.log(profiles.parameters)[best_r], inside_r),
+    )
+    return _allocation("envelope", line, draws, points, reasons, bends=bends)
 
 
 def isoflop(profiles: Profiles, resamples: int, seed: int) -> Allocation:
@@ -97,7 +101,8 @@ def isoflop(profiles: Profiles, resamples: int, seed: int) -> Allocation:
     fits = fits[accepted | (reason[0] == FLAT)].reset_index(drop=True)
     refused = points.loc[~points["used"], "reason"].value_counts()
     notes = [f"{count} of {len(points)} budgets refused: {why}" for why, count in refused.items()]
-    allocation = _allocation("isoflop", line, draws, points, [], table, fits)
+    bends = _bends(flops, centre, accepted[None]), _bends(flops, centre_r, reason_r == "")
+    allocation = _allocation("isoflop", line, draws, points, [], table, fits, bends)
     allocation.messages.extend(notes)
     return allocation
 
@@ -177,6 +182,21 @@ def _lines(flops: Array, log_n: Array, log_loss: Array, used: npt.NDArray[np.boo
     return np.stack([*lines, np.zeros(len(weights))], axis=1)
 
 
+def _bends(flops: Array, log_n: Array, used: npt.NDArray[np.bool_]) -> Array:
+    """Change of the exponent of N_opt in a decade of compute: a parabola's through ln N_opt (R, G) against ln C.
+
+    (R,); resamples with fewer than four usable budgets are left out.
+    """
+    x = np.log(flops) - np.log(flops).mean()
+    enough = used.sum(axis=1) > 3
+    weights, y = used[enough].astype(float), np.where(used, log_n, 0.0)[enough]
+    powers = np.stack([np.ones_like(x), x, x * x])
+    gram = np.einsum("rg,ig,jg->rij", weights, powers, powers)
+    right = np.einsum("rg,ig->ri", weights * y, powers)
+    solved = np.linalg.pinv(gram) @ right[..., None]
+    return np.asarray(2 * np.log(10) * solved[:, 2, 0])
+
+
 def _optimum(p: dict[str, Array]) -> Array:
     """(R, 7) as of `_lines`, from parameters (R,) of the Chinchilla law (eq. 4): both its powers fall alike with C."""
     both = p["alpha"] + p["beta"]
@@ -195,11 +215,13 @@ def _allocation(
     reasons: Sequence[str],
     profiles: pd.DataFrame = EMPTY_PROFILES,
     fits: pd.DataFrame = EMPTY_PARABOLAS,
+    bends: tuple[Array, Array] = (np.empty(0), np.empty(0)),
 ) -> Allocation:
     doubts = list(reasons)
     used = points[points["used"]]
     draws = draws[np.isfinite(draws).all(axis=1)]
     exponents: dict[str, Estimate] = {}
+    curvature = None
     fitted = approach == "parametric"
     if not fitted and len(used) < FEWEST_OPTIMA:
         doubts.append(f"{len(used)} usable optima; at least {FEWEST_OPTIMA} are needed")
@@ -209,6 +231,10 @@ def _allocation(
         low, high = interval(draws)
         for name, symbol, i in (("parameters", "a", 1), ("tokens", "b", 3)):
             exponents[name] = Estimate(float(line[0, i]), float(low[i]), float(high[i]), "", symbol)
+        if len(bends[0]) and len(bends[1]):
+            around = bends[0] + student(max(len(used) - 3, 1)) * (bends[1] - bends[0])
+            least, most = interval(around)
+            curvature = Estimate(float(bends[0][0]), float(least), float(most), "per decade", r"\Delta a")
         if high[1] - low[1] > WIDEST_EXPONENT:
             doubts.append(f"the exponent a is known only to lie between {low[1]:.2f} and {high[1]:.2f}")
     allocation = Allocation(
@@ -224,6 +250,7 @@ def _allocation(
         parabolas=fits,
         line=line[0] if exponents else np.empty(0),
         draws=draws,
+        curvature=curvature,
     )
     return replace(allocation, table=_budget_table(allocation)) if exponents else allocation
 

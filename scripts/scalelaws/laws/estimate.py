@@ -18,13 +18,18 @@ from scalelaws.laws.uncertainty import Resampled, bootstrap, interval, refitted
 
 Array = npt.NDArray[np.float64]
 BIGGEST = 1e300
+THRESHOLDS = (0.1, 0.2, 0.35, 0.5, 0.65, 0.8)
+"""Shares of rows that are held out in turn, to see how the error grows with the distance of extrapolation."""
+DISTANCES = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, np.inf)
+"""Edges, in decades, of the distances over which errors are averaged."""
 
 
 @dataclass(frozen=True)
 class Task:
     """A law to be fitted: to `rows` with run, step, the form's variables, observed, used, flops and parameters.
 
-    Rows may carry `scale`, the spread by which residuals are divided. Several rows may belong to one run.
+    Rows may carry `scale`, the spread by which residuals are divided. Several rows may belong to one run. `tested` is
+    False where there is no largest run to predict.
     """
 
     name: str
@@ -34,6 +39,7 @@ class Task:
     split: str
     rows: pd.DataFrame
     objective: Objective = field(default_factory=Objective)
+    tested: bool = True
 
 
 def fit_law(
@@ -75,8 +81,9 @@ def fit_law(
         data=_columns(form, data),
         draws=spread,
         objective={**described(task.objective), "value": float(best.objective[0]), "resampling": how},
-        backtest=held_out(task, form, used, _ordered_by(form), backtest),
-        backtest_parameters=held_out(task, form, used, "parameters", None),
+        backtest=held_out(task, form, used, _ordered_by(form), backtest) if task.tested else None,
+        backtest_parameters=held_out(task, form, used, "parameters", None) if task.tested else None,
+        extrapolation=error_by_distance(task, form, used) if task.tested else pd.DataFrame(),
     )
 
 
@@ -103,6 +110,29 @@ def held_out(task: Task, form: Form, rows: pd.DataFrame, by: str, share: float |
         return None
     table = table.sort_values([by, "run"], ignore_index=True)
     return Backtest(by, table, len(kept), float(np.log10(rest[by].max() / kept[by].max())))
+
+
+def error_by_distance(task: Task, form: Form, rows: pd.DataFrame) -> pd.DataFrame:
+    """Mean absolute relative error of predictions (mean_error) by their mean distance beyond the fit (decades)."""
+    by = _ordered_by(form)
+    tests = {test.fitted_rows: test for share in THRESHOLDS if (test := held_out(task, form, rows, by, share))}
+    parts = []
+    for test in tests.values():
+        fitted_to = test.rows[by].max() / 10**test.decades
+        parts.append(
+            pd.DataFrame({"decades": np.log10(test.rows[by] / fitted_to), "error": test.rows["relative_error"].abs()})
+        )
+    if not parts:
+        return pd.DataFrame({"decades": [], "mean_error": [], "predictions": []})
+    every = pd.concat(parts)
+    groups = every.groupby(pd.cut(every["decades"], DISTANCES), observed=True)
+    return pd.DataFrame(
+        {
+            "decades": groups["decades"].mean(),
+            "mean_error": groups["error"].mean(),
+            "predictions": groups.size(),
+        }
+    ).reset_index(drop=True)
 
 
 def _ordered_by(form: Form) -> str:

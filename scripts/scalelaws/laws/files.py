@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from scalelaws.io import atomic_path, read_json, write_json
-from scalelaws.laws.fitted import Allocation, Backtest, Estimate, FittedLaw, Laws
+from scalelaws.laws.fitted import Allocation, Backtest, Derived, Estimate, FittedLaw, Laws
 
 
 def write_laws(
@@ -20,6 +20,7 @@ def write_laws(
         "study": laws.study,
         "laws": {name: _law(law) for name, law in laws.laws.items()},
         "allocations": {name: _allocation(found) for name, found in laws.allocations.items()},
+        "derived": {name: asdict(found) for name, found in laws.derived.items()},
         "excluded": _columns(laws.excluded),
         "settings": laws.settings,
         "provenance": dict(provenance or laws.provenance),
@@ -40,8 +41,9 @@ def read_laws(json_path: str | Path, draws_path: str | Path) -> Laws:
             name: _read_allocation(name, found, draws[f"allocations/{name}"])
             for name, found in document["allocations"].items()
         }
+        derived = {name: _read_derived(found) for name, found in document["derived"].items()}
     excluded = pd.DataFrame(document["excluded"])
-    return Laws(document["study"], laws, allocations, excluded, document["settings"], document["provenance"])
+    return Laws(document["study"], laws, allocations, excluded, document["settings"], document["provenance"], derived)
 
 
 def _law(law: FittedLaw) -> dict[str, Any]:
@@ -59,6 +61,7 @@ def _law(law: FittedLaw) -> dict[str, Any]:
         "objective": law.objective,
         "backtest": _backtest(law.backtest),
         "backtest_parameters": _backtest(law.backtest_parameters),
+        "extrapolation": _columns(law.extrapolation),
         "data": _columns(law.data),
     }
 
@@ -78,6 +81,7 @@ def _read_law(name: str, law: Mapping[str, Any], draws: np.ndarray) -> FittedLaw
         objective=law["objective"],
         backtest=_read_backtest(law["backtest"]),
         backtest_parameters=_read_backtest(law["backtest_parameters"]),
+        extrapolation=pd.DataFrame(law["extrapolation"]),
     )
 
 
@@ -88,6 +92,7 @@ def _allocation(found: Allocation) -> dict[str, Any]:
         "status": found.status,
         "messages": found.messages,
         "exponents": _estimates(found.exponents),
+        "curvature": asdict(found.curvature) if found.curvature else None,
         "line": found.line.tolist(),
         **{name: _columns(getattr(found, name)) for name in FRAMES},
     }
@@ -107,6 +112,7 @@ def _read_allocation(approach: str, found: Mapping[str, Any], draws: np.ndarray)
         parabolas=pd.DataFrame(found["parabolas"]),
         line=np.array(found["line"]),
         draws=draws,
+        curvature=Estimate(**found["curvature"]) if found["curvature"] else None,
     )
 
 
@@ -119,6 +125,10 @@ def _estimates(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
 
 def _read_estimates(estimates: Mapping[str, Any]) -> dict[str, Estimate]:
     return {name: Estimate(**estimate) for name, estimate in estimates.items()}
+
+
+def _read_derived(found: Mapping[str, Any]) -> Derived:
+    return Derived(found["title"], found["source"], Estimate(**found["estimate"]))
 
 
 def _backtest(backtest: Backtest | None) -> dict[str, Any] | None:

@@ -74,7 +74,8 @@ class FittedLaw:
 
     `parameters` are in the order of the form's; `draws` holds the bootstrap's parameters, one row per resample, in the
     same order. `data` has the columns run, step, the variables, observed, predicted, used. `objective` says what was
-    minimised: residual, loss, delta, its value, and how the resamples were drawn.
+    minimised: residual, loss, delta, its value, and how the resamples were drawn. `extrapolation` is the error of
+    prediction against its distance, from fits below several thresholds: decades, mean_error, predictions.
     """
 
     name: str
@@ -90,6 +91,7 @@ class FittedLaw:
     objective: dict[str, Any]
     backtest: Backtest | None = None
     backtest_parameters: Backtest | None = None
+    extrapolation: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def _form(self) -> Form:
@@ -152,6 +154,7 @@ class Allocation:
     the window low..high of N; reason is empty where it was accepted). `table` has, at round budgets: flops, parameters,
     tokens, tokens_per_parameter, loss, each with _low and _high, and extrapolates (decades beyond the data). `line` and
     `draws` (R, 7) hold ln k_N, a, ln k_D, b, ln k_L, c, E: N_opt, D_opt and L = E + k_L C^c as powers of C.
+    `curvature` is by how much the exponent a changes in a decade of compute (Hoffmann et al. 2022, appendix E).
     """
 
     approach: str
@@ -166,6 +169,7 @@ class Allocation:
     parabolas: pd.DataFrame
     line: Array
     draws: Array
+    curvature: Estimate | None = None
 
     def at(self, flops: float) -> dict[str, float]:
         """N_opt, D_opt, tokens per parameter and loss at a budget, each with _low and _high, and `extrapolates`."""
@@ -186,8 +190,17 @@ class Allocation:
 
 
 @dataclass(frozen=True)
+class Derived:
+    """A number that follows from fitted laws, with the interval that follows from theirs."""
+
+    title: str
+    source: str
+    estimate: Estimate
+
+
+@dataclass(frozen=True)
 class Laws:
-    """All laws of one study; `excluded` has one row per run that no law uses: run, reason."""
+    """All laws of one study; `excluded` has one row per run that no law uses: run, reason. `derived` is by name."""
 
     study: str
     laws: dict[str, FittedLaw]
@@ -195,3 +208,4 @@ class Laws:
     excluded: pd.DataFrame
     settings: dict[str, Any]
     provenance: dict[str, Any] = field(default_factory=dict)
+    derived: dict[str, Derived] = field(default_factory=dict)

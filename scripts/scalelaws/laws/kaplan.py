@@ -4,11 +4,13 @@ Steps S, batches B and datasets D in their own units; compute in any unit that t
 """
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
+Number = TypeVar("Number", float, Array)
 
 
 def critical_batch(loss: npt.ArrayLike, B_star: float, alpha_B: float) -> Array:
@@ -46,10 +48,10 @@ def tradeoff(steps: npt.ArrayLike, examples: npt.ArrayLike) -> tuple[float, floa
 class DataLaw:
     """L(N,D) = [(N_c/N)^(α_N/α_D) + D_c/D]^α_D (eq. 1.5)."""
 
-    alpha_n: float
-    alpha_d: float
-    N_c: float
-    D_c: float
+    alpha_n: float | Array
+    alpha_d: float | Array
+    N_c: float | Array
+    D_c: float | Array
 
     def loss(self, parameters: npt.ArrayLike, dataset_tokens: npt.ArrayLike) -> Array:
         """Loss in nats per token; an infinite dataset is allowed."""
@@ -73,7 +75,7 @@ class DataLaw:
         return np.asarray(S_c / above ** (1 / alpha_S))
 
 
-def compute_exponents(alpha_N: float, alpha_S: float, alpha_B: float) -> dict[str, float]:
+def compute_exponents(alpha_N: Number, alpha_S: Number, alpha_B: Number) -> dict[str, Number]:
     """Exponents in C_min of loss, N, B, S and D = B·S that follow from L(N, S_min) and B_crit(L) (eq. 6.2 to 6.4)."""
     alpha_C = 1 / (1 / alpha_S + 1 / alpha_B + 1 / alpha_N)
     batch, steps = alpha_C / alpha_B, alpha_C / alpha_S
@@ -86,12 +88,12 @@ def compute_exponents(alpha_N: float, alpha_S: float, alpha_B: float) -> dict[st
     }
 
 
-def efficient_excess(alpha_N: float, alpha_S: float) -> float:
+def efficient_excess(alpha_N: Number, alpha_S: Number) -> Number:
     """How far above its converged loss a compute-efficient run stops, α_N/α_S (eq. B.5): about 10%."""
     return alpha_N / alpha_S
 
 
-def cost_of_size(ratio: npt.ArrayLike, alpha_N: float, alpha_S: float) -> Array:
+def cost_of_size(ratio: npt.ArrayLike, alpha_N: float | Array, alpha_S: float | Array) -> Array:
     """Compute to reach a loss with a model `ratio` times the best size, over the least compute (eq. B.7)."""
     ratio = np.asarray(ratio, float)
     inner = 1 + (alpha_S / alpha_N) * (1 - ratio**-alpha_N)
@@ -99,12 +101,12 @@ def cost_of_size(ratio: npt.ArrayLike, alpha_N: float, alpha_S: float) -> Array:
 
 
 def contradiction(
-    compute_law: tuple[float, float], data_law: tuple[float, float], data_growth: tuple[float, float]
-) -> tuple[float, float]:
+    compute_law: tuple[Number, Number], data_law: tuple[Number, Number], data_growth: tuple[Number, Number]
+) -> tuple[Number, Number]:
     """Compute and loss where L(C_min) would fall below L(D) (section 6.3).
 
     Laws as (exponent, constant): L = (C_c/C)^α_C, L = (D_c/D)^α_D; data_growth as (exponent, factor): D = k·C^p.
     """
     (alpha_C, C_c), (alpha_D, D_c), (growth, factor) = compute_law, data_law, data_growth
     log_c = (alpha_C * np.log(C_c) - alpha_D * np.log(D_c / factor)) / (alpha_C - alpha_D * growth)
-    return float(np.exp(log_c)), float(np.exp(alpha_C * (np.log(C_c) - log_c)))
+    return np.exp(log_c), np.exp(alpha_C * (np.log(C_c) - log_c))

@@ -5,6 +5,7 @@ import pandas as pd
 
 from scalelaws.laws.curves import BUDGETS_PER_DECADE, Profiles, lowest_sizes
 from scalelaws.laws.estimate import Task
+from scalelaws.laws.forms import FORMS
 from scalelaws.laws.problem import Objective
 from scalelaws.laws.uncertainty import Resampled
 from scalelaws.observations.table import Observations
@@ -13,13 +14,45 @@ LAWS = (
     "loss_of_parameters",
     "loss_of_dataset_tokens",
     "loss_of_flops",
+    "loss_of_parameters_with_floor",
+    "loss_of_dataset_tokens_with_floor",
+    "loss_of_flops_with_floor",
     "loss_of_parameters_and_data_kaplan",
     "loss_of_parameters_and_data_chinchilla",
+    "loss_of_parameters_and_data_droppo",
+    "loss_of_overtraining",
+    "loss_of_repeated_data",
+    "loss_of_shape",
+    "loss_of_shape_and_parameters",
+    "loss_of_encoder_and_decoder",
+    "critical_batch_by_scans",
+    "critical_batch_by_noise_scale",
+    "loss_of_parameters_and_steps",
+    "loss_of_least_flops",
     "gap_of_parameters_and_data",
     "ood_loss",
     "ood_transfer",
 )
 """Names of the laws; the last two are fitted once per OOD corpus, as ood_loss:<corpus> and ood_transfer:<corpus>."""
+NEEDS = {
+    "loss_of_parameters_with_floor": "four sizes N on the largest D",
+    "loss_of_dataset_tokens_with_floor": "four subsets D of the largest N",
+    "loss_of_flops_with_floor": "learning curves, or runs, of several sizes that cross",
+    "loss_of_parameters_and_data_droppo": "seven runs over three sizes N and three subsets D",
+    "loss_of_overtraining": "runs on fresh tokens at three ratios of tokens to parameters",
+    "loss_of_repeated_data": "the tokens processed beside the unique ones, runs that repeat, and six that do not",
+    "loss_of_shape": "widths and depths, three of each, in more pairs than either has values",
+    "loss_of_shape_and_parameters": "widths and depths, three of each, in more pairs than either has values",
+    "loss_of_encoder_and_decoder": "sizes of encoders and decoders, three of each",
+    "critical_batch_by_scans": "learning curves of one size N at three batch sizes",
+    "critical_batch_by_noise_scale": "the gradient noise scale at three losses",
+    "loss_of_parameters_and_steps": "learning curves with their batch size, and a critical batch",
+    "loss_of_least_flops": "learning curves with their batch size, and a critical batch",
+    "gap_of_parameters_and_data": "losses on the training split",
+    "ood_loss": "losses on a second corpus",
+    "ood_transfer": "losses on a second corpus",
+}
+"""What a table must hold for the laws that not every table determines; without it they are left out."""
 ENVELOPE_PER_DECADE = 8
 RELATIVE_GAP_NOISE = 0.1
 ROBUST_DELTA = 1.345
@@ -29,13 +62,16 @@ ROBUST_DELTA = 1.345
 def held_out_tasks(observations: Observations, objective: Objective) -> list[Task]:
     """The laws of the held-out loss of the training distribution, one row per run."""
     train = observations.train_corpus
-    rows = _rows(observations.results(train))
+    rows = result_rows(observations.results(train))
     largest_d, largest_n = (rows[name] == rows[name].max() for name in ("dataset_tokens", "parameters"))
     table = [
         ("loss_of_parameters", "power_of_parameters", "L(N)", largest_d),
         ("loss_of_dataset_tokens", "power_of_dataset_tokens", "L(D)", largest_n),
+        ("loss_of_parameters_with_floor", "power_of_parameters_with_floor", "L(N) with floor", largest_d),
+        ("loss_of_dataset_tokens_with_floor", "power_of_dataset_tokens_with_floor", "L(D) with floor", largest_n),
         ("loss_of_parameters_and_data_kaplan", "kaplan", "L(N,D), Kaplan", True),
         ("loss_of_parameters_and_data_chinchilla", "chinchilla", "L(N,D), Chinchilla", True),
+        ("loss_of_parameters_and_data_droppo", "droppo", "L(N,D), Droppo & Elibol", True),
     ]
     return [
         Task(name, form, title, train, "test", rows.assign(used=used), objective) for name, form, title, used in table
@@ -51,7 +87,7 @@ def gap_task(observations: Observations) -> Task:
     seen = seen.loc[test.index]
     gap = test["loss"] - seen["loss"]
     noise = np.sqrt(np.square(test["loss_sem"].fillna(0)) + np.square(seen["loss_sem"].fillna(0)))
-    rows = _rows(test.reset_index()).assign(observed=gap.to_numpy())
+    rows = result_rows(test.reset_index()).assign(observed=gap.to_numpy())
     rows["scale"] = np.hypot(noise, RELATIVE_GAP_NOISE * np.maximum(gap, 0)).to_numpy() + 1e-9
     name, title = "gap_of_parameters_and_data", "Gap(N,D)"
     return Task(name, "gap_power", title, train, "test", rows, Objective("loss", ROBUST_DELTA))
@@ -59,7 +95,7 @@ def gap_task(observations: Observations) -> Task:
 
 def ood_tasks(observations: Observations, corpus: str, objective: Objective) -> list[Task]:
     """An OOD corpus: its loss as a power of N on the largest D, and its loss against the held-out loss."""
-    rows = _rows(observations.results(corpus))
+    rows = result_rows(observations.results(corpus))
     held_out = observations.results(observations.train_corpus).set_index("run")["loss"]
     paired = rows.assign(loss=rows["run"].map(held_out)).dropna(subset="loss")
     largest_d = rows["dataset_tokens"] == rows["dataset_tokens"].max()
@@ -89,7 +125,7 @@ def ood_tasks(observations: Observations, corpus: str, objective: Objective) -> 
 
 
 def envelope_task(
-    observations: Observations, profiles: Profiles, objective: Objective, resamples: int, seed: int
+    name: str, form: str, title: str, corpus: str, profiles: Profiles, objective: Objective, resamples: int, seed: int
 ) -> tuple[Task, Resampled]:
     """L(C): the lowest loss of any size at each budget where it has smaller and larger rivals, and its resamples."""
     every = slice(None, None, max(1, round(BUDGETS_PER_DECADE / ENVELOPE_PER_DECADE)))
@@ -102,6 +138,7 @@ def envelope_task(
             "run": [profiles.runs[index] for index in best],
             "step": 0,
             "flops": flops,
+            **dict.fromkeys(FORMS[form].variables, flops),
             "parameters": parameters,
             "observed": np.exp(lowest),
             "used": inside,
@@ -114,10 +151,10 @@ def envelope_task(
     resampled = Resampled(
         np.exp(np.where(usable, redrawn[:, inside], lowest[inside])), usable.astype(float), freedom, how
     )
-    train = observations.train_corpus
-    return Task("loss_of_flops", "power_of_flops", "L(C)", train, "test", rows, objective), resampled
+    return Task(name, form, title, corpus, "test", rows, objective), resampled
 
 
-def _rows(results: pd.DataFrame) -> pd.DataFrame:
+def result_rows(results: pd.DataFrame) -> pd.DataFrame:
+    """One row per run as a task wants them, with the columns that most laws are functions of."""
     columns = ["run", "step", "parameters", "dataset_tokens", "tokens", "flops"]
     return results[columns].assign(observed=results["loss"], used=True)

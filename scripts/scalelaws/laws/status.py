@@ -25,6 +25,14 @@ WORDS = {
     "tokens": "token counts",
     "flops": "budgets C",
     "loss": "held-out losses",
+    "flops_min": "budgets C_min",
+    "steps_min": "numbers of steps S_min",
+    "tokens_per_parameter": "ratios of tokens to parameters",
+    "needed_parameters": "sizes N that the data can use",
+    "encoder_parameters": "encoder sizes",
+    "decoder_parameters": "decoder sizes",
+    "width": "widths",
+    "depth": "depths",
 }
 
 

@@ -1,7 +1,7 @@
 """All laws of a study: from its observations to one JSON of laws and one file of bootstrap draws."""
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +9,17 @@ import numpy as np
 import pandas as pd
 
 from scalelaws.job import Progress
-from scalelaws.laws import allocation
+from scalelaws.laws import allocation, batches
 from scalelaws.laws.curves import curve_rows, profiles, seed_noise
+from scalelaws.laws.derived import derived
+from scalelaws.laws.designs import design_tasks
 from scalelaws.laws.estimate import Task, fit_law
 from scalelaws.laws.files import write_laws
 from scalelaws.laws.fitted import Allocation, FittedLaw, Laws
+from scalelaws.laws.forms import FORMS
 from scalelaws.laws.problem import Objective
 from scalelaws.laws.rows import LAWS, envelope_task, gap_task, held_out_tasks, ood_tasks
+from scalelaws.laws.status import sparse
 from scalelaws.laws.uncertainty import Resampled
 from scalelaws.observations.table import Observations, read_observations
 from scalelaws.recipe import provenance
@@ -23,6 +27,19 @@ from scalelaws.recipe import provenance
 USUAL_NOISE = 0.01
 """Run-to-run standard deviation of ln loss where no cell was trained twice and no law of N and D tells its residuals;
 about Kaplan's 0.02 nats between seeds."""
+CORE = (
+    "loss_of_parameters",
+    "loss_of_dataset_tokens",
+    "loss_of_flops",
+    "loss_of_parameters_and_data_kaplan",
+    "loss_of_parameters_and_data_chinchilla",
+    "gap_of_parameters_and_data",
+)
+"""Laws that a study is told the lack of; the others appear only where its table determines them (rows.NEEDS)."""
+ENVELOPES = (
+    ("loss_of_flops", "power_of_flops", "L(C)"),
+    ("loss_of_flops_with_floor", "power_of_flops_with_floor", "L(C) with floor"),
+)
 DEFAULTS: dict[str, Any] = {
     "fit": list(LAWS),
     "resamples": 1000,
@@ -47,16 +64,22 @@ def fit_laws(
     objective = Objective(settings["residual"], settings["huber_delta"])
     resamples = settings["resamples"]
     wanted = set(settings["fit"])
-    results = observations.results(observations.train_corpus)
+    train = observations.train_corpus
+    results = observations.results(train)
     noise = seed_noise(results)
     laws: dict[str, FittedLaw] = {}
 
-    def fit(task: Task, redrawn: Resampled | None = None) -> FittedLaw:
-        return fit_law(task, resamples, _seed(seed, task.name), settings["backtest"], redrawn, noise)
+    between_seeds = noise
 
-    direct = held_out_tasks(observations, objective)
+    def fit(task: Task, redrawn: Resampled | None = None) -> FittedLaw:
+        return fit_law(task, resamples, _seed(seed, task.name), settings["backtest"], redrawn, between_seeds)
+
+    direct = [*held_out_tasks(observations, objective), *design_tasks(observations, objective)]
     if (observations.losses["split"] == "train").any():
         direct.append(gap_task(observations))
+    direct = [
+        task for task in direct if task.name in CORE or not sparse(FORMS[task.form], task.rows[task.rows["used"]])
+    ]
     corpora = [c for c in observations.losses["corpus"].unique() if c != observations.train_corpus]
     beyond = [task for corpus in sorted(corpora) for task in ood_tasks(observations, corpus, objective)]
     waiting = [task for task in direct + beyond if task.name.partition(":")[0] in wanted]
@@ -65,21 +88,65 @@ def fit_laws(
         if progress:
             progress.show(done, len(waiting) + 2, task.title)
     parametric = laws.get("loss_of_parameters_and_data_chinchilla")
+    if noise is None:
+        noise = _residual_noise(parametric)
     fresh = curve_rows(observations)
-    curves = None if fresh.empty else profiles(fresh, _residual_noise(parametric) if noise is None else noise)
+    curves = None if fresh.empty else profiles(fresh, noise)
     allocations: dict[str, Allocation] = {}
-    if curves and "loss_of_flops" in wanted:
-        task, redrawn = envelope_task(observations, curves, objective, resamples, _seed(seed, "envelope"))
-        laws[task.name] = fit(task, redrawn)
     if curves:
+        for name, form, title in ENVELOPES:
+            if name in wanted:
+                task, redrawn = envelope_task(
+                    name, form, title, train, curves, objective, resamples, _seed(seed, "envelope")
+                )
+                if name in CORE or not sparse(FORMS[form], task.rows[task.rows["used"]]):
+                    laws[name] = fit(task, redrawn)
         allocations["envelope"] = allocation.envelope(curves, resamples, _seed(seed, "envelope"))
         allocations["isoflop"] = allocation.isoflop(curves, resamples, _seed(seed, "isoflop"))
     if parametric:
         budgets = results["flops"].min(), results["flops"].max()
         allocations["parametric"] = allocation.parametric(parametric, budgets)
-    names = [task.name for task in direct] + ["loss_of_flops"] + [task.name for task in beyond]
+    batch_laws, least = _batch_laws(observations, objective, wanted, noise, resamples, seed, fit)
+    laws |= batch_laws
+    names = [name for name in LAWS if name in laws] + [task.name for task in beyond]
     ordered = {name: laws[name] for name in names if name in laws}
-    return Laws(study, ordered, allocations, _excluded(observations), dict(settings))
+    found = derived(ordered, allocations, least)
+    return Laws(study, ordered, allocations, _excluded(observations), dict(settings), derived=found)
+
+
+def _batch_laws(
+    observations: Observations,
+    objective: Objective,
+    wanted: set[str],
+    noise: float,
+    resamples: int,
+    seed: int,
+    fit: Callable[[Task, Resampled | None], FittedLaw],
+) -> tuple[dict[str, FittedLaw], Allocation | None]:
+    """The laws that need batch sizes: B_crit(L), and with it L(N, S_min), L(C_min) and the envelope against C_min."""
+    laws: dict[str, FittedLaw] = {}
+    scans = batches.scan_task(observations, noise, resamples, _seed(seed, "scans"))
+    measured = batches.noise_scale_task(observations)
+    for task, redrawn in (scans or (None, None), (measured, None)):
+        if task and not sparse(FORMS[task.form], task.rows[task.rows["used"]]):
+            laws[task.name] = fit(task, redrawn)
+    law = batches.usable(laws)
+    least = None
+    if law:
+        steps = batches.steps_task(observations, law, objective)
+        if steps and not sparse(FORMS[steps.form], steps.rows):
+            laws[steps.name] = fit(steps, None)
+        rows = batches.adjusted(curve_rows(observations), law)
+        if len(rows):
+            curves = profiles(rows.assign(flops=rows["flops_min"]), noise)
+            least = allocation.envelope(curves, resamples, _seed(seed, "least"))
+            name, train = "loss_of_least_flops", observations.train_corpus
+            task, redrawn = envelope_task(
+                name, "power_of_flops_min", "L(C_min)", train, curves, objective, resamples, _seed(seed, "least")
+            )
+            if not sparse(FORMS[task.form], task.rows[task.rows["used"]]):
+                laws[name] = fit(task, redrawn)
+    return {name: law for name, law in laws.items() if name in wanted}, least
 
 
 def fit_study(
