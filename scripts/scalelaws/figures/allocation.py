@@ -1,5 +1,6 @@
 """Figures of how compute is best split between size and data."""
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -23,8 +24,8 @@ from scalelaws.figures.marks import (
 from scalelaws.figures.registry import NotDrawableError, figure
 from scalelaws.figures.select import fresh_curves, law_of, needed_law
 from scalelaws.figures.style import CATEGORY_COLOURS, LAW_COLOUR, UNDETERMINED_COLOUR, SizeColours, category_marks, pale
-from scalelaws.figures.words import estimate_text, law_label, number
-from scalelaws.laws.fitted import DETERMINED, Allocation, Laws
+from scalelaws.figures.words import estimate_text, law_label, number, with_interval
+from scalelaws.laws.fitted import DETERMINED, Allocation, Estimate, Laws
 from scalelaws.laws.kaplan import contradiction as crossing
 from scalelaws.laws.kaplan import cost_of_size
 from scalelaws.observations.table import Observations
@@ -41,7 +42,8 @@ FARTHEST_CROSSING = 1e9
 @figure(
     "The best split of compute",
     "The size N and the tokens D with the lowest loss for a budget C, by every approach: the envelope of learning "
-    "curves, the minima of IsoFLOP profiles, the parametric law. Points are the optima found; bands are 95% intervals.",
+    "curves, the minima of IsoFLOP profiles, the parametric law. Points are the optima found; bands are 95% "
+    "intervals.",
 )
 def optimal_allocation(observations: Observations, laws: Laws) -> Figure:
     """N_opt(C), D_opt(C) by each approach (Hoffmann et al. 2022, figures 1 and A3; Kaplan et al. 2020, figure 14)."""
@@ -64,7 +66,8 @@ def optimal_allocation(observations: Observations, laws: Laws) -> Figure:
 @figure(
     "Envelope of the learning curves",
     "Above: every learning curve, with the lowest loss at each budget in black. Below: the size N and the tokens D "
-    "that reached it, and their powers of compute. Pale points have no smaller or no larger rival and are not fitted.",
+    "that reached it, and their powers of compute. Pale points have no smaller or no larger rival and are not "
+    "fitted.",
 )
 def envelope(observations: Observations, laws: Laws) -> Figure:
     """The lower envelope of all curves with its N_opt(C) and D_opt(C) (Hoffmann et al. 2022, figure 2)."""
@@ -111,7 +114,8 @@ def isoflop(observations: Observations, laws: Laws) -> Figure:
     log_axis(top, "y", LABELS["loss"])
     used = profiles.groupby("flops")["used"].any()
     if not used.all():
-        note(top, f"{(~used).sum()} of {len(used)} profiles (pale) have no usable minimum", "upper right")
+        refused = f"{(~used).sum()} of {len(used)} profiles (pale) have no usable minimum"
+        top.set_title(refused, loc="left", fontsize=mpl.rcParams["legend.fontsize"])
     _shares_below(sheet, left, right, found)
     size_bar(sheet, [top], colours, "$C$ (FLOPs)")
     return sheet
@@ -119,36 +123,109 @@ def isoflop(observations: Observations, laws: Laws) -> Figure:
 
 @figure(
     "What growing compute is spent on",
-    "As the budget grows, by how much the best size and the tokens it is trained on grow: the height of each area is "
-    "its factor on a logarithmic axis, and together they are the growth of compute.",
+    "As the budget grows, by how much the best size, batch and steps grow, or size and tokens where batches were not "
+    "measured: the height of each area is its factor on a logarithmic axis, and together they are the growth of "
+    "compute.",
 )
 def growing_compute(observations: Observations, laws: Laws) -> Figure:
-    """The factors of size and data in a growing budget (Kaplan et al. 2020, figure 3)."""
-    usable = [found for found in laws.allocations.values() if found.status == DETERMINED]
-    if not usable:
+    """The factors that a growing budget goes into (Kaplan et al. 2020, figure 3)."""
+    shown = {
+        found.title: {"size N": found.exponents["parameters"].value, "tokens D": found.exponents["tokens"].value}
+        for found in laws.allocations.values()
+        if found.status == DETERMINED
+    }
+    measured = _measured(laws, "exponent")
+    if measured:
+        names = {"parameters": "size N", "batch_tokens": "batch B", "steps": "steps S"}
+        powers = {title: measured[name].value for name, title in names.items()}
+        shown = {"Against the least compute $C_{\\min}$": powers, **shown}
+    if not shown:
         raise NotDrawableError("no approach determines how compute is best split")
-    sheet, axes = canvas(rows=len(usable), height=0.5 + 1.75 * len(usable))
-    for ax, found in zip(axes, usable, strict=True):
-        table = found.table.sort_values("flops")
-        x = np.geomspace(table["flops"].min(), table["flops"].max(), 40)
-        a, b = (found.exponents[share].value for share in SHARES)
-        growth = x / x[0]
-        layers = ((np.ones_like(x), growth**a, "size N"), (growth**a, growth ** (a + b), "tokens D"))
-        for (low, high, name), colour in zip(layers, CATEGORY_COLOURS, strict=False):
-            band(ax, x, low, high, name, colour)
+    sheet, axes = canvas(rows=len(shown), height=0.5 + 1.75 * len(shown))
+    x = np.geomspace(1, 1e4, 40)
+    for ax, (title, exponents) in zip(axes, shown.items(), strict=True):
+        below = 0.0
+        for (name, exponent), colour in zip(exponents.items(), CATEGORY_COLOURS, strict=False):
+            low, high = x**below, x ** (below + exponent)
+            band(ax, x, np.minimum(low, high), np.maximum(low, high), name, colour)
             curve(ax, x, high, f"{name}, upper edge", colour, linewidth=0.9)
-            middle = float(np.sqrt(low[30] * high[30]))
-            ax.text(x[30], middle, name, ha="center", va="center")
-        log_axis(ax, "x", LABELS["flops"])
+            ax.text(
+                x[32], float(np.sqrt(low[32] * high[32])), f"{name}, $C^{{{exponent:.2f}}}$", ha="center", va="center"
+            )
+            below += exponent
+        log_axis(ax, "x", "Growth of compute (factor)")
         log_axis(ax, "y", "Growth (factor)")
-        ax.set_title(f"{found.title}: $N \\propto C^{{{a:.2f}}}$, $D \\propto C^{{{b:.2f}}}$", loc="left")
+        ax.set_title(title, loc="left")
+    return sheet
+
+
+@figure(
+    "Best size and steps against the least compute",
+    "Size N and steps S along the envelope of the learning curves against C_min, with a batch at its critical size. "
+    "Size grows fast with compute; the number of steps hardly does.",
+)
+def least_compute_split(observations: Observations, laws: Laws) -> Figure:
+    """N_opt and S_min against C_min (Kaplan et al. 2020, figure 14)."""
+    powers, factors = _measured(laws, "exponent"), _measured(laws, "factor")
+    envelope_law = law_of(laws, "power_of_flops_min", observations.train_corpus)
+    if not powers or envelope_law is None:
+        raise NotDrawableError("no critical batch size was measured, which C_min needs")
+    low, high = envelope_law.ranges["flops_min"]
+    x = np.unique([*np.geomspace(low, high * 10, 60), high])
+    sheet, axes = canvas(rows=2, height=4.2)
+    labels = {"parameters": SHARES["parameters"], "steps": r"$S_{\min}$ (updates)"}
+    for ax, (name, label), colour in zip(axes, labels.items(), CATEGORY_COLOURS, strict=False):
+        law_curve(ax, x, factors[name].value * x ** powers[name].value, None, (low, high), name, colour)
+        key(axes[0], colour, f"{name}: power {with_interval(powers[name].value, powers[name].low, powers[name].high)}")
+        log_axis(ax, "x", "Least compute $C_{\\min}$ (FLOPs)")
+        log_axis(ax, "y", label)
+    data = envelope_law.data[envelope_law.data["used"]]
+    points(axes[0], data["flops_min"], data["parameters"], "sizes on the envelope", CATEGORY_COLOURS[0])
+    legend_above(sheet)
+    return sheet
+
+
+@figure(
+    "Does the best split change with compute?",
+    "The exponent a of the best size over the lower, middle and upper budgets of the envelope and of the IsoFLOP "
+    "minima, and by how much it changes in a decade. Lines of different slopes mean that one power law is not the "
+    "whole story.",
+)
+def frontier_curvature(observations: Observations, laws: Laws) -> Figure:
+    """Curvature of the frontier of compute (Hoffmann et al. 2022, figure A5)."""
+    found = {
+        name: each
+        for name, each in laws.allocations.items()
+        if each.curvature is not None and each.points["used"].any()
+    }
+    if not found:
+        raise NotDrawableError("fewer than four budgets have a best size, too few for a curvature")
+    sheet, (ax,) = canvas()
+    for name, (colour, marker) in category_marks(list(found)).items():
+        allocation = found[name]
+        optima = allocation.points[allocation.points["used"]].sort_values("flops")
+        x, y = np.log(optima["flops"].to_numpy(float)), np.log(optima["parameters"].to_numpy(float))
+        thirds = [part for part in np.array_split(np.arange(len(x)), min(3, len(x) // 2)) if np.ptp(x[part]) > 0]
+        for number_of, part in enumerate(thirds, 1):
+            slope, height = np.polyfit(x[part], y[part], 1)
+            ends = np.array([x[part[0]], x[part[-1]]])
+            series = f"{allocation.title}, part {number_of}: a = {slope:.2f}"
+            curve(ax, np.exp(ends), np.exp(height + slope * ends), series, colour)
+        points(ax, optima["flops"], optima["parameters"], allocation.title, colour, marker, markersize=2.6)
+        bend = allocation.curvature
+        assert bend is not None
+        text = with_interval(bend.value, bend.low, bend.high)
+        ax.plot([], [], color=colour, marker=marker, label=f"{allocation.title}:\na changes by {text} in a decade")
+    log_axis(ax, "x", LABELS["flops"])
+    log_axis(ax, "y", SHARES["parameters"])
+    legend_above(sheet)
     return sheet
 
 
 @figure(
     "The cost of a size that is not the best",
-    "Compute to reach a given loss with each size N, over the least that any size needed, against N over the size that "
-    "needed least. The bottom is flat: sizes within a factor of two cost little more.",
+    "Compute to reach a given loss with each size N, over the least that any size needed, against N over the size "
+    "that needed least. The bottom is flat: sizes within a factor of two cost little more.",
 )
 def suboptimal_sizes(observations: Observations, laws: Laws) -> Figure:
     """Excess compute of sizes that are too small or too large (Kaplan et al. 2020, figure 12, left)."""
@@ -180,8 +257,8 @@ def suboptimal_sizes(observations: Observations, laws: Laws) -> Figure:
 
 @figure(
     "Where the laws contradict each other",
-    "The law of compute, and what the law of data allows with the tokens that the best split gives each budget. Where "
-    "the two cross, the loss would fall below what the data can teach: one of the laws must fail before.",
+    "The law of compute, and what the law of data allows with the tokens that the best split gives each budget. "
+    "Where the two cross, the loss would fall below what the data can teach: one of the laws must fail before.",
 )
 def contradiction(observations: Observations, laws: Laws) -> Figure:
     """L(C) against L(D(C)) (Kaplan et al. 2020, figure 15 and section 6.3)."""
@@ -227,6 +304,16 @@ def contradiction(observations: Observations, laws: Laws) -> Figure:
     log_axis(ax, "y", LABELS["loss"])
     legend_above(sheet)
     return sheet
+
+
+def _measured(laws: Laws, what: str) -> dict[str, Estimate]:
+    """Exponents or factors of what grows with C_min, by name; none where no critical batch was measured."""
+    start, end = "measured_", f"_{what}"
+    return {
+        name.removeprefix(start).removesuffix(end): found.estimate
+        for name, found in laws.derived.items()
+        if name.startswith(start) and name.endswith(end)
+    }
 
 
 def _approach(laws: Laws, name: str, otherwise: str) -> Allocation:

@@ -44,7 +44,7 @@ def cleaning_steps(cards: Sequence[str | Path]) -> Figure:
     ax.set_yticks([at for at, *_ in labels], [text for _, text, _ in labels])
     for tick, (*_, weight) in zip(ax.get_yticklabels(), labels, strict=True):
         tick.set_fontweight(weight)
-    ax.set(xlim=(0, 150), ylim=(place, -0.8), xticks=[0, 50, 100], xlabel="Documents kept (%)")
+    ax.set(xlim=(0, 260), ylim=(place, -0.8), xticks=[0, 50, 100], xlabel="Documents kept (%)")
     ax.tick_params(axis="y", length=0)
     ax.grid(False, axis="y")
     return sheet

@@ -6,43 +6,160 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from scalelaws.figures.axes import LABELS, log_axis
-from scalelaws.figures.marks import canvas, curve, legend_above, points, size_bar
+from scalelaws.figures.crossings import at_positions, reached, targets
+from scalelaws.figures.marks import canvas, curve, key, law_curve, legend_above, points, size_bar
 from scalelaws.figures.registry import NotDrawableError, figure
-from scalelaws.figures.style import SizeColours
-from scalelaws.laws.fitted import Laws
+from scalelaws.figures.select import fresh_curves, needed_law, reach
+from scalelaws.figures.style import LAW_COLOUR, UNDETERMINED_COLOUR, SizeColours, category_marks
+from scalelaws.figures.words import law_label
+from scalelaws.laws.fitted import DETERMINED, Laws
+from scalelaws.laws.kaplan import DataLaw
 from scalelaws.observations.table import Observations
 from scalelaws.units import readable
 
 
 @figure(
     "Learning curves",
-    "Held-out loss while each size N trains on the largest subset D; a ring marks the step that is the run's "
-    "result. Larger models reach a given loss after fewer tokens.",
+    "Held-out loss while each size N trains on the largest subset D, against the tokens (above) and the compute "
+    "(below) that went by; a ring marks the step that is the run's result. Larger models reach a given loss after "
+    "fewer tokens.",
 )
 def learning_curves(observations: Observations, laws: Laws) -> Figure:
-    """Loss against tokens processed, a line a run (Kaplan et al. 2020, figure 2, left)."""
+    """Loss against tokens and against compute, a line a run (Kaplan et al. 2020, figure 2)."""
     curves = observations.curves(observations.train_corpus)
+    curves = curves[curves["dataset_tokens"] == curves.groupby("parameters")["dataset_tokens"].transform("max")]
     if curves.groupby("run")["step"].nunique().max() < 2:
         raise NotDrawableError("every run was evaluated at one step only")
-    curves = curves[curves["dataset_tokens"] == curves["dataset_tokens"].max()]
-    sheet, (ax,) = canvas()
+    sheet, axes = canvas(rows=2, height=4.4)
     colours = SizeColours(curves["parameters"].unique(), "N")
-    for (size, run), rows in curves.groupby(["parameters", "run"]):
-        curve(ax, rows["tokens"], rows["loss"], f"N = {readable(size)}, {run}", colours(size))
-        end = rows[rows["result"]]
-        points(ax, end["tokens"], end["loss"], f"N = {readable(size)}, {run}, result", colours(size), hollow=True)
-    log_axis(ax, "x", LABELS["tokens"])
+    for ax, column in zip(axes, ("tokens", "flops"), strict=True):
+        for (size, run), rows in curves.groupby(["parameters", "run"]):
+            name = f"N = {readable(size)}, {run}"
+            curve(ax, rows[column], rows["loss"], name, colours(size))
+            end = rows[rows["result"]]
+            points(ax, end[column], end["loss"], f"{name}, result", colours(size), hollow=True)
+        log_axis(ax, "x", LABELS[column])
+        log_axis(ax, "y", LABELS["loss"])
+    size_bar(sheet, axes, colours, "$N$")
+    return sheet
+
+
+@figure(
+    "Loss against size and steps",
+    "Learning curves on fresh text against the steps that a batch far above the critical size would have needed, "
+    "with the law L(N, S_min), which says where each size will be after any number of steps.",
+)
+def loss_vs_parameters_and_steps(observations: Observations, laws: Laws) -> Figure:
+    """L(N, S_min) over the learning curves (Kaplan et al. 2020, figure 4, right)."""
+    law = needed_law(laws, "kaplan_steps", observations.train_corpus, "law of size and steps")
+    sheet, (ax,) = canvas(height=3.0)
+    colours = SizeColours(law.data["parameters"].unique(), "N")
+    determined = law.status == DETERMINED
+    for size, rows in law.data.groupby("parameters"):
+        for used, part in rows.groupby("used"):
+            series = f"N = {readable(size)}" + ("" if used else ", not in the fit")
+            points(ax, part["steps_min"], part["observed"], series, colours(size), markersize=2, used=bool(used))
+        x = reach(rows["steps_min"], 100)
+        at = {"parameters": np.full_like(x, size), "steps_min": x}
+        shade = colours(size) if determined else UNDETERMINED_COLOUR
+        observed = (float(rows["steps_min"].min()), float(rows["steps_min"].max()))
+        series = f"law at N = {readable(size)}"
+        law_curve(ax, x, law.predict(**at), law.band(0.95, **at), observed, series, shade, determined, linewidth=0.8)
+    key(ax, LAW_COLOUR if determined else UNDETERMINED_COLOUR, law_label(law), determined)
+    log_axis(ax, "x", r"$S_{\min}$ (updates)")
     log_axis(ax, "y", LABELS["loss"])
     size_bar(sheet, [ax], colours, "$N$")
-    ax.set_title(f"$D$ = {readable(curves['dataset_tokens'].max())} tokens", loc="left")
+    legend_above(sheet)
+    return sheet
+
+
+@figure(
+    "Loss against size at fixed steps",
+    "Held-out loss against size N when every size has trained for the same number of steps on fresh text. More steps "
+    "favour larger models.",
+)
+def loss_at_fixed_steps(observations: Observations, laws: Laws) -> Figure:
+    """Loss against N at several fixed S (Kaplan et al. 2020, figure 11, right)."""
+    curves = fresh_curves(observations)
+    shared = curves.groupby("parameters")["step"].agg(["min", "max"])
+    first, last = shared["min"].max(), shared["max"].max()
+    positions = np.unique(np.geomspace(max(first, last / 100), last * 0.999, 6).round())
+    rows = at_positions(curves, list(positions), "step")
+    rows = rows.groupby(["step", "parameters"], as_index=False)["loss"].mean()
+    rows = rows[rows.groupby("step")["parameters"].transform("count") > 1]
+    if rows.empty:
+        raise NotDrawableError("no two sizes N were trained for the same number of steps on fresh text")
+    sheet, (ax,) = canvas()
+    colours = SizeColours(rows["step"].unique(), "D")
+    for step, part in rows.groupby("step"):
+        name = f"S = {readable(step)}"
+        points(ax, part["parameters"], part["loss"], name, colours(step), colours.marker(step))
+        curve(ax, part["parameters"], part["loss"], f"{name}, joined", colours(step), linewidth=0.7)
+    log_axis(ax, "x", LABELS["parameters"])
+    log_axis(ax, "y", LABELS["loss"])
+    size_bar(sheet, [ax], colours, "$S$")
+    return sheet
+
+
+@figure(
+    "Larger models learn from fewer tokens",
+    "Tokens of fresh text until a given loss is reached, against size N. The lines fall: a larger model needs fewer.",
+)
+def sample_efficiency(observations: Observations, laws: Laws) -> Figure:
+    """Tokens to reach a loss, by N (Kaplan et al. 2020, figure 19)."""
+    curves = fresh_curves(observations)
+    rows = reached(curves, targets(curves), "tokens").groupby(["target", "parameters"], as_index=False)["tokens"].min()
+    rows = rows[rows.groupby("target")["parameters"].transform("count") > 1]
+    if rows.empty:
+        raise NotDrawableError("no loss was reached by two sizes N")
+    sheet, (ax,) = canvas()
+    marks = category_marks([f"{target:g}" for target in sorted(rows["target"].unique())])
+    for target, part in rows.groupby("target"):
+        colour, marker = marks[f"{target:g}"]
+        name = f"L = {target:g} nats/token"
+        points(ax, part["parameters"], part["tokens"], name, colour, marker, label=name)
+        curve(ax, part["parameters"], part["tokens"], f"{name}, joined", colour, linewidth=0.7)
+    log_axis(ax, "x", LABELS["parameters"])
+    log_axis(ax, "y", "Tokens to reach the loss")
+    legend_above(sheet, columns=2)
+    return sheet
+
+
+@figure(
+    "When to stop, against its bound",
+    "The step at which each run that overfits had its lowest held-out loss, against the earliest step at which the "
+    "laws say that it could. Points below the line stopped too early for one of the laws.",
+)
+def stopping_bound(observations: Observations, laws: Laws) -> Figure:
+    """S_stop against S_c/[L(N,D) - L(N,∞)]^(1/α_S) (Kaplan et al. 2020, figure 16, left)."""
+    data = needed_law(laws, "kaplan", observations.train_corpus, "L(N,D) of Kaplan's form")
+    steps = needed_law(laws, "kaplan_steps", observations.train_corpus, "law of size and steps")
+    stopped = observations.results(observations.train_corpus)
+    stopped = stopped[stopped["status"] == "early_stopped"]
+    if stopped.empty:
+        raise NotDrawableError("no run was stopped early")
+    law = DataLaw(*(data.best[name] for name in ("alpha_N", "alpha_D", "N_c", "D_c")))
+    size, subset = (stopped[name].to_numpy(float) for name in ("parameters", "dataset_tokens"))
+    bound = law.earliest_stop(size, subset, steps.best["S_c"], steps.best["alpha_S"])
+    rows = stopped.assign(bound=bound)
+    sheet, (ax,) = canvas()
+    colours = SizeColours(rows["dataset_tokens"].unique(), "D")
+    for value, part in rows.groupby("dataset_tokens"):
+        points(ax, part["bound"], part["result_step"], f"D = {readable(value)}", colours(value), colours.marker(value))
+    ends = np.array([min(bound.min(), rows["result_step"].min()), max(bound.max(), rows["result_step"].max())])
+    ax.plot(ends, ends, color="0.3", linewidth=0.8, zorder=1, label="the bound")
+    log_axis(ax, "x", r"$S_c\,[L(N,D) - L(N,\infty)]^{-1/\alpha_S}$ (updates)")
+    log_axis(ax, "y", "Step of the lowest loss (updates)")
+    size_bar(sheet, [ax], colours, "$D$")
+    legend_above(sheet)
     return sheet
 
 
 @figure(
     "Training and held-out loss: early stopping",
-    "The largest size on every subset D: loss on held-out text (solid) and on the text it trains on (dashed). On "
-    "a small subset the held-out loss turns while the training loss goes on falling; the ring marks the step "
-    "taken as the result.",
+    "The largest size on every subset D: loss on held-out text (solid) and on the text it trains on (dashed). On a "
+    "small subset the held-out loss turns while the training loss goes on falling; the ring marks the step taken as "
+    "the result.",
 )
 def train_and_test_curves(observations: Observations, laws: Laws) -> Figure:
     """Train and test loss against tokens processed, by D, for the largest N (Kaplan et al. 2020, figure 16, right)."""

@@ -41,8 +41,8 @@ def loss_vs_parameters(observations: Observations, laws: Laws) -> Figure:
 
 @figure(
     "Loss against data",
-    "Held-out loss of every run against the unique tokens D it could learn from, coloured by its size N. The law "
-    "is fitted to the filled points, which are not limited by size.",
+    "Held-out loss of every run against the unique tokens D it could learn from, coloured by its size N. The law is "
+    "fitted to the filled points, which are not limited by size.",
 )
 def loss_vs_dataset_tokens(observations: Observations, laws: Laws) -> Figure:
     """L(D) over the runs (Kaplan et al. 2020, figure 1, middle)."""
@@ -51,8 +51,8 @@ def loss_vs_dataset_tokens(observations: Observations, laws: Laws) -> Figure:
 
 @figure(
     "Loss against size and data together: Kaplan's form",
-    "Held-out loss against D for every size N, with Kaplan's L(N,D). Small models stop gaining from more data; "
-    "large ones overfit small subsets. One law has to bend all curves.",
+    "Held-out loss against D for every size N, with Kaplan's L(N,D). Small models stop gaining from more data; large "
+    "ones overfit small subsets. One law has to bend all curves.",
 )
 def loss_vs_parameters_and_data(observations: Observations, laws: Laws) -> Figure:
     """L(N,D) as a family of curves (Kaplan et al. 2020, figure 4, left, and figure 9, left)."""
@@ -73,8 +73,8 @@ def loss_vs_parameters_and_data_chinchilla(observations: Observations, laws: Law
 
 @figure(
     "Overfitting as one curve",
-    "By how much limited data raises the loss, against the single quantity that Kaplan's L(N,D) says it depends "
-    "on. If the law's form is right, all sizes fall on one curve.",
+    "By how much limited data raises the loss, against the single quantity that Kaplan's L(N,D) says it depends on. "
+    "If the law's form is right, all sizes fall on one curve.",
 )
 def overfitting_collapse(observations: Observations, laws: Laws) -> Figure:
     """L(N,D)/L(N,∞) - 1 against N^(α_N/α_D)/D (Kaplan et al. 2020, figure 16, left, and equation 4.3)."""
@@ -110,8 +110,8 @@ def overfitting_collapse(observations: Observations, laws: Laws) -> Figure:
 
 @figure(
     "Generalization gap",
-    "Held-out loss minus loss on the training text, against D, by size N, with its law. The gap is what a model "
-    "has learnt of its own subset that does not carry over: it grows with N and shrinks with D.",
+    "Held-out loss minus loss on the training text, against D, by size N, with its law. The gap is what a model has "
+    "learnt of its own subset that does not carry over: it grows with N and shrinks with D.",
 )
 def generalization_gap(observations: Observations, laws: Laws) -> Figure:
     """The gap between test and train loss as a law of N and D (compare Kaplan et al. 2020, section 4.2)."""

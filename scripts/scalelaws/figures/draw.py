@@ -9,7 +9,19 @@ from typing import Any
 import matplotlib as mpl
 
 from scalelaws.errors import InputError
-from scalelaws.figures import allocation, checks, compute, corpora, curves, data_and_size, ood
+from scalelaws.figures import (
+    accounting,
+    allocation,
+    architecture,
+    checks,
+    compute,
+    corpora,
+    curves,
+    data_and_size,
+    ood,
+    optimization,
+    parametric,
+)
 from scalelaws.figures.numbers import numbers_of
 from scalelaws.figures.registry import FIGURES, FigureKind, Material, NotDrawableError
 from scalelaws.figures.style import styled
@@ -21,8 +33,12 @@ FAMILIES = {
     data_and_size: "Size and data",
     compute: "Compute",
     allocation: "How compute is best split",
+    parametric: "The parametric law",
     curves: "Training",
+    optimization: "Batches, learning rates, schedules",
+    architecture: "Shapes and families",
     ood: "Other text",
+    accounting: "Kaplan and Chinchilla reconciled",
     checks: "Are the laws right?",
     corpora: "Corpora",
 }

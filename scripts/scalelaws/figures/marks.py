@@ -19,6 +19,7 @@ from scalelaws.figures.words import LEGEND_CHARACTERS, law_label
 from scalelaws.laws.fitted import DETERMINED, FittedLaw
 from scalelaws.units import readable
 
+MOST_SIZES = 9
 Colour = str | tuple[float, ...]
 Values = Sequence[float] | np.ndarray
 
@@ -156,13 +157,11 @@ def no_law(ax: Axes, what: str, reason: str) -> None:
 
 
 def size_bar(figure: Figure, axes: Sequence[Axes], colours: SizeColours, title: str) -> Colorbar:
-    """The key of the colours by size: a bar with a labelled tick at (at most eight of) the sizes."""
+    """The key of the colours by size: a bar with a labelled tick at those of the sizes that have room for one."""
     bar = figure.colorbar(
         _mappable(colours), ax=list(axes), location="right", fraction=0.05, pad=0.015, aspect=28, shrink=0.92
     )
-    stride = int(np.ceil(len(colours.sizes) / 8))
-    ticks = colours.sizes[::-1][::stride]
-    bar.ax.yaxis.set_major_locator(FixedLocator(ticks))
+    bar.ax.yaxis.set_major_locator(FixedLocator(_apart(colours.sizes)))
     bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _size_text(value, colours.dial)))
     bar.ax.yaxis.set_minor_locator(NullLocator())
     bar.ax.grid(False)
@@ -175,6 +174,16 @@ def legend_above(figure: Figure, handles: Sequence[Any] | None = None, columns: 
     """The legend on top of all panels, where it can hide no data; `handles` or what the first panel has labelled."""
     chosen = handles if handles is not None else figure.axes[0].get_legend_handles_labels()[0]
     figure.legend(handles=list(chosen), loc="outside upper left", borderaxespad=0.2, ncols=columns, columnspacing=1.2)
+
+
+def _apart(sizes: Sequence[float]) -> list[float]:
+    """Of the sizes, from the largest down, those that leave room for each other's labels."""
+    kept: list[float] = []
+    least = np.log(sizes[-1] / sizes[0]) / MOST_SIZES
+    for size in sizes[::-1]:
+        if not kept or np.log(kept[-1] / size) >= least:
+            kept.append(size)
+    return kept
 
 
 def _size_text(value: float, dial: str) -> str:

@@ -1,6 +1,7 @@
 """Figures of the loss on text unlike the training text (out of distribution)."""
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -9,7 +10,7 @@ from scalelaws.figures.marks import canvas, curve, law_curve, legend_above, poin
 from scalelaws.figures.registry import figure
 from scalelaws.figures.select import law_of, ood_corpora, reach, readable_name
 from scalelaws.figures.style import UNDETERMINED_COLOUR, category_marks
-from scalelaws.figures.words import with_interval
+from scalelaws.figures.words import number, with_interval
 from scalelaws.laws.fitted import DETERMINED, Laws
 from scalelaws.observations.table import Observations
 from scalelaws.units import readable
@@ -57,9 +58,9 @@ def ood_loss_vs_parameters(observations: Observations, laws: Laws) -> Figure:
 
 @figure(
     "Loss on other text against held-out loss",
-    "Each point is a finished run, each thin line a run while it trains. If the loss on other text depended on "
-    "the held-out loss by a constant offset alone, as Kaplan et al. found, the points would follow the dotted "
-    "lines of slope 1.",
+    "Each point is a finished run, each thin line a run while it trains. If the loss on other text depended on the "
+    "held-out loss by a constant offset alone, as Kaplan et al. found, the points would follow the dotted lines of "
+    "slope 1.",
 )
 def ood_loss_vs_test_loss(observations: Observations, laws: Laws) -> Figure:
     """OOD loss against held-out loss, through training and at its end (Kaplan et al. 2020, figure 8, right)."""
@@ -99,9 +100,8 @@ def ood_loss_vs_test_loss(observations: Observations, laws: Laws) -> Figure:
 
 @figure(
     "Offsets of other text",
-    "Left: loss on each corpus minus held-out loss, a pale point a run, the mean over runs with its 95% interval "
-    "in colour. Right: the slope λ of its line against the held-out loss; the claim of a constant offset is λ = "
-    "1.",
+    "Left: loss on each corpus minus held-out loss, a pale point a run, the mean over runs with its 95% interval in "
+    "colour. Right: the slope λ of its line against the held-out loss; the claim of a constant offset is λ = 1.",
 )
 def ood_offsets(observations: Observations, laws: Laws) -> Figure:
     """Offset and slope of each OOD corpus (the claim of Kaplan et al. 2020, section 3.2.2)."""
@@ -129,6 +129,71 @@ def ood_offsets(observations: Observations, laws: Laws) -> Figure:
         ax.set_ylim(-0.6, len(corpora) - 0.4)
         ax.grid(False, axis="y")
     return sheet
+
+
+@figure(
+    "Gaps to every other text",
+    "For each corpus: its mean loss above the held-out loss, the slope λ of its loss against the held-out loss, and "
+    "the exponent of its loss in size N. Redder is larger within a column; the first row is the training text "
+    "itself. Numbers in brackets are not determined.",
+)
+def gap_matrix(observations: Observations, laws: Laws) -> Figure:
+    """Offsets and exponents of train, held-out and OOD loss as a heat map (after Kaplan et al. 2020, section 3.2.2)."""
+    corpora = ood_corpora(observations)
+    table, sure = _gaps(observations, laws, corpora)
+    sheet, axes = canvas(columns=3, height=1.0 + 0.24 * len(table))
+    for ax, (column, label) in zip(axes, GAPS.items(), strict=True):
+        values = table[[column]].to_numpy(float)
+        cells = ax.pcolormesh(values, cmap="RdYlBu_r", edgecolor="white", linewidth=1)
+        cells.set_gid(label)
+        for row, value in enumerate(values[:, 0]):
+            if np.isfinite(value):
+                red, green, blue, _ = cells.cmap(cells.norm(value))
+                dark = 0.3 * red + 0.59 * green + 0.11 * blue < 0.5
+                shade = "white" if dark else "black"
+                text = number(value) if sure[column].iloc[row] else f"({number(value, 2)})"
+                ax.text(0.5, row + 0.5, text, ha="center", va="center", color=shade)
+            else:
+                ax.text(0.5, row + 0.5, "–", ha="center", va="center")
+        ax.set_xticks([])
+        ax.set_xlabel(label)
+        names = list(table.index) if ax is axes[0] else []
+        ax.set_yticks(np.arange(len(table)) + 0.5 if names else [], names)
+        ax.tick_params(length=0)
+        ax.invert_yaxis()
+        ax.grid(False)
+        ax.spines[:].set_visible(False)
+    return sheet
+
+
+GAPS = {"offset": "Offset\n(nats/token)", "slope": "Slope λ", "exponent": "Exponent\nof size, α"}
+
+
+def _gaps(observations: Observations, laws: Laws, corpora: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Offset, slope and exponent of training text, held-out text and each other corpus; and which are determined."""
+    held_out = observations.results(observations.train_corpus).set_index("run")["loss"]
+    train = observations.results(observations.train_corpus, "train").set_index("run")["loss"]
+    own = law_of(laws, "power_of_parameters", observations.train_corpus)
+    rows = {
+        "training text": {"offset": float((train - held_out).mean()) if len(train) else np.nan},
+        "held out": {"offset": 0.0, "slope": 1.0, "exponent": own.best["alpha_N"] if own else np.nan},
+    }
+    sure = {name: dict.fromkeys(GAPS, True) for name in rows}
+    for corpus in corpora:
+        loss = observations.results(corpus).set_index("run")["loss"]
+        line, power = law_of(laws, "transfer_line", corpus), law_of(laws, "power_of_parameters", corpus)
+        rows[readable_name(corpus)] = {
+            "offset": float((loss - held_out).mean()),
+            "slope": line.best["slope"] if line else np.nan,
+            "exponent": power.best["alpha_N"] if power else np.nan,
+        }
+        sure[readable_name(corpus)] = {
+            "offset": True,
+            "slope": line is not None and line.status == DETERMINED,
+            "exponent": power is not None and power.status == DETERMINED,
+        }
+    values, known = (pd.DataFrame.from_dict(part, orient="index", columns=list(GAPS)) for part in (rows, sure))
+    return values, known
 
 
 def _mean_interval(values: np.ndarray) -> tuple[float, float]:
