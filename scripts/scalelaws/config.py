@@ -9,6 +9,7 @@ import jsonschema
 import yaml
 
 from scalelaws.errors import InputError
+from scalelaws.sweep import Variant, variants
 
 SCHEMA = Path(__file__).parents[2] / "workflow/schemas/config.schema.yaml"
 SCIENTIFIC = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
@@ -44,7 +45,9 @@ def checked_config(raw: dict[str, Any], schema: str | Path, where: str) -> dict[
         _check_table(config, where)
     else:
         _check_roles(config, where)
-        _check_training(config["training"], where)
+        _check_repeats(config["training"], where)
+        for variant in variants(config["training"]):
+            _check_variant(variant, rules, f"{where}: training.{variant.place}".rstrip("."))
     return config
 
 
@@ -142,19 +145,38 @@ def _check_roles(config: dict[str, Any], where: str) -> None:
         raise InputError(f"{where}: corpora", f"a study trains on one corpus, found {found}", remedy)
 
 
+def _check_variant(variant: Variant, rules: dict[str, Any], where: str) -> None:
+    """The settings of one variant of a sweep are as right as the study's own must be."""
+    schema = {**rules["$defs"]["training"], "$defs": rules["$defs"]}
+    errors = sorted(jsonschema.Draft202012Validator(schema).iter_errors(variant.settings), key=lambda e: str(e.path))
+    if errors:
+        _refuse(_most_specific(errors[0]), where)
+    _check_training(variant.settings, where)
+
+
 def _check_training(training: dict[str, Any], where: str) -> None:
-    if training["batch_tokens"] % training["context"]:
+    if isinstance(training["batch_tokens"], int) and training["batch_tokens"] % training["context"]:
         raise InputError(
-            f"{where}: training.batch_tokens",
+            f"{where}.batch_tokens",
             f"{training['batch_tokens']} is not a whole number of sequences of {training['context']} tokens",
             "Choose a multiple of training.context.",
         )
     if training["evaluation_tokens"] < training["context"] * 2:
         raise InputError(
-            f"{where}: training.evaluation_tokens",
+            f"{where}.evaluation_tokens",
             f"{training['evaluation_tokens']} tokens hold fewer than two windows of {training['context']}",
             "A standard error needs at least two; take more tokens.",
         )
+    if training["parametrization"] == "mup" and not isinstance(training["learning_rate"], int | float):
+        remedy = "Give one number: the rate for a d_model of 64."
+        raise InputError(f"{where}.learning_rate", "with mup the rate follows the width by itself", remedy)
+    if training["parametrization"] == "mup" and training["optimizer"] != "adamw":
+        raise InputError(
+            f"{where}.optimizer", "mup's rates are for Adam", "Choose adamw, or parametrization: standard."
+        )
+
+
+def _check_repeats(training: dict[str, Any], where: str) -> None:
     unknown = set(training["repeats"]["dataset_tokens"]) - set(training["dataset_tokens"])
     if unknown:
         raise InputError(

@@ -3,8 +3,7 @@ from pathlib import Path
 import pytest
 from scalelaws.config import checked_config
 from scalelaws.errors import InputError
-from scalelaws.models.shapes import Shape
-from scalelaws.training.plan import check_corpus, minutes_of, peak_rate, plan_rows, plan_summary, runs_of
+from scalelaws.training.plan import check_corpus, minutes_of, plan_rows, plan_summary, runs_of
 
 SCHEMA = Path(__file__).parents[2] / "workflow/schemas/config.schema.yaml"
 
@@ -70,14 +69,6 @@ def test_longer_runs_are_allowed_more_time():
     assert minutes_of(runs_of(config(max_tokens=2e9))["2L40d-10k-s5"]) > minutes_of(runs["2L40d-10k-s5"])
 
 
-@pytest.mark.parametrize(
-    ("rule", "rate"),
-    [(0.004, 0.004), ({"times_width": 0.4}, 0.4 / 768), ("kaplan", 0.0006921)],
-)
-def test_rates_follow_their_rule(rule, rate):
-    assert peak_rate(rule, Shape(12, 768, 12, 1024, 50257)) == pytest.approx(rate, rel=1e-3)
-
-
 def test_sizes_that_are_the_same_shape_are_refused():
     with pytest.raises(InputError, match=r"training\.parameters.*both built as 2L24d.*Space the sizes wider"):
         runs_of(config(parameters=[14_000, 14_100]))
@@ -91,3 +82,58 @@ def test_a_run_without_steps_is_refused():
 def test_a_subset_larger_than_the_corpus_is_refused():
     with pytest.raises(InputError, match=r"training\.dataset_tokens: 100,000 tokens .* has 99,999.*at most 99,999"):
         check_corpus(runs_of(config()).values(), 99_999, "pages.train.json")
+
+
+def test_a_sweep_goes_around_the_grid_and_leaves_it_as_it_was():
+    runs = runs_of(config(sweep=[{"batch_tokens": [512, 1024, 2048]}, {"schedule": "constant", "tied": [True, False]}]))
+    grid = runs_of(config())
+    assert {name: runs[name] for name in grid} == grid  # a batch of 1,024 is the grid's own and made once
+    assert len(runs) == (1 + 2 + 2) * len(grid)
+    assert runs["2L24d-10k-s5-batch512"].batch_tokens == 512
+    assert runs["2L24d-10k-s5-batch512"].variant == "batch512"
+    untied = runs["2L24d-10k-s5-constant-untied"]
+    assert (untied.schedule, untied.tied, grid["2L24d-10k-s5"].variant) == ("constant", False, "")
+
+
+def test_an_entry_of_a_sweep_may_have_a_grid_of_its_own():
+    entry = {"parameters": [14_000], "dataset_tokens": [30_000], "context": [32, 64]}
+    added = set(runs_of(config(sweep=[entry]))) - set(runs_of(config()))
+    assert added == {"2L24d-30k-s5-context32", "2L24d-30k-s5"}
+
+
+def test_families_and_shapes_are_told_by_the_names_of_their_shapes():
+    families = {"family": ["transformer", "universal", "lstm"], "recurrence": 3}
+    runs = runs_of(config(parameters=[38_000], dataset_tokens=[10_000], sweep=[families, {"aspect_ratio": [4, 64]}]))
+    assert set(runs) == {
+        "2L40d-10k-s5", "universal-3x1L56d-10k-s5", "lstm-2L48d-10k-s5", "6L24d-10k-s5", "1L56d-10k-s5",
+    }  # fmt: skip
+    universal, lstm = runs["universal-3x1L56d-10k-s5"], runs["lstm-2L48d-10k-s5"]
+    assert universal.flops == 3 * 6 * universal.parameters * universal.tokens
+    assert (lstm.positions, lstm.n_head, lstm.recurrence) == ("none", 0, 1)
+
+
+def test_rules_reach_the_runs():
+    rules = {"batch_tokens": "step_law", "learning_rate": "porian", "beta2": {"half_life_tokens": 1e4}}
+    run = runs_of(config(**rules))["2L24d-100k-s5"]
+    assert run.batch_tokens == 640  # 0.58 · 200,000^0.571 = 617, ten sequences of 64
+    assert run.learning_rate == pytest.approx(3.7 * 13_824**-0.36)
+    assert run.beta2 == 0.5 ** (640 / 1e4)
+
+
+@pytest.mark.parametrize(
+    ("training", "message"),
+    [
+        ({"sweep": [{"contxt": 4}]}, r"training\.sweep\.0: top level: unknown key 'contxt'. Did you mean 'context'\?"),
+        ({"sweep": [{"batch_tokens": [100]}]}, r"training\.sweep\.0\.batch_tokens: 100 is not a whole number"),
+        ({"sweep": [{}]}, r"training\.sweep\.0: \{\} should be non-empty"),
+        ({"sweep": [{"schedule": []}]}, r"training\.sweep\.0\.schedule: \[\] should be non-empty"),
+        ({"sweep": [{"schedule": ["linear"]}]}, r"training\.sweep\.0: schedule: 'linear' is not a choice"),
+        ({"sweep": [{"repeats": {"seeds": 2}}]}, r"training\.sweep\.0: 'repeats'"),
+        ({"parametrization": "mup"}, r"training\.learning_rate: with mup the rate follows the width by itself"),
+        ({"parametrization": "mup", "learning_rate": 0.01, "optimizer": "adafactor"}, r"mup's rates are for Adam"),
+        ({"batch_tokens": "best"}, r"training\.batch_tokens: 'best' is not"),
+    ],
+)
+def test_a_wrong_setting_gets_one_line(training, message):
+    with pytest.raises(InputError, match=message):
+        config(**training)

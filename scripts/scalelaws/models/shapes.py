@@ -110,10 +110,12 @@ def shape_of(
     has one layer and an LSTM two. `fields` are further fields of Shape.
     """
     family = fields.get("family", "transformer")
+    if family == "lstm":
+        positions, fields["feed_forward_ratio"] = "none", 0.0
     candidates = []
     for d_model in _widths(head_size):
         n_head = 0 if family == "lstm" else d_model // (head_size or _head_size(d_model))
-        one = Shape(1, d_model, n_head, context, vocabulary, "none" if family == "lstm" else positions, **fields)
+        one = Shape(1, d_model, n_head, context, vocabulary, positions, **fields)
         candidates += [_with_layers(one, n_layer) for n_layer in _layers(family, parameters / one.parameters)]
     return min(candidates, key=lambda shape: _misfit(shape, parameters, aspect_ratio))
 

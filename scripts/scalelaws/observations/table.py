@@ -64,8 +64,20 @@ processed; flops_total counts the embedding and attention terms and the evaluati
 
 EXTRA_LOSS_COLUMNS = {"noise_scale": "float64"}
 """Kept where they were measured: the gradient noise scale in tokens."""
-EXTRA_RUN_COLUMNS = {"encoder_parameters": "float64", "decoder_parameters": "float64"}
-"""Kept where a run has them: the sizes of an encoder-decoder's halves."""
+EXTRA_RUN_COLUMNS = {
+    "encoder_parameters": "float64",
+    "decoder_parameters": "float64",
+    "feed_forward_ratio": "float64",
+    "recurrence": "int64",
+    "tied": "bool",
+    "parametrization": "str",
+    "optimizer": "str",
+    "beta2": "float64",
+    "variant": "str",
+}
+"""Kept where runs have them: the sizes of an encoder-decoder's halves; the shape of a feed-forward layer; how often a
+Universal Transformer goes through its layers; whether the output layer is the embedding; how the run was optimized; and
+what a sweep changed of the study's own settings, empty for the runs of the grid itself."""
 
 
 @dataclass(frozen=True)

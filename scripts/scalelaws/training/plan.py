@@ -1,14 +1,16 @@
 """Which runs a study makes, and what each will cost: known from the configuration alone, before anything is touched."""
 
 import math
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from scalelaws.errors import InputError
 from scalelaws.io import read_json
 from scalelaws.models.shapes import Shape, shape_of
+from scalelaws.sweep import Variant, variants
+from scalelaws.training.rates import peak_rate, second_moment_decay, tokens_per_batch
 from scalelaws.training.run import Run
 from scalelaws.units import readable
 
@@ -21,19 +23,26 @@ SLOW_CORE_RATE = 1e10
 
 
 def runs_of(config: dict[str, Any]) -> dict[str, Run]:
-    """The study's runs by name (2L48d-1.3M-s0), from its checked configuration.
+    """The study's runs by name (2L48d-1.3M-s0, or with a sweep 2L48d-1.3M-s0-batch512), from its checked configuration.
 
     Raises InputError if two target sizes are built as the same shape, or a run would make no step.
     """
-    training, seed = config["training"], config["seed"]
-    shapes = _shapes(training, config["tokenizer"]["vocabulary"])
-    runs = {}
-    for shape in shapes:
-        for dataset_tokens in sorted(int(D) for D in training["dataset_tokens"]):
-            for repeat in range(_repeats(training, dataset_tokens)):
-                run = _run(training, shape, dataset_tokens, seed + repeat)
+    runs: dict[str, Run] = {}
+    made: set[Run] = set()
+    for variant in variants(config["training"]):
+        for run in _grid(config, variant):
+            alike = replace(run, run="", variant="")
+            if alike not in made:
+                _check_name(run, runs)
                 runs[run.run] = run
+                made.add(alike)
     return runs
+
+
+def _check_name(run: Run, others: Mapping[str, Run]) -> None:
+    if run.run in others:
+        remedy = "Space the values wider, or name fewer of them in the sweep."
+        raise InputError("config: training", f"two different runs would both be called {run.run}", remedy)
 
 
 def plan_rows(runs: Iterable[Run], flops_per_second: float) -> list[dict[str, Any]]:
@@ -94,26 +103,35 @@ def check_made_corpus(runs: Iterable[Run], config: dict[str, Any]) -> None:
         check_corpus(runs, read_json(sidecar)["tokens"], str(sidecar))
 
 
-def peak_rate(rule: float | str | dict[str, float], shape: Shape) -> float:
-    """The peak learning rate that a rule of the configuration gives a shape.
-
-    "kaplan" is 0.003239 − 0.0001395 ln N (Kaplan et al. 2020, equation D.1); {"times_width": x} is x/d_model (Yang et
-    al. 2022: with Adam, the best rate of a matrix falls as one over its input width).
-    """
-    if rule == "kaplan":
-        return 0.003239 - 0.0001395 * math.log(shape.parameters)
-    if isinstance(rule, dict):
-        return rule["times_width"] / shape.d_model
-    return float(rule)
+def _grid(config: dict[str, Any], variant: Variant) -> Iterator[Run]:
+    """The runs of one variant, every size with every subset."""
+    training, seed = variant.settings, config["seed"]
+    place = f"config: training.{variant.place}".rstrip(".")
+    for shape in _shapes(training, config["tokenizer"]["vocabulary"], place):
+        for dataset_tokens in sorted(int(D) for D in training["dataset_tokens"]):
+            for repeat in range(_repeats(training, dataset_tokens)):
+                yield _run(variant, shape, dataset_tokens, seed + repeat, place)
 
 
-def _shapes(training: dict[str, Any], vocabulary: int) -> list[Shape]:
+def _shapes(training: dict[str, Any], vocabulary: int, place: str) -> list[Shape]:
     shapes: dict[str, Shape] = {}
     for parameters in sorted(training["parameters"]):
-        shape = shape_of(parameters, training["context"], vocabulary, training["positions"])
+        shape = shape_of(
+            parameters,
+            training["context"],
+            vocabulary,
+            training["positions"],
+            training["aspect_ratio"],
+            training["head_size"],
+            family=training["family"],
+            feed_forward_ratio=float(training["feed_forward_ratio"]),
+            recurrence=training["recurrence"] if training["family"] == "universal" else 1,
+            tied=training["tied"],
+            parametrization=training["parametrization"],
+        )
         if shape.name in shapes:
             raise InputError(
-                "config: training.parameters",
+                f"{place}.parameters",
                 f"{readable(parameters)} and another size are both built as {shape.name}",
                 "Space the sizes wider.",
             )
@@ -126,18 +144,20 @@ def _repeats(training: dict[str, Any], dataset_tokens: int) -> int:
     return int(repeats["seeds"]) if dataset_tokens in repeats["dataset_tokens"] else 1
 
 
-def _run(training: dict[str, Any], shape: Shape, dataset_tokens: int, seed: int) -> Run:
+def _run(variant: Variant, shape: Shape, dataset_tokens: int, seed: int, place: str) -> Run:
+    training = variant.settings
     limit = min(training["max_tokens"], training["max_epochs"] * dataset_tokens)
-    steps = int(limit // training["batch_tokens"])
+    batch_tokens = tokens_per_batch(training["batch_tokens"], shape, limit)
+    steps = int(limit // batch_tokens)
     if steps < 2 or dataset_tokens <= training["context"]:
         raise InputError(
-            "config: training.dataset_tokens",
-            f"{dataset_tokens:,} tokens give a run of {steps} steps of {training['batch_tokens']:,} tokens",
+            f"{place}.dataset_tokens",
+            f"{dataset_tokens:,} tokens give a run of {steps} steps of {batch_tokens:,} tokens",
             "Take larger subsets, smaller batches, or allow more epochs.",
         )
     return Run(
-        run=f"{shape.name}-{readable(dataset_tokens)}-s{seed}",
-        family="transformer",
+        run=f"{shape.name}-{readable(dataset_tokens)}-s{seed}{variant.suffix}",
+        family=shape.family,
         parameters=shape.parameters,
         embedding_parameters=shape.embedding_parameters,
         n_layer=shape.n_layer,
@@ -148,9 +168,9 @@ def _run(training: dict[str, Any], shape: Shape, dataset_tokens: int, seed: int)
         positions=shape.positions,
         dataset_tokens=dataset_tokens,
         seed=seed,
-        batch_tokens=training["batch_tokens"],
+        batch_tokens=batch_tokens,
         steps=steps,
-        learning_rate=peak_rate(training["learning_rate"], shape),
+        learning_rate=peak_rate(training["learning_rate"], shape, steps * batch_tokens),
         schedule=training["schedule"],
         warmup_steps=training["warmup_steps"],
         averaging=float(training["averaging"]),
@@ -160,6 +180,13 @@ def _run(training: dict[str, Any], shape: Shape, dataset_tokens: int, seed: int)
         evaluations=training["evaluations"],
         evaluation_tokens=training["evaluation_tokens"],
         precision=training["precision"],
+        feed_forward_ratio=shape.feed_forward_ratio,
+        recurrence=shape.recurrence,
+        tied=shape.tied,
+        parametrization=shape.parametrization,
+        optimizer=training["optimizer"],
+        beta2=second_moment_decay(training["beta2"], batch_tokens),
+        variant=variant.name,
     )
 
 

@@ -1,0 +1,72 @@
+"""What a study's `training.sweep` means: the settings of each variant, and what to call it."""
+
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+GRID = ("parameters", "dataset_tokens")
+"""Settings that are lists themselves: a sweep's entry replaces them as they are."""
+
+SHORT = {
+    "feed_forward_ratio": "ff",
+    "aspect_ratio": "aspect",
+    "head_size": "head",
+    "recurrence": "times",
+    "context": "context",
+    "batch_tokens": "batch",
+    "learning_rate": "rate",
+    "warmup_steps": "warmup",
+    "weight_decay": "decay",
+    "max_tokens": "max",
+    "max_epochs": "epochs",
+}
+"""How the name of a variant begins that changes this setting; a setting that is not here goes by its own name."""
+WORDS = ("family", "positions", "parametrization", "optimizer", "schedule", "precision")
+"""Settings whose values say by themselves what they are of."""
+IN_SHAPE = ("family", "aspect_ratio", "recurrence")
+"""Settings that the name of a model's shape tells already."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to train the study's grid: its complete settings, and what of them differs from the study's own."""
+
+    settings: dict[str, Any]
+    differs: dict[str, Any]
+    place: str
+    """Where the configuration asks for it, below `training`."""
+
+    @property
+    def name(self) -> str:
+        """All differences, such as lstm-batch512; empty for the study's own settings."""
+        return "-".join(_label(key, value) for key, value in self.differs.items())
+
+    @property
+    def suffix(self) -> str:
+        """What a run's name needs beside the name of its shape."""
+        return "".join(f"-{_label(key, value)}" for key, value in self.differs.items() if key not in IN_SHAPE)
+
+
+def variants(training: dict[str, Any]) -> list[Variant]:
+    """The study's own settings, then those that each entry of its sweep asks for, in order."""
+    own = {**training, "sweep": []}
+    found = [Variant(own, {}, "")]
+    for index, entry in enumerate(training["sweep"]):
+        axes = {key: value if isinstance(value, list) else [value] for key, value in entry.items() if key not in GRID}
+        grid = {key: entry[key] for key in GRID if key in entry}
+        for values in product(*axes.values()):
+            chosen = dict(zip(axes, values, strict=True))
+            differs = {key: value for key, value in chosen.items() if own.get(key) != value}
+            found.append(Variant({**own, **grid, **chosen}, differs, f"sweep.{index}"))
+    return found
+
+
+def _label(key: str, value: Any) -> str:
+    if key == "tied":
+        return "tied" if value else "untied"
+    if key in WORDS:
+        return str(value)
+    if isinstance(value, dict):
+        ((rule, number),) = value.items()
+        return f"{SHORT.get(key, key)}-{rule}{number:g}"
+    return f"{SHORT.get(key, key)}{'-' if isinstance(value, str) else ''}{value}"
