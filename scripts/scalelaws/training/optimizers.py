@@ -85,8 +85,6 @@ def _adafactor(run: Run, weights: Tensor, gradient: Tensor, second: Tensor, rate
     """
     newest = step**-ADAFACTOR_DECAY
     relative = min(rate, step**-0.5)
-    if run.weight_decay:
-        weights.mul_(1 - rate * run.weight_decay)
     for weight, grad, sums in _matrices(run.shape, weights, gradient, second):
         square = grad.square() + ADAFACTOR_SMALLEST_GRADIENT
         if grad.ndim == 2:
@@ -98,7 +96,8 @@ def _adafactor(run: Run, weights: Tensor, gradient: Tensor, second: Tensor, rate
             variance = sums.lerp_(square.flatten(), newest).view_as(grad)
         update = grad * variance.rsqrt()
         update /= torch.clamp(_root_mean_square(update) / ADAFACTOR_LARGEST_UPDATE, min=1.0)
-        weight.sub_(update * (relative * torch.clamp(_root_mean_square(weight), min=ADAFACTOR_SMALLEST_WEIGHT)))
+        scale = relative * torch.clamp(_root_mean_square(weight), min=ADAFACTOR_SMALLEST_WEIGHT)
+        weight.mul_(1 - rate * run.weight_decay).sub_(update * scale)
 
 
 def _matrices(shape: Shape, *flat: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
