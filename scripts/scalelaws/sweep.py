@@ -1,5 +1,6 @@
 """What a study's `training.sweep` means: the settings of each variant, and what to call it."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -21,6 +22,8 @@ SHORT = {
     "max_epochs": "epochs",
 }
 """How the name of a variant begins that changes this setting; a setting that is not here goes by its own name."""
+RULES = {"times_width": "ratewidth", "half_life_tokens": "halflife"}
+"""The same for settings that are given by a rule and its number."""
 WORDS = ("family", "positions", "parametrization", "optimizer", "schedule", "precision")
 """Settings whose values say by themselves what they are of."""
 IN_SHAPE = ("family", "aspect_ratio", "recurrence")
@@ -61,6 +64,12 @@ def variants(training: dict[str, Any]) -> list[Variant]:
     return found
 
 
+def changes_only(variant: str, settings: Collection[str]) -> bool:
+    """Whether the variant of this name differs from the study's own settings in nothing but the settings named."""
+    starts = tuple(SHORT.get(setting, setting) for setting in settings)
+    return all(label.startswith(starts) for label in variant.split("-") if label)
+
+
 def _label(key: str, value: Any) -> str:
     if key == "tied":
         return "tied" if value else "untied"
@@ -68,5 +77,5 @@ def _label(key: str, value: Any) -> str:
         return str(value)
     if isinstance(value, dict):
         ((rule, number),) = value.items()
-        return f"{SHORT.get(key, key)}-{rule}{number:g}"
-    return f"{SHORT.get(key, key)}{'-' if isinstance(value, str) else ''}{value}"
+        return f"{RULES[rule]}{number:g}"
+    return f"{SHORT.get(key, key)}{value}"

@@ -4,7 +4,14 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from scalelaws.errors import InputError
-from scalelaws.observations.table import LOSS_COLUMNS, RUN_COLUMNS, read_observations, validated, write_observations
+from scalelaws.observations.table import (
+    LOSS_COLUMNS,
+    RUN_COLUMNS,
+    Observations,
+    read_observations,
+    validated,
+    write_observations,
+)
 
 EXAMPLES = {"str": "x", "int64": 1, "float64": 1.0, "bool": False}
 
@@ -71,3 +78,15 @@ def test_a_broken_table_is_refused_with_its_place(damage, message):
     damage(losses, runs)
     with pytest.raises(InputError, match=message):
         validated(losses, runs, "table.csv")
+
+
+def test_runs_of_a_sweep_are_kept_apart_from_those_of_the_grid():
+    names = ["grid", "batch", "both", "lstm"]
+    runs = pd.DataFrame({"run": names, "variant": [None, "batch512", "batch512-rate0.1", "lstm"]})
+    observations = Observations(pd.DataFrame({"run": names * 2}), runs)
+    assert list(observations.of_variants().runs["run"]) == ["grid"]
+    assert list(observations.of_variants().losses["run"]) == ["grid", "grid"]
+    assert list(observations.of_variants("batch_tokens").runs["run"]) == ["grid", "batch"]
+    assert list(observations.of_variants("batch_tokens", "learning_rate").runs["run"]) == ["grid", "batch", "both"]
+    foreign = Observations(observations.losses, runs[["run"]])
+    assert foreign.of_variants() is foreign

@@ -64,6 +64,8 @@ def fit_laws(
     objective = Objective(settings["residual"], settings["huber_delta"])
     resamples = settings["resamples"]
     wanted = set(settings["fit"])
+    shapes, batched = observations.of_variants("aspect_ratio"), observations.of_variants("batch_tokens")
+    observations = observations.of_variants()
     train = observations.train_corpus
     results = observations.results(train)
     noise = seed_noise(results)
@@ -74,7 +76,7 @@ def fit_laws(
     def fit(task: Task, redrawn: Resampled | None = None) -> FittedLaw:
         return fit_law(task, resamples, _seed(seed, task.name), settings["backtest"], redrawn, between_seeds)
 
-    direct = [*held_out_tasks(observations, objective), *design_tasks(observations, objective)]
+    direct = [*held_out_tasks(observations, objective), *design_tasks(shapes, objective)]
     if (observations.losses["split"] == "train").any():
         direct.append(gap_task(observations))
     direct = [
@@ -106,7 +108,7 @@ def fit_laws(
     if parametric:
         budgets = results["flops"].min(), results["flops"].max()
         allocations["parametric"] = allocation.parametric(parametric, budgets)
-    batch_laws, least = _batch_laws(observations, objective, wanted, noise, resamples, seed, fit)
+    batch_laws, least = _batch_laws(batched, objective, wanted, noise, resamples, seed, fit)
     laws |= batch_laws
     names = [name for name in LAWS if name in laws] + [task.name for task in beyond]
     ordered = {name: laws[name] for name in names if name in laws}

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from scalelaws.errors import InputError
 from scalelaws.io import atomic_path
+from scalelaws.sweep import changes_only
 
 LOSS_COLUMNS = {
     "run": "str",
@@ -99,6 +100,13 @@ class Observations:
         """
         chosen = self.curves(corpus, split, diverged=diverged)
         return chosen[chosen["result"]].reset_index(drop=True)
+
+    def of_variants(self, *settings: str) -> "Observations":
+        """The runs of the study's own grid, and of its sweep those that change nothing but these settings."""
+        if "variant" not in self.runs:
+            return self
+        runs = self.runs[[changes_only(variant, settings) for variant in self.runs["variant"].fillna("")]]
+        return Observations(self.losses[self.losses["run"].isin(runs["run"])], runs)
 
     def curves(self, corpus: str, split: str = "test", *, diverged: bool = False) -> pd.DataFrame:
         """Every evaluated step of every run on a corpus, joined with the runs table, sorted by run and step."""
