@@ -21,8 +21,8 @@ rule clean:
         "../../envs/corpus.yaml"
     threads: 16
     resources:
-        mem_mb=lambda wildcards, threads: 700 + 200 * threads,
-        runtime=240,
+        mem_mb=growing(700, per_thread=200),
+        runtime=growing(240),
     params:
         recipe=recipe("corpus.clean"),
         settings=lookup(dpath="corpora/{corpus}/clean", within=config),
@@ -48,8 +48,8 @@ rule deduplicate:
         "../../envs/corpus.yaml"
     threads: 16
     resources:
-        mem_mb=lambda wildcards, threads: 1000 + 200 * threads,
-        runtime=240,
+        mem_mb=growing(1000, per_thread=200),
+        runtime=growing(240),
     params:
         recipe=recipe("corpus.dedup"),
         settings=lookup(dpath="corpora/{corpus}/duplicates", within=config),
@@ -80,8 +80,8 @@ rule split:
         "../../envs/corpus.yaml"
     threads: 16
     resources:
-        mem_mb=lambda wildcards, threads: 1000 + 200 * threads,
-        runtime=240,
+        mem_mb=growing(1000, per_thread=200),
+        runtime=growing(240),
     params:
         recipe=recipe("corpus.split"),
         settings=lookup(dpath="corpora/{corpus}/split", within=config),
@@ -120,8 +120,8 @@ rule card:
         "../../envs/corpus.yaml"
     threads: 1
     resources:
-        mem_mb=300,
-        runtime=5,
+        mem_mb=growing(300),
+        runtime=growing(5),
     params:
         recipe=recipe("corpus.card"),
         corpus=lookup(dpath="corpora/{corpus}", within=config),

@@ -21,8 +21,8 @@ rule plot_figures:
         "../../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=growing(1500),
+        runtime=growing(10),
     params:
         recipe=recipe("figures.draw", "laws.files"),
         seed=config["seed"],
@@ -53,8 +53,8 @@ rule write_report:
         "../../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=10,
+        mem_mb=growing(1500),
+        runtime=growing(10),
     params:
         recipe=recipe("report.page", "laws.files"),
         config=config,

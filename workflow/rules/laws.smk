@@ -19,8 +19,8 @@ rule fit:
         "../../envs/laws.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=15,
+        mem_mb=growing(2000),
+        runtime=growing(15),
     params:
         recipe=recipe("laws.study"),
         study=config["study"],

@@ -18,8 +18,8 @@ rule scrape:
         "../../envs/corpus.yaml"
     threads: 2
     resources:
-        mem_mb=1500,
-        runtime=1440,
+        mem_mb=growing(1500),
+        runtime=growing(1440),
     params:
         recipe=recipe("corpus.sources"),
         sources=lookup(dpath="corpora/{corpus}/sources", within=config),
@@ -51,8 +51,8 @@ rule extract:
         "../../envs/corpus.yaml"
     threads: 16
     resources:
-        mem_mb=lambda wildcards, threads: 700 + 300 * threads,
-        runtime=720,
+        mem_mb=growing(700, per_thread=300),
+        runtime=growing(720),
     params:
         recipe=recipe("corpus.extract"),
         sources=lookup(dpath="corpora/{corpus}/sources", within=config),

@@ -14,6 +14,7 @@ from scalelaws.errors import InputError
 from scalelaws.job import hush_bookkeeping
 from scalelaws.observations.read import local_table
 from scalelaws.recipe import recipe
+from scalelaws.resources import growing
 from scalelaws.training.plan import (
     check_made_corpus,
     minutes_of,

@@ -19,8 +19,8 @@ rule import_table:
         "../../envs/laws.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         recipe=recipe("observations.read", "observations.table"),
         table=config["table"],

@@ -20,8 +20,8 @@ rule tokenizer:
         "../../envs/tokens.yaml"
     threads: 8
     resources:
-        mem_mb=8000,
-        runtime=120,
+        mem_mb=growing(8000),
+        runtime=growing(120),
     params:
         recipe=recipe("tokens.bpe"),
         vocabulary=config["tokenizer"]["vocabulary"],
@@ -50,8 +50,8 @@ rule encode:
         "../../envs/tokens.yaml"
     threads: 16
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=growing(2000),
+        runtime=growing(240),
     params:
         recipe=recipe("tokens.encode"),
         seed=config["seed"],

@@ -17,8 +17,8 @@ rule plan:
         "../../envs/training.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=5,
+        mem_mb=growing(1000),
+        runtime=growing(5),
     params:
         runs=[asdict(run) for run in RUNS.values()],
         run_threads=1,
@@ -48,8 +48,9 @@ rule train:
         "../../envs/training.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=lambda wildcards: minutes_of(RUNS[wildcards.run]),
+        mem_mb=growing(2000),
+        runtime=lambda wildcards, attempt: minutes_of(RUNS[wildcards.run])
+        * 2 ** (attempt - 1),
     params:
         run=lambda wildcards: asdict(RUNS[wildcards.run]),
         train_corpus=TRAIN_CORPUS,
@@ -80,8 +81,8 @@ rule gather:
         "../../envs/laws.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         recipe=recipe("observations.gather", "observations.table"),
         seed=config["seed"],

@@ -1,0 +1,13 @@
+"""A job that was killed for want of memory or time is tried again with more."""
+
+from scalelaws.resources import growing
+
+
+def test_a_first_attempt_asks_for_what_was_said():
+    assert growing(700)({}, threads=4, attempt=1) == 700
+    assert growing(700, per_thread=200)({}, threads=4, attempt=1) == 1500
+
+
+def test_every_further_attempt_asks_for_twice_as_much():
+    asked = growing(700, per_thread=200)
+    assert [asked({}, threads=2, attempt=attempt) for attempt in (1, 2, 3)] == [1100, 2200, 4400]
