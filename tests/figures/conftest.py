@@ -2,10 +2,12 @@
 
 import matplotlib as mpl
 import pytest
+from scalelaws.figures.registry import Material
 from scalelaws.figures.style import styled
 from scalelaws.laws.study import fit_laws
 
-from .study import synthetic_observations
+from .study import cards_of, synthetic_observations
+from .varied import varied_observations
 
 mpl.use("agg")
 
@@ -18,6 +20,19 @@ def observations():
 @pytest.fixture(scope="session")
 def laws(observations):
     return fit_laws(observations, {"resamples": 200}, seed=1, study="synthetic")
+
+
+@pytest.fixture(scope="session")
+def material(observations, laws, tmp_path_factory):
+    """A study of the usual kind: sizes by subsets, other corpora, corpus cards."""
+    return Material(observations, laws, cards_of(tmp_path_factory.mktemp("cards")))
+
+
+@pytest.fixture(scope="session")
+def varied():
+    """A study that varied batches, rates, schedules, shapes, families and training corpora."""
+    observations = varied_observations()
+    return Material(observations, fit_laws(observations, {"resamples": 200}, seed=1, study="varied"))
 
 
 @pytest.fixture

@@ -1,7 +1,10 @@
 """Observations that are made from known laws: five sizes by five subsets, one corpus to train on and five others."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
+from scalelaws.io import write_json
 from scalelaws.observations.table import LOSS_COLUMNS, RUN_COLUMNS, Observations, validated
 
 SIZES = (10_000.0, 25_000.0, 65_000.0, 160_000.0, 400_000.0)
@@ -71,3 +74,14 @@ def _run(size: float, subset: float, seed: int, noise: float, random: np.random.
         **{"seconds": size * total / 5e9, "hardware": "cpu"},
     }
     return run, rows
+
+
+def cards_of(folder: Path) -> list[Path]:
+    """A corpus card in a file: 100 pages, of which 60 are left after two steps."""
+    step = {"removed": {}}
+    steps = [
+        {"step": "extract", "in": {"documents": 100}, "out": {"documents": 80}, **step},
+        {"step": "clean", "in": {"documents": 80}, "out": {"documents": 60}, **step},
+    ]
+    write_json(folder / "card.json", {"corpus": "documentation", "steps": steps})
+    return [folder / "card.json"]

@@ -12,30 +12,66 @@ from scalelaws.figures.numbers import numbers_of
 from scalelaws.figures.registry import FIGURES, Material, NotDrawableError, figure
 from scalelaws.figures.style import UNDETERMINED_COLOUR
 from scalelaws.figures.words import law_label
-from scalelaws.laws.fitted import Laws
+from scalelaws.laws.fitted import Derived, Estimate, Laws
+from scalelaws.laws.kaplan import DataLaw, contradiction
 from scalelaws.laws.study import fit_laws
 from scalelaws.observations.table import Observations
 
 from .study import OOD, SIZES, STEPS, SUBSETS, synthetic_observations
+from .varied import BATCHES, RATES, SHAPES
+from .varied import SIZES as VARIED_SIZES
 
-NAMES = [kind.name for kind in kinds()]
+UNRECORDED = {"loss_by_position"}
+FROM_VARIED = {
+    *("loss_vs_least_compute", "loss_vs_parameters_and_steps", "stopping_bound", "batch_scan", "critical_batch"),
+    *("learning_rates", "schedule_horizon", "shape", "families", "depth_and_transfer", "training_corpora"),
+    *("least_compute_split",),
+}
+"""Figures of what the usual study does not vary."""
+NAMES = [kind.name for kind in kinds() if kind.name not in UNRECORDED]
+USUAL = [name for name in NAMES if name not in FROM_VARIED]
 RUNS = len(SIZES) * (len(SUBSETS) + 2)
 LOGARITHMIC = dict.fromkeys(NAMES, "xy") | {
     "ood_loss_vs_test_loss": "",
     "ood_offsets": "",
+    "gap_matrix": "",
     "backtest": "",
+    "coverage": "",
+    "reconciled_exponents": "",
+    "cleaning_steps": "",
+    "extrapolation_error": "y",
     "residuals": "x",
+    "shape": "x",
 }
+POWERS = {
+    f"measured_{name}_{what}": Derived(name, "", Estimate(value, 0.9 * value, 1.1 * value, "", "p"))
+    for name, powers in {"parameters": (0.5, 0.1), "batch_tokens": (0.2, 3.0), "steps": (0.3, 0.5)}.items()
+    for what, value in zip(("exponent", "factor"), powers, strict=True)
+}
+"""What grows with C_min, as a study with a measured critical batch derives it."""
+WITHOUT_Y_LABEL = {"ood_offsets", "gap_matrix", "reconciled_exponents", "cleaning_steps"}
+FEW_POINTS = {"seed_noise", "backtest", "growing_compute", "cleaning_steps", "gap_matrix", "contradiction", "isoflop"}
+FEW_POINTS |= {
+    "suboptimal_sizes",
+    "extrapolation_error",
+    "interval_vs_runs",
+    "frontier_curvature",
+    "least_compute_split",
+}
+FEW_POINTS |= {"reconciled_exponents", "learning_rates", "training_corpora", "schedule_horizon"}
 
 
 @pytest.fixture(scope="module")
-def drawn(observations, laws):
-    """Each figure, drawn once when it is first asked for."""
+def drawn(material, varied):
+    """Each figure, drawn once when it is first asked for, from the study that has what it needs."""
     done = {}
+
+    measured = replace(varied, laws=replace(varied.laws, derived=POWERS))
+    chosen = dict.fromkeys(FROM_VARIED, varied) | {"least_compute_split": measured}
 
     def once(name):
         if name not in done:
-            done[name] = draw(name, observations, laws)
+            done[name] = FIGURES[name].draw(chosen.get(name, material))
         return done[name]
 
     return once
@@ -59,6 +95,11 @@ def numbers(sheet, mark, series=""):
     return table[(table["mark"] == mark) & table["series"].str.contains(series, regex=False)]
 
 
+def in_panel(sheet, words):
+    table = numbers_of(sheet)
+    return table[table["panel"].str.contains(words, regex=False)]
+
+
 def texts(sheet):
     legends = [text.get_text() for legend in sheet.legends for text in legend.get_texts()]
     return legends + [text.get_text() for ax in sheet.axes for text in [*ax.texts, ax.title, ax._left_title]]
@@ -68,11 +109,11 @@ def texts(sheet):
 def test_axes_are_labelled_with_units_and_scaled_as_the_papers_scale_them(name, drawn):
     for ax in panels(drawn(name)):
         assert ax.get_xlabel()
-        assert ax.get_ylabel() or name == "ood_offsets"
+        assert ax.get_ylabel() or name in WITHOUT_Y_LABEL
         assert ax.get_xscale() == ("log" if "x" in LOGARITHMIC[name] else "linear")
         assert ax.get_yscale() == ("log" if "y" in LOGARITHMIC[name] else "linear")
         for label in (ax.get_xlabel(), ax.get_ylabel()):
-            if "oss" in label and "Excess" not in label:
+            if "oss" in label and not any(word in label for word in ("Excess", "over", "(%)", "reach", "lowest")):
                 assert "nats/token" in label
 
 
@@ -95,7 +136,7 @@ def test_panels_are_filled_by_numbers_that_are_finite_and_in_view(name, drawn):
     sheet = drawn(name)
     for ax in panels(sheet):
         seen = [line for line in ax.lines if line.get_gid() and line.get_linestyle() == "None"] or ax.lines
-        assert sum(len(line.get_xdata()) for line in seen) >= 5 or name in ("seed_noise", "backtest")
+        assert sum(len(line.get_xdata()) for line in seen) >= 5 or name in FEW_POINTS
         (left, right), (bottom, top) = sorted(ax.get_xlim()), sorted(ax.get_ylim())
         for line in seen:
             x, y = np.asarray(line.get_xdata(), float), np.asarray(line.get_ydata(), float)
@@ -159,12 +200,15 @@ def test_a_law_of_size_and_data_is_a_curve_for_each_size(name, law, drawn, laws)
 
 
 def test_learning_curves_show_the_runs_on_the_most_data_step_by_step(drawn, observations):
-    lines = numbers(drawn("learning_curves"), "line")
     curves = observations.curves("documentation")
     expected = curves[curves["dataset_tokens"] == SUBSETS[-1]]
-    assert len(lines) == len(expected) <= STEPS * len(SIZES)
-    assert sorted(lines["y"]) == pytest.approx(sorted(expected["loss"]))
-    assert len(numbers(drawn("learning_curves"), "points", "result")) == len(SIZES)
+    for column, lines in (("tokens", "Tokens processed"), ("flops", "Compute")):
+        shown = in_panel(drawn("learning_curves"), lines)
+        drawn_there = shown[shown["mark"] == "line"]
+        assert len(drawn_there) == len(expected) <= STEPS * len(SIZES)
+        assert sorted(drawn_there["y"]) == pytest.approx(sorted(expected["loss"]))
+        assert sorted(drawn_there["x"]) == pytest.approx(sorted(expected[column]))
+        assert shown["series"].str.endswith("result").sum() == len(SIZES)
 
 
 def test_compute_shows_every_learning_curve_up_to_its_result(drawn, observations):
@@ -205,7 +249,10 @@ def test_isoflop_profiles_show_every_budget_and_its_minimum(drawn, laws):
     isoflop = laws.allocations["isoflop"]
     sheet = drawn("isoflop")
     minima = numbers(sheet, "points", "minimum")
-    assert len(numbers(sheet, "points")) == len(isoflop.profiles) + len(minima)
+    above = in_panel(sheet, "against Parameters")
+    assert (above["mark"] == "points").sum() == len(isoflop.profiles) + len(minima)
+    below = numbers(sheet, "points", "optima")
+    assert len(below) == 2 * isoflop.points["used"].sum()
     accepted = isoflop.parabolas[isoflop.parabolas["reason"] == ""]
     assert sorted(minima["x"]) == pytest.approx(sorted(np.exp(accepted["log_parameters"])))
     for name, parabola in numbers(sheet, "line", "parabola").groupby("series"):
@@ -253,6 +300,118 @@ def test_residuals_are_measured_over_law(drawn, laws):
     drawn_values = np.concatenate([line.get_ydata() for line in upper.lines if line.get_gid()])
     expected = 100 * (law.data["observed"] / law.data["predicted"] - 1)
     assert sorted(drawn_values) == pytest.approx(sorted(expected))
+
+
+def test_the_least_compute_and_the_steps_grow_by_the_powers_that_were_measured(drawn):
+    sheet = drawn("least_compute_split")
+    for name in ("parameters", "steps"):
+        line = numbers(sheet, "line", name).dropna(subset="y")
+        power, factor = (POWERS[f"measured_{name}_{what}"].estimate.value for what in ("exponent", "factor"))
+        np.testing.assert_allclose(line["y"], factor * line["x"] ** power)
+
+
+def test_growing_compute_is_shared_out_in_full(material, varied):
+    measured = replace(varied, laws=replace(varied.laws, derived=POWERS))
+    for name, study, factors in (("usual", material, 2), ("measured", measured, 3)):
+        sheet = FIGURES["growing_compute"].draw(study)
+        edges = in_panel(sheet, "Growth").query("mark == 'line'").groupby("series")["y"].max()
+        assert len(edges) >= factors, name
+        assert edges.max() == pytest.approx(1e4, rel=0.05)
+
+
+def test_the_laws_cross_where_kaplans_formula_says(drawn, laws):
+    star = numbers(drawn("contradiction"), "points", "crossing")
+    compute, data = laws.laws["loss_of_flops"].best, laws.laws["loss_of_dataset_tokens"].best
+    line = next(each.line for each in laws.allocations.values() if each.status == "determined")
+    growth = line[3], np.exp(line[2])
+    where, loss = contradiction((compute["alpha_C"], compute["C_c"]), (data["alpha_D"], data["D_c"]), growth)
+    if len(star):
+        assert (star["x"].item(), star["y"].item()) == pytest.approx((where, loss))
+    else:
+        assert where < compute_range(laws)[1] or where > 1e9 * compute_range(laws)[1]
+
+
+def compute_range(laws):
+    return laws.laws["loss_of_flops"].ranges["flops"]
+
+
+def test_contours_lie_where_the_law_has_that_loss(drawn, laws):
+    law = laws.laws["loss_of_parameters_and_data_chinchilla"]
+    lines = numbers(drawn("parametric_contours"), "line", "L = ")
+    tokens = lines["x"] / (6 * lines["y"])
+    there = law.predict(parameters=lines["y"], dataset_tokens=tokens)
+    np.testing.assert_allclose(there, lines["series"].str.removeprefix("L = ").astype(float), rtol=2e-3)
+    assert len(numbers(drawn("parametric_contours"), "points")) == len(law.data)
+
+
+def test_slices_show_every_run_and_the_law_at_one_budget(drawn, laws):
+    law = laws.laws["loss_of_parameters_and_data_chinchilla"]
+    sheet = drawn("parametric_slices")
+    runs = numbers(sheet, "points")
+    assert (~runs["series"].str.contains("best size")).sum() == len(law.data)
+    for name, line in numbers(sheet, "line", "law").dropna(subset="y").groupby("series"):
+        budget = float(name.removeprefix("C = ").split(",")[0])
+        expected = law.predict(parameters=line["x"], dataset_tokens=budget / (6 * line["x"]))
+        np.testing.assert_allclose(line["y"], expected, rtol=0.01)
+
+
+def test_the_gap_matrix_holds_each_corpus_offset_slope_and_exponent(drawn, observations, laws):
+    cells = numbers(drawn("gap_matrix"), "cell")
+    assert len(cells) == 3 * (2 + len(OOD))
+    slopes = cells[cells["series"] == "Slope λ"]["low"].dropna()
+    fitted = [laws.laws[f"ood_transfer:{corpus}"].best["slope"] for corpus in OOD]
+    assert sorted(slopes) == pytest.approx(sorted([1.0, *fitted]))
+
+
+def test_stopping_is_compared_with_the_bound_of_the_laws(drawn, varied):
+    points = numbers(drawn("stopping_bound"), "points")
+    stopped = varied.observations.runs.query("status == 'early_stopped'")
+    assert sorted(points["y"]) == sorted(stopped["result_step"])
+    data, steps = (varied.laws.laws[f"loss_of_parameters_and_{word}"].best for word in ("data_kaplan", "steps"))
+    law = DataLaw(*(data[name] for name in ("alpha_N", "alpha_D", "N_c", "D_c")))
+    bound = law.earliest_stop(stopped["parameters"], stopped["dataset_tokens"], steps["S_c"], steps["alpha_S"])
+    assert sorted(points["x"]) == pytest.approx(sorted(bound))
+
+
+def test_a_scan_of_batches_has_a_point_for_each_batch_and_loss(drawn):
+    points = numbers(drawn("batch_scan"), "points")
+    assert len(points) >= 2 * len(BATCHES)
+    for _, scan in points.groupby("series"):
+        ordered = scan.sort_values("x")
+        assert ordered["y"].is_monotonic_decreasing, "more steps, fewer tokens"
+        batches = sorted(ordered["y"] / ordered["x"])
+        assert all(min(abs(batch / known - 1) for known in BATCHES) < 1e-6 for batch in batches)
+
+
+def test_families_shapes_rates_and_corpora_show_the_runs_that_differ_in_them(drawn):
+    families = numbers(drawn("families"), "points")
+    assert set(families["series"]) == {"lstm", "transformer"}
+    assert (families["series"] == "lstm").sum() == 2 * len(VARIED_SIZES)
+    assert numbers(drawn("shape"), "points")["x"].nunique() == len({width / layers for layers, width in SHAPES})
+    assert set(numbers(drawn("learning_rates"), "points")["x"]) == set(RATES)
+    assert set(numbers(drawn("training_corpora"), "points")["series"]) == {"documentation, D = 32M", "news, D = 32M"}
+
+
+def test_cleaning_shows_the_share_that_every_step_kept(drawn):
+    bars = numbers(drawn("cleaning_steps"), "bar")
+    assert list(bars["x"]) == [80.0, 75.0]
+
+
+def test_coverage_is_a_share_that_grows_with_the_level(drawn):
+    for _, rows in numbers(drawn("coverage"), "points").groupby("series"):
+        assert rows["y"].between(0, 100).all()
+        assert rows["y"].iloc[-1] > rows["y"].iloc[0]
+
+
+def test_sample_efficiency_reads_tokens_off_the_curves(drawn, observations):
+    points = numbers(drawn("sample_efficiency"), "points")
+    curves = observations.curves("documentation")
+    for row in points.itertuples():
+        target = float(row.series.removeprefix("L = ").split()[0])
+        size = curves[np.isclose(curves["parameters"], row.x)]
+        before = size[size["tokens"] <= row.y * (1 + 1e-9)]
+        after = size[(size["tokens"] >= row.y * (1 - 1e-9)) & (size["tokens"] <= size["dataset_tokens"] * 1.01)]
+        assert before["loss"].max() >= target >= after["loss"].min() * (1 - 1e-6)
 
 
 def test_an_undetermined_law_is_grey_dotted_and_labelled_so(observations, laws):

@@ -22,7 +22,7 @@ from scalelaws.figures.marks import (
     size_bar,
 )
 from scalelaws.figures.registry import NotDrawableError, figure
-from scalelaws.figures.select import fresh_curves, law_of, needed_law
+from scalelaws.figures.select import fresh_curves, law_of, needed_law, with_runs
 from scalelaws.figures.style import CATEGORY_COLOURS, LAW_COLOUR, UNDETERMINED_COLOUR, SizeColours, category_marks, pale
 from scalelaws.figures.words import estimate_text, law_label, number, with_interval
 from scalelaws.laws.fitted import DETERMINED, Allocation, Estimate, Laws
@@ -179,7 +179,7 @@ def least_compute_split(observations: Observations, laws: Laws) -> Figure:
         key(axes[0], colour, f"{name}: power {with_interval(powers[name].value, powers[name].low, powers[name].high)}")
         log_axis(ax, "x", "Least compute $C_{\\min}$ (FLOPs)")
         log_axis(ax, "y", label)
-    data = envelope_law.data[envelope_law.data["used"]]
+    data = with_runs(observations, envelope_law).query("used")
     points(axes[0], data["flops_min"], data["parameters"], "sizes on the envelope", CATEGORY_COLOURS[0])
     legend_above(sheet)
     return sheet

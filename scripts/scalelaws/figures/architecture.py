@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from scalelaws.figures.axes import LABELS, log_axis
 from scalelaws.figures.marks import canvas, legend_above, points, size_bar
 from scalelaws.figures.registry import NotDrawableError, figure, unrecorded
-from scalelaws.figures.select import law_of, ood_corpora, readable_name
+from scalelaws.figures.select import law_of, of_one_kind, ood_corpora, readable_name
 from scalelaws.figures.style import SizeColours, category_marks
 from scalelaws.laws.fitted import Laws
 from scalelaws.observations.table import Observations
@@ -27,13 +27,13 @@ unrecorded(
 
 
 @figure(
-    "Shape hardly matters",
+    "Loss against shape",
     "By how much each model's loss differs from what its size N and data D let expect, against how wide it is for "
     "its depth, and against the width of its attention heads. Flat rows of points mean that only N counts.",
 )
 def shape(observations: Observations, laws: Laws) -> Figure:
     """Loss against aspect ratio and head size at given N (Kaplan et al. 2020, figure 5, middle and right)."""
-    rows = _shaped(observations.results(observations.train_corpus))
+    rows = _shaped(of_one_kind(observations.results(observations.train_corpus)))
     law = law_of(laws, "chinchilla", observations.train_corpus) or law_of(laws, "kaplan", observations.train_corpus)
     if law is None:
         raise NotDrawableError("no law of N and D could be fitted, which shapes are compared against")
@@ -64,7 +64,7 @@ def shape(observations: Observations, laws: Laws) -> Figure:
 def embeddings(observations: Observations, laws: Laws) -> Figure:
     """Loss against total and against non-embedding parameters (Kaplan et al. 2020, figure 6)."""
     rows = observations.results(observations.train_corpus)
-    rows = rows[rows["dataset_tokens"] == rows["dataset_tokens"].max()]
+    rows = of_one_kind(rows[rows["dataset_tokens"] == rows["dataset_tokens"].max()])
     if not (rows["embedding_parameters"] > 0).all():
         raise NotDrawableError("the embedding parameters were not recorded")
     sheet, axes = canvas(rows=2, height=4.2)
@@ -100,7 +100,7 @@ def families(observations: Observations, laws: Laws) -> Figure:
     for ax, column in zip(axes, ("parameters", "flops"), strict=True):
         for family, part in rows.groupby("family"):
             colour, marker = marks[str(family)]
-            middle = part.groupby(column)["loss"].mean()
+            middle = part.groupby(column)["loss"].min()
             points(ax, part[column], part["loss"], str(family), colour, marker, label=readable_name(str(family)))
             ax.plot(middle.index, middle, color=colour, linewidth=0.6)
         log_axis(ax, "x", LABELS[column])
@@ -112,13 +112,13 @@ def families(observations: Observations, laws: Laws) -> Figure:
 @figure(
     "Depth and other text",
     "Loss on each corpus against the number of layers, for models of nearly one size N. If depth mattered for what "
-    "carries over to other text, the lines would not be parallel.",
+    "carries over to other text, the lines through the best runs would not be parallel.",
 )
 def depth_and_transfer(observations: Observations, laws: Laws) -> Figure:
     """OOD loss against depth at about one N (Kaplan et al. 2020, figure 24)."""
     corpora = ood_corpora(observations)
     held_out = observations.results(observations.train_corpus)
-    largest = held_out[held_out["dataset_tokens"] == held_out["dataset_tokens"].max()]
+    largest = of_one_kind(held_out[held_out["dataset_tokens"] == held_out["dataset_tokens"].max()])
     runs = _most_depths(largest)
     sheet, (ax,) = canvas()
     marks = {observations.train_corpus: ("#1a1a1a", "o"), **category_marks(corpora)}
@@ -126,13 +126,13 @@ def depth_and_transfer(observations: Observations, laws: Laws) -> Figure:
         rows = observations.results(corpus)
         rows = rows[rows["run"].isin(runs["run"])]
         name = "held out" if corpus == observations.train_corpus else readable_name(corpus)
-        middle = rows.groupby("n_layer")["loss"].mean()
+        middle = rows.groupby("n_layer")["loss"].min()
         points(ax, rows["n_layer"], rows["loss"], name, colour, marker, label=name)
         ax.plot(middle.index, middle, color=colour, linewidth=0.6)
     log_axis(ax, "x", "Layers")
     log_axis(ax, "y", "Loss (nats/token)")
-    sizes = f"N from {readable(runs['parameters'].min())} to {readable(runs['parameters'].max())}"
-    ax.set_title(sizes, loc="left")
+    low, high = (readable(end) for end in (runs["parameters"].min(), runs["parameters"].max()))
+    ax.set_title(f"$N$ = {low}" if low == high else f"$N$ from {low} to {high}", loc="left")
     legend_above(sheet, columns=2)
     return sheet
 

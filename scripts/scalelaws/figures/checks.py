@@ -132,7 +132,7 @@ def coverage(observations: Observations, laws: Laws) -> Figure:
     sheet, (ax,) = canvas(height=3.0)
     ax.plot([0, 100], [0, 100], color="0.3", linewidth=0.8, zorder=1)
     for law, (colour, marker) in zip(fitted, category_marks([law.name for law in fitted]).values(), strict=True):
-        inside = unseen_inside(observations, laws.settings, law, levels)
+        inside = unseen_inside(observations, law, levels)
         points(ax, 100 * levels, 100 * inside, law.title, colour, marker, label=law.title, markersize=2.6)
         curve(ax, 100 * levels, 100 * inside, f"{law.title}, joined", colour, linewidth=0.8)
     ax.set(xlim=(0, 100), ylim=(0, 102), xlabel="Level of the interval (%)", ylabel="Unseen runs inside (%)")
@@ -151,7 +151,7 @@ def interval_vs_runs(observations: Observations, laws: Laws) -> Figure:
     fitted = [law for form in forms if (law := law_of(laws, form, observations.train_corpus)) is not None]
     if not fitted:
         raise NotDrawableError("the study has no fitted L(N,D)")
-    table = pd.concat([widths_by_runs(observations, laws.settings, law) for law in fitted])
+    table = pd.concat([widths_by_runs(observations, law) for law in fitted])
     if table["runs"].nunique() < 2:
         raise NotDrawableError("too few runs to leave any out")
     sheet, (ax,) = canvas()

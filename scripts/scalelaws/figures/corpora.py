@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from scalelaws.corpus.card import STEPS
@@ -66,8 +65,8 @@ def training_corpora(observations: Observations, laws: Laws) -> Figure:
         rows = rows[rows["dataset_tokens"] == rows["dataset_tokens"].max()]
         name = f"{readable_name(corpus)}, D = {readable(rows['dataset_tokens'].max())}"
         points(ax, rows["parameters"], rows["loss"], name, colour, marker, label=name)
-        order = np.argsort(rows["parameters"])
-        ax.plot(rows["parameters"].iloc[order], rows["loss"].iloc[order], color=colour, linewidth=0.6)
+        best = rows.groupby("parameters")["loss"].min()
+        ax.plot(best.index, best, color=colour, linewidth=0.6)
     log_axis(ax, "x", LABELS["parameters"])
     log_axis(ax, "y", LABELS["loss"])
     legend_above(sheet)

@@ -17,6 +17,10 @@ from scalelaws.laws.kaplan import DataLaw
 from scalelaws.observations.table import Observations
 from scalelaws.units import readable
 
+BUT_FOR_SEEDS = ["parameters", "dataset_tokens", "batch_tokens", "learning_rate", "schedule", "family", "n_layer"]
+BUT_FOR_SEEDS += ["d_model", "train_corpus"]
+"""What runs share that differ in their seed only."""
+
 
 @figure(
     "Learning curves",
@@ -201,7 +205,7 @@ def train_and_test_curves(observations: Observations, laws: Laws) -> Figure:
 def seed_noise(observations: Observations, laws: Laws) -> Figure:
     """Spread of the loss between seeds against D, by N (Kaplan et al. 2020, section 2.2, quotes 0.02 for language)."""
     results = observations.results(observations.train_corpus)
-    cells = results.groupby(["parameters", "dataset_tokens"])["loss"].agg(["std", "count"]).reset_index()
+    cells = results.groupby(BUT_FOR_SEEDS)["loss"].agg(["std", "count"]).reset_index()
     cells = cells[(cells["count"] > 1) & (cells["std"] > 0)]
     if cells.empty:
         raise NotDrawableError("no size N was trained on the same subset D with two seeds")

@@ -15,6 +15,9 @@ from scalelaws.laws.fitted import DETERMINED, Laws
 from scalelaws.observations.table import Observations
 from scalelaws.units import readable
 
+ALIKE = ["parameters", "dataset_tokens", "batch_tokens", "family", "n_layer", "d_model", "train_corpus"]
+"""What runs must share for their learning rates and schedules to be compared."""
+
 
 @figure(
     "Scans of the batch size",
@@ -32,6 +35,7 @@ def batch_scan(observations: Observations, laws: Laws) -> Figure:
     batch = chosen.groupby("run")["batch_tokens"].first()
     steps = reached(chosen, _shared(chosen), "step")
     rows = steps.assign(batch=steps["run"].map(batch))
+    rows = rows.groupby(["target", "batch"], as_index=False)["step"].min()
     rows = rows.assign(tokens=rows["step"] * rows["batch"]).sort_values("batch")
     if rows.empty:
         raise NotDrawableError("no loss was reached with several batch sizes")
@@ -62,9 +66,9 @@ def critical_batch(observations: Observations, laws: Laws) -> Figure:
     sheet, (ax,) = canvas(height=3.0)
     for law, (colour, marker) in zip(found, category_marks([law.name for law in found]).values(), strict=True):
         determined = law.status == DETERMINED
-        for used, part in law.data.groupby("used"):
+        for used, part in law.data[law.data["observed"] > 0].groupby("used"):
             name = law.title if used else f"{law.title}, not in the fit"
-            points(ax, part["loss"], part["observed"], name, colour, marker, used=bool(used))
+            points(ax, part["loss"], part["observed"], name, colour, marker, used=bool(used), markersize=2.2)
         if law.parameters:
             x = np.unique(
                 [*np.geomspace(law.ranges["loss"][0] / 1.3, law.ranges["loss"][1], 80), law.ranges["loss"][0]]
@@ -72,7 +76,7 @@ def critical_batch(observations: Observations, laws: Laws) -> Figure:
             shade = colour if determined else UNDETERMINED_COLOUR
             middle, interval = law.predict(loss=x), law.band(0.95, loss=x)
             law_curve(ax, x, middle, interval, law.ranges["loss"], f"{law.title}, law", shade, determined)
-            key(ax, shade, f"{law.title}: {law_label(law)}", determined)
+            key(ax, shade, f"{law.title}\n{law_label(law)}", determined)
     log_axis(ax, "x", LABELS["loss"])
     log_axis(ax, "y", r"Critical batch $B_{\mathrm{crit}}$ (tokens)")
     legend_above(sheet)
@@ -87,15 +91,15 @@ def learning_rates(observations: Observations, laws: Laws) -> Figure:
     """Loss by learning rate and schedule at the same N and D (Kaplan et al. 2020, figure 22)."""
     results = observations.results(observations.train_corpus)
     results = results[results["learning_rate"] > 0]
-    cells = results.groupby(["parameters", "dataset_tokens", "batch_tokens"])[["learning_rate", "schedule"]]
-    tried = cells.transform("nunique").max(axis=1) > 1
+    tried = results.groupby(ALIKE)[["learning_rate", "schedule"]].transform("nunique").max(axis=1) > 1
     if not tried.any():
         raise NotDrawableError("no run was repeated with another learning rate or schedule")
     rows = results[tried]
     sheet, (ax,) = canvas()
     colours = SizeColours(rows["parameters"].unique(), "N")
     marks = category_marks(sorted(rows["schedule"].unique()))
-    for (size, subset, schedule), part in rows.groupby(["parameters", "dataset_tokens", "schedule"]):
+    for cell, part in rows.groupby([*ALIKE, "schedule"]):
+        size, subset, schedule = cell[0], cell[1], str(cell[-1])
         part = part.sort_values("learning_rate")
         name = f"N = {readable(size)}, D = {readable(subset)}, {schedule}"
         points(ax, part["learning_rate"], part["loss"], name, colours(size), marks[schedule][1])

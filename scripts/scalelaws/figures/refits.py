@@ -1,7 +1,6 @@
 """Laws fitted once more to some of the runs, to see what their intervals are worth."""
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -9,8 +8,11 @@ import pandas as pd
 from scipy.stats import norm
 
 from scalelaws.laws.curves import seed_noise
+from scalelaws.laws.estimate import fit_law
 from scalelaws.laws.fitted import FittedLaw
-from scalelaws.laws.study import USUAL_NOISE, fit_laws
+from scalelaws.laws.problem import Objective
+from scalelaws.laws.rows import held_out_tasks
+from scalelaws.laws.study import USUAL_NOISE
 from scalelaws.observations.table import Observations
 
 Array = npt.NDArray[np.float64]
@@ -20,7 +22,7 @@ SHARES = (0.4, 0.55, 0.75, 1.0)
 """Of the runs, those of the least compute, that laws are fitted to."""
 
 
-def unseen_inside(observations: Observations, settings: Mapping[str, Any], law: FittedLaw, levels: Array) -> Array:
+def unseen_inside(observations: Observations, law: FittedLaw, levels: Array) -> Array:
     """Share of runs inside a law's interval for a single run at each level, when the law has not seen them.
 
     Each fold leaves out every FOLDS-th run in order of compute. A run's interval is the law's band, widened by the
@@ -31,7 +33,7 @@ def unseen_inside(observations: Observations, settings: Mapping[str, Any], law: 
     inside: list[Array] = []
     for fold in range(FOLDS):
         left_out = results[results.index % FOLDS == fold]
-        refitted = _refitted(observations, settings, law, results.drop(left_out.index))
+        refitted = _refitted(observations, law, results.drop(left_out.index))
         if refitted is None:
             continue
         at = {name: left_out[name].to_numpy(float) for name in law.variables}
@@ -45,13 +47,13 @@ def unseen_inside(observations: Observations, settings: Mapping[str, Any], law: 
     return np.array(shares) if shares else np.full(len(levels), np.nan)
 
 
-def widths_by_runs(observations: Observations, settings: Mapping[str, Any], law: FittedLaw) -> pd.DataFrame:
+def widths_by_runs(observations: Observations, law: FittedLaw) -> pd.DataFrame:
     """Width of the 95% interval of each exponent against the runs fitted to; columns runs, series, width."""
     results = observations.results(observations.train_corpus).sort_values("flops", ignore_index=True)
     rows = []
     for share in SHARES:
         kept = results.head(max(1, round(share * len(results))))
-        refitted = law if share == 1 else _refitted(observations, settings, law, kept)
+        refitted = law if share == 1 else _refitted(observations, law, kept)
         if refitted is None:
             continue
         rows += [
@@ -62,15 +64,10 @@ def widths_by_runs(observations: Observations, settings: Mapping[str, Any], law:
     return pd.DataFrame(rows, columns=["runs", "series", "width"])
 
 
-def _refitted(
-    observations: Observations, settings: Mapping[str, Any], law: FittedLaw, kept: pd.DataFrame
-) -> FittedLaw | None:
+def _refitted(observations: Observations, law: FittedLaw, kept: pd.DataFrame) -> FittedLaw | None:
     """The same law fitted to the results of the `kept` runs alone; None where they are too few for it."""
-    losses = observations.losses
-    own = (losses["corpus"] == law.corpus) & (losses["split"] == law.split) & losses["result"]
-    few = Observations(
-        losses[own & losses["run"].isin(kept["run"])], observations.runs[observations.runs["run"].isin(kept["run"])]
-    )
-    chosen = {**settings, "fit": [law.name], "resamples": RESAMPLES}
-    found = fit_laws(few, chosen, seed=0).laws.get(law.name)
-    return found if found is not None and found.parameters else None
+    few = Observations(observations.losses, observations.runs[observations.runs["run"].isin(kept["run"])])
+    objective = Objective(law.objective["residual"], law.objective["delta"])
+    task = next(task for task in held_out_tasks(few, objective) if task.name == law.name)
+    found = fit_law(replace(task, tested=False), RESAMPLES, 0, 0.0)
+    return found if found.parameters else None

@@ -65,8 +65,9 @@ def reach(values: pd.Series | np.ndarray, points: int = 200) -> np.ndarray:
 
 def ood_corpora(observations: Observations) -> list[str]:
     """The out-of-distribution corpora, easiest first. Raises NotDrawableError where there are none."""
-    losses = observations.losses
-    others = losses[(losses["corpus"] != observations.train_corpus) & losses["result"] & (losses["split"] == "test")]
+    losses = observations.losses[observations.losses["result"] & (observations.losses["split"] == "test")]
+    own = losses["corpus"] == observations.train_corpus
+    others = losses[~own & losses["run"].isin(losses.loc[own, "run"])]
     if others.empty:
         raise NotDrawableError("no out-of-distribution corpus was evaluated")
     return [str(name) for name in others.groupby("corpus")["loss"].mean().sort_values().index]
@@ -82,9 +83,16 @@ def fresh_curves(observations: Observations) -> pd.DataFrame:
 
     Raises NotDrawableError where no run was evaluated at two such steps.
     """
-    curves = observations.curves(observations.train_corpus)
+    curves = of_one_kind(observations.curves(observations.train_corpus))
     curves = curves[curves["tokens"] <= FIRST_EPOCH * curves["dataset_tokens"]]
     several = curves.groupby("run")["step"].transform("nunique") > 1
     if not several.any():
         raise NotDrawableError("every run was evaluated at one step only")
     return curves[several]
+
+
+def of_one_kind(rows: pd.DataFrame) -> pd.DataFrame:
+    """Of rows joined with their runs, those of the commonest family of models and training corpus."""
+    kinds = ["family", "train_corpus"]
+    commonest = rows[kinds].value_counts().index[0]
+    return rows[(rows[kinds] == commonest).all(axis=1)]
