@@ -99,10 +99,12 @@ def speed(path):
     print(f"  converged     ours {draws.converged.mean():.2%}")
 
 
-def coverage(studies, resamples):
+def coverage(studies, resamples, cases):
     """Print, per case and parameter, the share of studies whose 95% interval holds the truth, and bias over spread."""
     print(f"{studies} studies each, {resamples} resamples; share of 95% intervals that hold the truth, (bias / spread)")
     for name, case in CASES.items():
+        if cases not in name:
+            continue
         began = time.perf_counter()
         fits = [fit_law(task(case, seed), resamples, seed, 0.2).parameters for seed in range(studies)]
         fits = [fit for fit in fits if fit]
@@ -110,8 +112,8 @@ def coverage(studies, resamples):
         for key, truth in case.truth.items():
             held = np.mean([fit[key].contains(truth) for fit in fits])
             values = np.array([fit[key].value for fit in fits])
-            if FORMS[case.form].logarithmic and truth > 0:
-                values, truth = np.log(np.maximum(values, 1e-300)), np.log(truth)
+            if key in {p.name for p in FORMS[case.form].parameters if p.role == "scale"}:
+                values, truth = np.log(values), np.log(truth)
             words.append(f"{key} {held:.1%} ({(np.median(values) - truth) / values.std():+.2f})")
         print(f"{name:26} {'  '.join(words)}   [{time.perf_counter() - began:.0f} s]", flush=True)
 
@@ -133,8 +135,9 @@ if __name__ == "__main__":
     options = commands.add_parser("coverage")
     options.add_argument("--studies", type=int, default=300)
     options.add_argument("--resamples", type=int, default=500)
+    options.add_argument("--cases", default="", help="only those whose name holds this")
     chosen = parser.parse_args()
     if chosen.what == "speed":
         speed(chosen.table)
     else:
-        coverage(chosen.studies, chosen.resamples)
+        coverage(chosen.studies, chosen.resamples, chosen.cases)

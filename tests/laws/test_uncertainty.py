@@ -2,15 +2,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.path import Path
 from scalelaws.laws.estimate import fit_law
+from scalelaws.laws.forms import FORMS
+from scalelaws.laws.problem import Objective, Problem
+from scalelaws.laws.profile import profiled
+from scalelaws.laws.starts import solve
 from scalelaws.laws.uncertainty import interval, student
+from scipy.stats import linregress, t
 
 from .cases import CASES, task
 
 STUDIES, RESAMPLES = 60, 200
 
 
-@pytest.mark.parametrize("name", ["L(N), 5 sizes", "L(D), 9 subsets", "Gap, 35 runs"])
+@pytest.mark.parametrize("name", ["L(N), 5 sizes", "L(D), 9 subsets", "L(N) with floor, 6 sizes", "Gap, 35 runs"])
 def test_intervals_hold_the_truth_about_as_often_as_they_say(name):
     """60 studies: a true rate of 95% gives less than 85% once in a thousand. benchmarks/laws.py checks it closely."""
     case = CASES[name]
@@ -53,11 +59,62 @@ def test_an_interval_leaves_a_fortieth_on_either_side():
 
 
 def test_a_floor_that_the_data_cannot_tell_from_zero_has_an_interval_that_says_so():
-    case = replace(CASES["Chinchilla, 35 runs"], truth={"E": 1e-6, "A": 30.0, "B": 80.0, "alpha": 0.15, "beta": 0.32})
-    laws = [fit_law(task(case, seed), RESAMPLES, seed, 0.2) for seed in range(6)]
-    vanished = [law for law in laws if law.parameters["E"].value < 0.01]
-    assert vanished
-    for law in vanished:
+    """Where the bootstrap is known to fail: it held this alpha in 83% of 60 studies, the profile in 95%."""
+    case = CASES["Chinchilla, E near 0, 35 runs"]
+    laws = [fit_law(task(case, seed), RESAMPLES, seed, 0.2) for seed in range(8)]
+    profiled = [law for law in laws if law.objective["profiled"]]
+    assert len(profiled) >= 6
+    for law in profiled:
+        assert set(law.objective["profiled"]) == set(case.truth)
+        assert law.parameters["E"].low == 0
         assert law.parameters["E"].high > 0.2
-        assert law.parameters["alpha"].high - law.parameters["alpha"].low > 0.02
         assert any("cannot be told from zero" in message for message in law.messages)
+    held = [law.parameters[key].contains(truth) for law in profiled for key, truth in case.truth.items()]
+    assert np.mean(held) >= 0.85
+
+
+def test_the_profile_of_a_straight_line_is_students_interval():
+    """ln L = s - b·ln N is a line, for which the t interval of least squares is exact."""
+    case = CASES["L(N), 5 sizes"]
+    rows = task(case, 3).rows
+    form = FORMS[case.form]
+    problem = Problem(form, {"parameters": rows["parameters"].to_numpy()}, Objective("log", None))
+    best = solve(problem, rows["observed"].to_numpy(), np.ones(5))
+    low, high = profiled(problem, best.theta[0], rows["observed"].to_numpy(), 5)["alpha_N"]
+    line = linregress(-np.log(rows["parameters"]), np.log(rows["observed"]))
+    assert (low + high) / 2 == pytest.approx(line.slope, rel=1e-4)
+    assert (high - low) / 2 == pytest.approx(t.ppf(0.975, 3) * line.stderr, rel=1e-3)
+
+
+def test_intervals_of_absolute_deviations_are_those_of_a_small_delta():
+    """With a delta of 1e-7 the objective is all edges; resamples stuck on them would make its intervals too narrow."""
+    case = CASES["Chinchilla, 240 runs"]
+    widths = []
+    for delta in (1e-4, 1e-7):
+        law = fit_law(replace(task(case, 1), objective=Objective("log", delta)), RESAMPLES, 1, 0.2)
+        widths.append(law.parameters["alpha"].high - law.parameters["alpha"].low)
+    assert widths[1] == pytest.approx(widths[0], rel=0.1)
+
+
+def test_a_joint_region_holds_its_share_of_the_draws_and_follows_their_slant():
+    law = fit_law(task(CASES["Chinchilla, 240 runs"], 2), 500, 2, 0.2)
+    corners = law.region("A", "alpha")
+    inside = Path(np.log(corners) * [1, 0] + corners * [0, 1]).contains_points(
+        np.stack([np.log(law.draws[:, 1]), law.draws[:, 3]], axis=1)
+    )
+    assert inside.mean() == pytest.approx(0.95, abs=0.01)
+    box = np.prod([np.log(law.parameters["A"].high / law.parameters["A"].low), np.ptp(corners[:, 1])])
+    x, y = np.log(corners[:, 0]), corners[:, 1]
+    area = 0.5 * abs(x @ np.roll(y, 1) - y @ np.roll(x, 1))
+    assert area < 0.5 * box, "A and alpha are known together far better than apart"
+
+
+def test_the_band_of_a_prediction_holds_the_truth():
+    case = CASES["Chinchilla, 35 runs"]
+    at = {"parameters": 1e6, "dataset_tokens": 1e7}
+    truth = FORMS[case.form].predict(case.truth, at)
+    held = []
+    for seed in range(30):
+        low, high = fit_law(task(case, seed), RESAMPLES, seed, 0.2).band(**at)
+        held.append(low <= truth <= high)
+    assert np.mean(held) >= 0.83

@@ -1,7 +1,7 @@
 """One law from one table of rows: fit, intervals, status, backtest."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,13 +11,16 @@ from scalelaws.laws.fitted import UNDETERMINED, Backtest, Estimate, FittedLaw
 from scalelaws.laws.form import Form
 from scalelaws.laws.forms import FORMS
 from scalelaws.laws.problem import Objective, Problem
+from scalelaws.laws.profile import profiled
 from scalelaws.laws.solver import Solution
 from scalelaws.laws.starts import solve
 from scalelaws.laws.status import assessed, misfit, sparse
-from scalelaws.laws.uncertainty import Resampled, bootstrap, interval, refitted
+from scalelaws.laws.uncertainty import VANISHED, Resampled, bootstrap, interval, refitted
 
 Array = npt.NDArray[np.float64]
 BIGGEST = 1e300
+FEWEST_FREE = 3
+"""Runs beyond the number of parameters, up to which intervals of a law with a floor come from its profile."""
 THRESHOLDS = (0.1, 0.2, 0.35, 0.5, 0.65, 0.8)
 """Shares of rows that are held out in turn, to see how the error grows with the distance of extrapolation."""
 DISTANCES = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, np.inf)
@@ -63,6 +66,10 @@ def fit_law(
         draws, how = refitted(problem, best, redrawn), redrawn.how
     values, spread = finite(form.to_parameters(best.theta[0])), finite(form.to_parameters(draws))
     estimates = as_estimates(form, values, spread)
+    profile: dict[str, tuple[float, float]] = {}
+    if redrawn is None and bootstrap_fails(form, problem, estimates, used):
+        profile = profiled(problem, best.theta[0], _observed(used), used["run"].nunique())
+        estimates |= {n: replace(estimates[n], low=low, high=high) for n, (low, high) in profile.items()}
     predicted = form.predict(dict(zip(estimates, values, strict=True)), _variables(form, rows))
     data = rows.assign(predicted=predicted)
     residual = (problem.target(_observed(used)) - problem.fitted(best.theta)[0]) / problem.scale
@@ -80,11 +87,26 @@ def fit_law(
         messages=messages,
         data=_columns(form, data),
         draws=spread,
-        objective={**described(task.objective), "value": float(best.objective[0]), "resampling": how},
+        objective={
+            **described(task.objective),
+            "value": float(best.objective[0]),
+            "resampling": how,
+            "profiled": list(profile),
+        },
         backtest=held_out(task, form, used, _ordered_by(form), backtest) if task.tested else None,
         backtest_parameters=held_out(task, form, used, "parameters", None) if task.tested else None,
         extrapolation=error_by_distance(task, form, used) if task.tested else pd.DataFrame(),
     )
+
+
+def bootstrap_fails(form: Form, problem: Problem, estimates: Mapping[str, Estimate], rows: pd.DataFrame) -> bool:
+    """Whether intervals are to come from the profile likelihood: a floor that may be zero, or hardly a run to spare.
+
+    With a floor near zero the bootstrap's 95% interval of alpha holds it in 83% of synthetic studies (60 of them).
+    """
+    floors = [estimates[parameter.name] for parameter in form.parameters if parameter.role == "floor"]
+    vanishing = any(floor.low < VANISHED * float(rows["observed"].min()) for floor in floors)
+    return bool(floors) and (vanishing or rows["run"].nunique() - problem.size <= FEWEST_FREE)
 
 
 def held_out(task: Task, form: Form, rows: pd.DataFrame, by: str, share: float | None) -> Backtest | None:

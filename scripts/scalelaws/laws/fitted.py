@@ -137,6 +137,25 @@ class FittedLaw:
         low, high = np.quantile(predicted, [(1 - level) / 2, (1 + level) / 2], axis=0)
         return low, high
 
+    def region(self, first: str, second: str, level: float = 0.95, corners: int = 90) -> Array:
+        """A closed curve (corners, 2) around `level` of the draws of two parameters: where they lie together.
+
+        An ellipse about the best values, in the logs of scales, which are known in proportion.
+        """
+        logs = np.array(
+            [p.role == "scale" for name in (first, second) for p in self._form.parameters if p.name == name]
+        )
+        columns = [list(self.parameters).index(name) for name in (first, second)]
+        values = np.vstack([list(self.best.values()), self.draws])[:, columns]
+        values[:, logs] = np.log(values[:, logs])
+        centre, draws = values[0], values[1:]
+        root = np.linalg.cholesky(np.atleast_2d(np.cov(draws.T)))
+        radius = np.quantile(np.linalg.norm(np.linalg.solve(root, (draws - centre).T), axis=0), level)
+        turns = np.linspace(0, 2 * np.pi, corners)
+        curve = centre + radius * np.stack([np.cos(turns), np.sin(turns)], axis=1) @ root.T
+        curve[:, logs] = np.exp(curve[:, logs])
+        return curve
+
     def _checked(self, variables: Mapping[str, npt.ArrayLike]) -> dict[str, Array]:
         if set(variables) != set(self.variables):
             raise TypeError(f"{self.name} is a law of {', '.join(self.variables)}, not of {', '.join(variables)}")

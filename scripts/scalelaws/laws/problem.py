@@ -5,6 +5,7 @@ delta, linear beyond) or, without delta, r²/2. Shapes: R resamples, n rows, p c
 """
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 
@@ -126,6 +127,18 @@ class Problem:
         order = sorted(columns)
         scaled = (term.values - mean)[:, order] * np.diag(self.transform)[order]
         return _Block(np.array(order, np.intp), scaled, term.offset - shift, warping)
+
+    def with_objective(self, objective: Objective) -> "Problem":
+        """The same law over the same rows with another objective."""
+        changed = copy(self)
+        changed.objective = objective
+        return changed
+
+    def bounds(self, coordinate: str) -> tuple[float, float]:
+        """Between what values the form's coordinate is held."""
+        index = self.form.coordinates.index(coordinate)
+        unit = self.transform[index, index]
+        return float(unit * self.lower[index]), float(unit * self.upper[index])
 
     def like(self, form: Form) -> "Problem":
         """The same rows and objective with another form."""

@@ -50,11 +50,23 @@ def _minimised(problem: Problem, points: Array, observed: Array, weights: Array,
     return minimise(problem, points, observed, shared, tolerance)
 
 
+def refit(problem: Problem, start: Array, observed: Array, weights: Array) -> Solution:
+    """Minimise from the best fit of the whole (R, p) for resamples, of which each moves the optimum a little.
+
+    With a delta far below the residuals the objective is nearly a sum of absolute values, on whose edges Newton's steps
+    get stuck; it is lowered to there in steps too.
+    """
+    delta = problem.objective.delta
+    if delta is not None:
+        target = problem.target(observed)
+        residual = np.median(np.abs((problem.fitted(start[:1]) - np.atleast_2d(target)[:1]) / problem.scale))
+        for stage in (d for d in GRADUATED if delta < d <= residual / 3):
+            start = minimise(_with_delta(problem, stage), start, observed, weights, tolerance=1e-6).theta
+    return minimise(problem, start, observed, weights, tolerance=1e-9)
+
+
 def _with_delta(problem: Problem, delta: float | None) -> Problem:
-    changed = object.__new__(Problem)
-    changed.__dict__.update(problem.__dict__)
-    changed.objective = Objective(problem.objective.residual, delta)
-    return changed
+    return problem.with_objective(Objective(problem.objective.residual, delta))
 
 
 def _grid(problem: Problem, observed: Array, weights: Array) -> Array:

@@ -9,8 +9,8 @@ from scipy.stats import norm, t
 
 from scalelaws.laws.form import constrained
 from scalelaws.laws.problem import Problem
-from scalelaws.laws.solver import Solution, minimise
-from scalelaws.laws.starts import solve
+from scalelaws.laws.solver import Solution
+from scalelaws.laws.starts import refit, solve
 
 Array = npt.NDArray[np.float64]
 PAIRS_PER_COORDINATE = 12
@@ -70,7 +70,7 @@ def bootstrap(
 def _refit(problem: Problem, starts: Sequence[Array], observed: Array, weights: Array) -> Solution:
     """The better of the optima reached from each start, for every resample."""
     resamples = len(weights)
-    found = [minimise(problem, np.repeat(s, resamples, axis=0), observed, weights, tolerance=1e-9) for s in starts]
+    found = [refit(problem, np.repeat(s, resamples, axis=0), observed, weights) for s in starts]
     best = found[0]
     for other in found[1:]:
         best = best.where(other.objective < best.objective, other)
@@ -106,7 +106,7 @@ def _spread(problem: Problem, fitted: Array, target: Array, runs: int) -> Array:
 def refitted(problem: Problem, best: Solution, resampled: Resampled) -> Array:
     """Coordinates (R, p) refitted on given resamples, widened for their degrees of freedom."""
     start = np.repeat(best.theta, len(resampled.observed), axis=0)
-    solution = minimise(problem, start, resampled.observed, resampled.weights, tolerance=1e-9)
+    solution = refit(problem, start, resampled.observed, resampled.weights)
     return best.theta + student(resampled.freedom) * (solution.theta - best.theta)
 
 
