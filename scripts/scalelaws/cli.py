@@ -13,6 +13,7 @@ from scalelaws.errors import InputError
 
 if TYPE_CHECKING:
     from scalelaws.laws.fitted import Laws
+    from scalelaws.observations.table import Observations
 
 WORDS = {"tokens": "dataset_tokens", "total-tokens": "tokens"} | {
     word.replace("_", "-"): word
@@ -49,12 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     plan.set_defaults(command=_plan)
 
     fit = commands.add_parser("fit", help="fit the laws that a table of runs can determine")
-    fit.add_argument("table", help="CSV, TSV, JSON lines or parquet file, or its URL: one row per run")
-    columns = fit.add_argument_group("columns", "which column holds what, where its name does not say so")
-    for option, word in WORDS.items():
-        columns.add_argument(f"--{option}", metavar="COLUMN", dest=f"column_{word}")
-    fit.add_argument("--unit", action="append", default=[], metavar="WORD=FACTOR", help="parameters=1e6: N in millions")
-    fit.add_argument("--where", metavar="CONDITION", help='only rows that meet it, such as "loss < 5"')
+    _add_table(fit)
     fit.add_argument("--laws", nargs="+", metavar="LAW", help="which laws (default: all)")
     fit.add_argument("--resamples", type=int, default=1000)
     fit.add_argument("--residual", choices=["log", "loss"], default="log")
@@ -65,6 +61,16 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, help="folder for laws.json, laws_draws.npz and figures (default: <table>-laws)"
     )
     fit.set_defaults(command=_fit)
+
+    figures = commands.add_parser("figures", help="fit the laws of a table of runs and draw them, all figures or some")
+    _add_table(figures)
+    figures.add_argument(
+        "--only", type=lambda text: text.split(","), default=[], metavar="A,B", help="only these figures"
+    )
+    figures.add_argument("--style", default="paper", help="paper, screen, or a matplotlib style file")
+    figures.add_argument("--seed", type=int, default=0)
+    figures.add_argument("--out", type=Path, help="folder for the figures (default: <table>-figures)")
+    figures.set_defaults(command=_figures)
 
     predict = commands.add_parser("predict", help="the loss that fitted laws expect")
     predict.add_argument("laws", type=Path, help="laws.json")
@@ -83,6 +89,17 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("second", type=Path)
     compare.set_defaults(command=_compare)
     return parser
+
+
+def _add_table(command: argparse.ArgumentParser) -> None:
+    """The arguments that say which table to read, and how."""
+    command.add_argument("table", help="CSV, TSV, JSON lines or parquet file, or its URL: one row per run")
+    columns = command.add_argument_group("columns", "which column holds what, where its name does not say so")
+    for option, word in WORDS.items():
+        columns.add_argument(f"--{option}", metavar="COLUMN", dest=f"column_{word}")
+    unit_help = "parameters=1e6: N in millions"
+    command.add_argument("--unit", action="append", default=[], metavar="WORD=FACTOR", help=unit_help)
+    command.add_argument("--where", metavar="CONDITION", help='only rows that meet it, such as "loss < 5"')
 
 
 def _show(options: argparse.Namespace, console: Console) -> None:
@@ -119,6 +136,40 @@ def _fit(options: argparse.Namespace, console: Console) -> None:
     from scalelaws.laws.files import write_laws
     from scalelaws.laws.study import fit_laws
     from scalelaws.laws.summary import summary
+
+    observations, stem = _observations(options, console)
+    settings = {
+        "resamples": options.resamples,
+        "residual": options.residual,
+        "huber_delta": options.huber_delta or None,
+        "backtest": options.backtest,
+        **({"fit": options.laws} if options.laws else {}),
+    }
+    laws = fit_laws(observations, settings, options.seed, study=stem)
+    folder = options.out or Path(f"{stem}-laws")
+    write_laws(laws, folder / "laws.json", folder / "laws_draws.npz", {"table": options.table, "seed": options.seed})
+    draw_figures(observations, laws, folder / "figures", Look(), {"table": options.table})
+    console.print(summary(folder))
+    console.print(f"Laws: {folder / 'laws.json'}   figures: {folder / 'figures'}", highlight=False)
+
+
+def _figures(options: argparse.Namespace, console: Console) -> None:
+    from scalelaws.figures.draw import Look, draw_figures
+    from scalelaws.laws.study import fit_laws
+
+    observations, stem = _observations(options, console)
+    laws = fit_laws(observations, {}, options.seed, study=stem)
+    folder = options.out or Path(f"{stem}-figures")
+    origin = {"table": options.table, "seed": options.seed}
+    index = draw_figures(observations, laws, folder, Look(options.style), origin, only=options.only)
+    for entry in index:
+        if "reason" in entry:
+            console.print(f"  not drawn: {entry['name']} ({entry['reason']})", highlight=False, style="dim")
+    console.print(f"{sum('reason' not in entry for entry in index)} figures: {folder}", highlight=False)
+
+
+def _observations(options: argparse.Namespace, console: Console) -> "tuple[Observations, str]":
+    """The table that the options name, how it was read being said, and its name without an ending."""
     from scalelaws.observations.read import read_table
 
     named = {word: getattr(options, f"column_{word}") for word in WORDS.values()}
@@ -128,20 +179,7 @@ def _fit(options: argparse.Namespace, console: Console) -> None:
         console.print(f"  read {line}", highlight=False)
     for line in reading.warnings:
         console.print(f"  [yellow]warning[/yellow] {line}", highlight=False)
-    stem = Path(options.table.split("?")[0]).name.split(".")[0]
-    settings = {
-        "resamples": options.resamples,
-        "residual": options.residual,
-        "huber_delta": options.huber_delta or None,
-        "backtest": options.backtest,
-        **({"fit": options.laws} if options.laws else {}),
-    }
-    laws = fit_laws(reading.observations, settings, options.seed, study=stem)
-    folder = options.out or Path(f"{stem}-laws")
-    write_laws(laws, folder / "laws.json", folder / "laws_draws.npz", {"table": options.table, "seed": options.seed})
-    draw_figures(reading.observations, laws, folder / "figures", Look(), {"table": options.table})
-    console.print(summary(folder))
-    console.print(f"Laws: {folder / 'laws.json'}   figures: {folder / 'figures'}", highlight=False)
+    return reading.observations, Path(options.table.split("?")[0]).name.split(".")[0]
 
 
 def _predict(options: argparse.Namespace, console: Console) -> None:
