@@ -1,0 +1,81 @@
+"""Every sweep that we ship, at the size of a minute: all its settings through Snakemake, each trained for a moment."""
+
+import math
+
+import pytest
+import yaml
+from scalelaws.config import read_config
+from scalelaws.observations.table import read_observations
+from scalelaws.training.plan import runs_of
+
+from .test_study import ROOT, STUDY, snakemake
+
+SWEEPS = {
+    path.stem: config["training"]["sweep"]
+    for path in sorted((ROOT / "workflow/studies").glob("*.yaml"))
+    if (config := yaml.safe_load(path.read_text())).get("training", {}).get("sweep")
+}
+SMALL = {"batch_tokens": 1024, "context": 64, "head_size": 4}
+"""What stands in for values that a model of 1,600 parameters and 4,000 tokens cannot have."""
+TRAINING = {
+    "parameters": [1_600], "dataset_tokens": [4_000], "max_tokens": 8_000, "evaluations": 3, "patience": 0,
+}  # fmt: skip
+
+
+def last(entry):
+    """A sweep's entry with only the last value of every list."""
+    return {key: SMALL.get(key, value[-1]) if isinstance(value, list) else value for key, value in entry.items()}
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """The configuration of all sweeps in one, and the observations of its runs."""
+    folder = tmp_path_factory.mktemp("sweeps")
+    sweep = [last(entry) for entries in SWEEPS.values() for entry in entries]
+    config = {**STUDY, "study": "swept", "training": {**STUDY["training"], **TRAINING, "sweep": sweep}}
+    (folder / "study.yaml").write_text(yaml.safe_dump(config))
+    snakemake(folder, "--", "runs")
+    results = folder / "results/swept"
+    return (
+        read_config(folder / "study.yaml"),
+        read_observations(results / "observations.parquet", results / "runs.parquet"),
+    )
+
+
+def test_the_sweeps_that_were_promised_are_there():
+    settings = {key for entries in SWEEPS.values() for entry in entries for key in entry}
+    assert settings >= {
+        "feed_forward_ratio", "aspect_ratio", "head_size", "context", "batch_tokens", "learning_rate", "schedule",
+        "family", "optimizer", "tied", "positions", "parametrization",
+    }  # fmt: skip
+
+
+def test_every_variant_is_trained_under_its_own_name_and_recorded(swept):
+    config, observations = swept
+    planned = runs_of(config)
+    runs = observations.runs.set_index("run")
+    assert set(runs.index) == set(planned)
+    assert len(runs) >= 15
+    assert (runs["status"] == "finished").all()
+    assert runs["variant"].is_unique
+    for name, run in planned.items():
+        for column in ("family", "recurrence", "feed_forward_ratio", "tied", "optimizer", "beta2", "parametrization"):
+            assert runs.loc[name, column] == getattr(run, column), f"{name}: {column}"
+    assert set(runs["family"]) == {"transformer", "lstm", "universal"}
+
+
+def test_what_differs_is_all_that_differs(swept):
+    _, observations = swept
+    runs = observations.runs.drop(columns=["run", "seconds", "hardware", "flops_total"])
+    settings = runs.drop(columns="variant").astype(str)
+    assert not settings.duplicated().any()
+    (grid,) = runs.index[runs["variant"] == ""]
+    (schedule,) = runs.index[runs["variant"] == "wsd"]
+    changed = settings.columns[settings.loc[grid] != settings.loc[schedule]]
+    assert list(changed) == ["schedule"]
+
+
+def test_every_variant_learns(swept):
+    _, observations = swept
+    losses = observations.results(observations.train_corpus)
+    assert losses["loss"].max() < math.log(512) + 0.05
