@@ -79,6 +79,19 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--law", help="only this law, by its name in laws.json")
     predict.set_defaults(command=_predict)
 
+    design = commands.add_parser("design", help="which runs a budget should buy so that the laws come out sharpest")
+    budget = design.add_mutually_exclusive_group(required=True)
+    budget.add_argument("--flops", type=float, help="budget of all runs together, as 6·N·D")
+    budget.add_argument("--hours", type=float, help="the same in hours of --hardware")
+    design.add_argument("--hardware", choices=["CPU core", "H100"], default="H100")
+    design.add_argument("--laws", type=Path, help="laws.json of an earlier study to believe in; else Chinchilla's law")
+    design.add_argument("--runs", type=int, default=25)
+    design.add_argument("--sizes", type=float, nargs=2, metavar=("LEAST", "LARGEST"), help="N to consider")
+    design.add_argument("--max-tokens", type=float, default=1e14, help="unique tokens that there are")
+    design.add_argument("--noise", type=float, help="standard deviation of ln loss from run to run (else 0.005)")
+    design.add_argument("--predict", type=float, metavar="FLOPS", help="run that the law is to predict (10 × budget)")
+    design.set_defaults(command=_design)
+
     allocate = commands.add_parser("allocate", help="how to split a budget of compute between parameters and tokens")
     allocate.add_argument("laws", type=Path, help="laws.json")
     allocate.add_argument("--flops", type=float, required=True)
@@ -196,6 +209,41 @@ def _allocate(options: argparse.Namespace, console: Console) -> None:
     from scalelaws.laws.summary import answers_table
 
     console.print(answers_table(splits(_laws(options.laws), options.flops)))
+
+
+def _design(options: argparse.Namespace, console: Console) -> None:
+    from rich.table import Table
+
+    from scalelaws.laws.budget import CHINCHILLA, best_design, config_fragment, expected_errors, largest_grid, prior_of
+    from scalelaws.training.plan import NOMINAL_RATES
+    from scalelaws.units import readable
+
+    law, noise = prior_of(_laws(options.laws), str(options.laws)) if options.laws else (CHINCHILLA, 0.005)
+    noise = options.noise or noise
+    budget = options.flops or options.hours * 3600 * NOMINAL_RATES[options.hardware]
+    target = options.predict or 10 * budget
+    # The largest run at Chinchilla's 20 tokens per parameter takes a tenth of the budget; sizes span a factor 300.
+    largest = (budget / 1200) ** 0.5
+    sizes = tuple(options.sizes or (largest / 300, largest))
+    design = best_design(budget, options.runs, target, sizes, options.max_tokens, law)
+    runs = Table(box=None)
+    for heading in ("N", "D", "D / N", "FLOPs", "share"):
+        runs.add_column(heading, justify="right")
+    for n, d, flops in zip(design.parameters, design.tokens, design.flops, strict=True):
+        runs.add_row(readable(n), readable(d), f"{d / n:.3g}", f"{flops:.3g}", f"{flops / budget:.1%}")
+    console.print(runs)
+    grid = largest_grid(budget, options.runs, law)
+    console.print(f"95% intervals to expect, at a noise of {noise:.2g} in ln loss:", highlight=False)
+    errors = Table(box=None)
+    for heading in ("", "this design", f"plain grid of {len(grid.parameters)}"):
+        errors.add_column(heading, justify="right" if heading else "left")
+    ours, plain = (expected_errors(chosen, law, noise, target) for chosen in (design, grid))
+    words = {"E": "floor E", "a": "exponent of N_opt(C)", "loss": f"loss at {target:.2g} FLOPs"}
+    for name, error in ours.items():
+        unit = ".1%" if name in ("E", "loss") else ".3f"
+        errors.add_row(words.get(name, name), f"± {error:{unit}}", f"± {plain[name]:{unit}}")
+    console.print(errors)
+    console.print(config_fragment(design), highlight=False, soft_wrap=True)
 
 
 def _compare(options: argparse.Namespace, console: Console) -> None:
