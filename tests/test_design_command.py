@@ -1,9 +1,9 @@
 import yaml
 from scalelaws.cli import main
-from scalelaws.config import checked_config
+from scalelaws.config import SCHEMA, checked_config
 from scalelaws.training.plan import runs_of
 
-from .test_config import SCHEMA, SMALL
+CORPORA = {"web": {"role": "train", "sources": [{"kind": "installed-docs", "content": "docstrings"}]}}
 
 
 def test_design_prints_runs_intervals_and_a_study_that_makes_those_runs(capsys):
@@ -11,7 +11,8 @@ def test_design_prints_runs_intervals_and_a_study_that_makes_those_runs(capsys):
     printed = capsys.readouterr().out
     assert "exponent of N_opt(C)" in printed
     training = yaml.safe_load(printed[printed.index("training:") :])["training"]
-    config = checked_config({**SMALL, "training": training | {"batch_tokens": 65_536}}, SCHEMA, "designed.yaml")
+    raw = {"study": "designed", "corpora": CORPORA, "training": training | {"batch_tokens": 65_536}}
+    config = checked_config(raw, SCHEMA, "designed.yaml")
     runs = runs_of(config).values()
     assert len(runs) == 16
     assert {run.variant for run in runs} == {""}
