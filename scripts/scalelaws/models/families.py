@@ -1,24 +1,25 @@
-"""The families of models behind one door: each is a module of pure functions of its weights."""
+"""The families of models behind one door."""
 
 from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
 
-from scalelaws.models import lstm, transformer
+from scalelaws.models.lstm import LSTM
 from scalelaws.models.shapes import BASE_WIDTH, Shape
+from scalelaws.models.transformer import TRANSFORMER
 
-MODULES = {"transformer": transformer, "universal": transformer, "lstm": lstm}
+FAMILIES = {"transformer": TRANSFORMER, "universal": TRANSFORMER, "lstm": LSTM}
 
 
 def weight_shapes(shape: Shape) -> dict[str, tuple[int, ...]]:
     """Name and shape of every weight, in the order in which they stand in the flat buffer."""
-    return MODULES[shape.family].weight_shapes(shape)
+    return FAMILIES[shape.family].weight_shapes(shape)
 
 
 def initial_weights(shape: Shape, seed: int) -> dict[str, Tensor]:
     """Float32 weights before the first update."""
-    return MODULES[shape.family].initial_weights(shape, seed)
+    return FAMILIES[shape.family].initial_weights(shape, seed)
 
 
 def hidden_states(
@@ -33,10 +34,8 @@ def hidden_states(
 
     `layer` may be a compiled `transformer_layer`, for the families that have it.
     """
-    if shape.family == "lstm":
-        states = lstm.hidden_states(weights, shape, ids_BT, dtype, dropout)
-    else:
-        states = transformer.hidden_states(weights, shape, ids_BT, dtype, dropout, layer)
+    compiled = {"layer": layer} if layer and shape.family != "lstm" else {}
+    states = FAMILIES[shape.family].hidden_states(weights, shape, ids_BT, dtype, dropout, **compiled)
     return states if shape.output_scale == 1 else states * shape.output_scale
 
 

@@ -13,7 +13,15 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from scalelaws.models.parts import EMBEDDING_DEVIATION, dropped, embedded, embedding_shapes, layer_deviation, norm
+from scalelaws.models.parts import (
+    EMBEDDING_DEVIATION,
+    Family,
+    dropped,
+    embedded,
+    embedding_shapes,
+    layer_deviation,
+    norm,
+)
 from scalelaws.models.shapes import Shape
 
 
@@ -63,3 +71,6 @@ def lstm_layer(x_BTD: Tensor, input_GD: Tensor, recurrent_GD: Tensor, bias_G: Te
     zero_BD = x_BTD.new_zeros(1, x_BTD.shape[0], recurrent_GD.shape[1])
     parts = (input_GD, recurrent_GD, bias_G, torch.zeros_like(bias_G))
     return torch.lstm(x_BTD, (zero_BD, zero_BD), parts, True, 1, 0.0, True, False, True)[0]
+
+
+LSTM = Family(weight_shapes, initial_weights, hidden_states)

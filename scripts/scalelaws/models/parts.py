@@ -1,7 +1,8 @@
 """What the families share: embeddings, norms, dropout, and how weights are drawn."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +11,15 @@ from torch import Tensor
 from scalelaws.models.shapes import Shape
 
 EMBEDDING_DEVIATION = 0.02
+
+
+@dataclass(frozen=True)
+class Family:
+    """The pure functions that make a family of models, each of a shape."""
+
+    weight_shapes: Callable[[Shape], dict[str, tuple[int, ...]]]
+    initial_weights: Callable[[Shape, int], dict[str, Tensor]]
+    hidden_states: Callable[..., Tensor]
 
 
 def embedding_shapes(shape: Shape) -> dict[str, tuple[int, ...]]:

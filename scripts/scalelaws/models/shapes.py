@@ -4,7 +4,6 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-FAMILIES = ("transformer", "universal", "lstm")
 BASE_WIDTH, BASE_HEAD_SIZE = 64, 16
 """Where the maximal update parametrization and the standard one are the same model with the same rates."""
 

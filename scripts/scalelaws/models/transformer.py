@@ -15,7 +15,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from scalelaws.models.parts import EMBEDDING_DEVIATION, dropped, embedded, embedding_shapes, layer_deviation, norm
+from scalelaws.models.parts import (
+    EMBEDDING_DEVIATION,
+    Family,
+    dropped,
+    embedded,
+    embedding_shapes,
+    layer_deviation,
+    norm,
+)
 from scalelaws.models.shapes import Shape
 
 QUERY_BLOCK = 64
@@ -112,3 +120,6 @@ def _rotation(T: int, K: int, device: torch.device, dtype: torch.dtype) -> tuple
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     first, second = x.chunk(2, dim=-1)
     return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)
+
+
+TRANSFORMER = Family(weight_shapes, initial_weights, hidden_states)
