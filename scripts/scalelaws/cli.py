@@ -107,7 +107,9 @@ def _parser() -> argparse.ArgumentParser:
 def _add_table(command: argparse.ArgumentParser) -> None:
     """The arguments that say which table to read, and how."""
     command.add_argument("table", help="CSV, TSV, JSON lines or parquet file, or its URL: one row per run")
-    columns = command.add_argument_group("columns", "which column holds what, where its name does not say so")
+    columns = command.add_argument_group(
+        "columns", "which column holds what, where its name does not say so; a number holds for every row"
+    )
     for option, word in WORDS.items():
         columns.add_argument(f"--{option}", metavar="COLUMN", dest=f"column_{word}")
     unit_help = "parameters=1e6: N in millions"
@@ -130,7 +132,8 @@ def _plan(options: argparse.Namespace, console: Console) -> None:
 
     config = read_config(options.study)
     if "table" in config:
-        raise InputError(options.study, "a study of a table of finished runs trains nothing", "Run it: make run.")
+        remedy = f"Fit it: snakemake --configfile {options.study}."
+        raise InputError(options.study, "a study of a table of finished runs trains nothing", remedy)
     runs = list(runs_of(config).values())
     headings = ("run", "N", "D", "epochs", "steps", "FLOPs", *(f"{name} hours" for name in NOMINAL_RATES))
     table = Table(box=None)
@@ -147,6 +150,7 @@ def _plan(options: argparse.Namespace, console: Console) -> None:
 def _fit(options: argparse.Namespace, console: Console) -> None:
     from scalelaws.figures.draw import Look, draw_figures
     from scalelaws.laws.files import write_laws
+    from scalelaws.laws.rows import LAWS, NEEDS
     from scalelaws.laws.study import fit_laws
     from scalelaws.laws.summary import summary
 
@@ -158,7 +162,13 @@ def _fit(options: argparse.Namespace, console: Console) -> None:
         "backtest": options.backtest,
         **({"fit": options.laws} if options.laws else {}),
     }
+    unknown = sorted(set(options.laws or ()) - set(LAWS))
+    if unknown:
+        raise InputError(f"--laws {unknown[0]}", "there is no such law", f"Choose of: {', '.join(LAWS)}.")
     laws = fit_laws(observations, settings, options.seed, study=stem)
+    fitted = {name.partition(":")[0] for name in laws.laws}
+    for name in (name for name in options.laws or () if name not in fitted):
+        console.print(f"  [yellow]not fitted[/yellow] {name}: it needs {NEEDS[name]}", highlight=False)
     folder = options.out or Path(f"{stem}-laws")
     write_laws(laws, folder / "laws.json", folder / "laws_draws.npz", {"table": options.table, "seed": options.seed})
     draw_figures(observations, laws, folder / "figures", Look(), {"table": options.table})

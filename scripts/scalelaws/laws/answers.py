@@ -84,6 +84,30 @@ class Difference:
         return self.low <= 0 <= self.high
 
 
+def ranking(laws: Laws) -> pd.DataFrame:
+    """The laws of the held-out loss by how well they predicted runs that they were not fitted to, best first.
+
+    Columns: law, mean_error, worst_error, decades, predicted (runs), status. Laws of the same runs come together: those
+    of N and D, of one of them, of compute.
+    """
+    tested = [
+        (len(law.backtest.rows), law, law.backtest)
+        for law in laws.laws.values()
+        if law.backtest and law.corpus == _main(laws) and law.form != "gap_power"
+    ]
+    tested.sort(key=lambda entry: (-entry[0], entry[2].mean_error))
+    return pd.DataFrame(
+        {
+            "law": [law.title for _, law, _ in tested],
+            "mean_error": [test.mean_error for *_, test in tested],
+            "worst_error": [test.worst_error for *_, test in tested],
+            "decades": [test.decades for *_, test in tested],
+            "predicted": [count for count, *_ in tested],
+            "status": [law.status for _, law, _ in tested],
+        }
+    )
+
+
 def comparison(first: Laws, second: Laws) -> list[Difference]:
     """Every parameter that both studies fitted, with the interval of its difference from their independent draws."""
     found = []

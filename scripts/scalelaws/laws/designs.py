@@ -12,6 +12,9 @@ from scalelaws.laws.starts import solve
 from scalelaws.laws.status import FEWEST_VALUES, sparse
 from scalelaws.observations.table import Observations
 
+ROUNDS = 3
+"""How often the size that data need is computed anew from the law that was fitted with it."""
+
 
 def design_tasks(observations: Observations, objective: Objective) -> list[Task]:
     """The laws of the held-out loss that this table's design may determine."""
@@ -45,17 +48,24 @@ def _overtrained(rows: pd.DataFrame) -> pd.DataFrame | None:
 
 
 def _repeated(rows: pd.DataFrame, objective: Objective) -> pd.DataFrame | None:
-    """Runs with the parameters that their unique tokens can use, by the law of the runs on fresh tokens alone."""
+    """Runs with the parameters that their unique tokens can use: by the law of the fresh runs, then by that of all."""
     fresh = rows[rows["tokens"] <= FIRST_EPOCH * rows["dataset_tokens"]]
     form = FORMS["chinchilla"]
     if len(fresh) == len(rows) or sparse(form, fresh):
         return None
     x = {name: fresh[name].to_numpy(float) for name in form.variables}
-    base = solve(Problem(form, x, objective), fresh["observed"].to_numpy(float), np.ones(len(fresh))).theta[0]
-    best = needed_parameters(dict(zip(form.coordinates, base, strict=True)), rows["dataset_tokens"].to_numpy(float))
+    theta = solve(Problem(form, x, objective), fresh["observed"].to_numpy(float), np.ones(len(fresh))).theta[0]
     # Runs on fewer tokens than their unique ones have seen only those.
-    unique = np.minimum(rows["dataset_tokens"], rows["tokens"])
-    return rows.assign(needed_parameters=np.minimum(rows["parameters"], best), dataset_tokens=unique)
+    rows = rows.assign(dataset_tokens=np.minimum(rows["dataset_tokens"], rows["tokens"]))
+    observed, whole = rows["observed"].to_numpy(float), FORMS["repeated_data"]
+    for _ in range(ROUNDS):
+        best = needed_parameters(
+            dict(zip(form.coordinates, theta, strict=True)), rows["dataset_tokens"].to_numpy(float)
+        )
+        rows["needed_parameters"] = np.minimum(rows["parameters"], best)
+        x = {name: rows[name].to_numpy(float) for name in whole.variables}
+        theta, form = solve(Problem(whole, x, objective), observed, np.ones(len(rows))).theta[0], whole
+    return rows
 
 
 def needed_parameters(theta: dict[str, float], unique_tokens: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from scalelaws.io import atomic_path, read_json, write_json
+from scalelaws.laws.answers import ranking
 from scalelaws.laws.fitted import Allocation, Backtest, Derived, Estimate, FittedLaw, Laws
 
 
@@ -20,6 +21,7 @@ def write_laws(
         "study": laws.study,
         "laws": {name: _law(law) for name, law in laws.laws.items()},
         "allocations": {name: _allocation(found) for name, found in laws.allocations.items()},
+        "ranking": _columns(ranking(laws)),
         "derived": {name: asdict(found) for name, found in laws.derived.items()},
         "excluded": _columns(laws.excluded),
         "settings": laws.settings,

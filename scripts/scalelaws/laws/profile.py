@@ -2,8 +2,8 @@
 
 A parameter is held at a value and the others are fitted anew; values stay in the interval while the residuals' squares
 grow by no more than an F test allows. Exact for straight lines and normal noise, however few the runs, and it ends at
-zero or at a bound where the data do not tell. Squares are used whatever the fit minimised: what Huber's loss gains
-against outliers it loses in being a likelihood.
+zero or at a bound where the data do not tell. Squares are used whatever the fit minimised, for Huber's loss is no
+likelihood; if the fit made less of rows far out, so do they.
 """
 
 from collections.abc import Callable
@@ -24,6 +24,7 @@ LEVEL = 0.95
 FARTHEST = 40.0
 """A coordinate is followed this far from its best value: a floor e^40 below the loss is none."""
 NOTHING = 1e-12
+OUTLYING, NORMAL_MAD = 3.0, 1.4826
 FIRST_STEP, WIDENING = 0.05, 2.0
 NUDGE = 1e-3
 
@@ -34,7 +35,7 @@ def profiled(problem: Problem, theta: Array, observed: Array, runs: int) -> dict
     theta (p,) is the fit, in the form's coordinates; `runs` is how many of the rows are independent.
     """
     squares = problem.with_objective(Objective(problem.objective.residual, None))
-    weights = np.ones(problem.rows)
+    weights = _weights(problem, theta, observed)
     start = minimise(squares, theta[None], observed, weights[None])
     best = solve(squares, observed, weights)
     if start.objective[0] < best.objective[0]:
@@ -44,7 +45,7 @@ def profiled(problem: Problem, theta: Array, observed: Array, runs: int) -> dict
     found = {}
     for parameter, coordinate in _direct(problem.form, theta).items():
         column = problem.form.coordinates.index(coordinate)
-        lowest = _lowest(squares, coordinate, best.theta[0], observed)
+        lowest = _lowest(squares, coordinate, best.theta[0], observed, weights)
         centre = float(best.theta[0, column])
         ends = np.array([theta, theta])
         ends[:, column] = [_end(lowest, centre, side, allowed, squares.bounds(coordinate)) for side in (-1.0, 1.0)]
@@ -69,11 +70,23 @@ def _direct(form: Form, theta: Array) -> dict[str, str]:
     return found
 
 
-def _lowest(problem: Problem, coordinate: str, theta: Array, observed: Array) -> Callable[[float], float]:
+def _weights(problem: Problem, theta: Array, observed: Array) -> Array:
+    """One for each row (n,), or less for residuals beyond OUTLYING times their spread."""
+    residual = np.abs(problem.fitted(theta[None])[0] - problem.target(observed)) / problem.scale
+    if problem.objective.delta is None or problem.rows <= problem.size:
+        return np.ones(problem.rows)
+    # A fit of absolute deviations passes through as many rows as it has parameters; they say nothing of the spread.
+    spread = NORMAL_MAD * np.median(np.sort(residual)[problem.size :])
+    return np.minimum(1.0, OUTLYING * spread / np.maximum(residual, 1e-300))
+
+
+def _lowest(
+    problem: Problem, coordinate: str, theta: Array, observed: Array, row_weights: Array
+) -> Callable[[float], float]:
     """The lowest objective as a function of the coordinate's value, from the best fit and from the last one found."""
     best = np.delete(theta, problem.form.coordinates.index(coordinate))
     last = best
-    weights = np.ones((2, problem.rows))
+    weights = np.stack([row_weights, row_weights])
 
     @cache
     def lowest(value: float) -> float:

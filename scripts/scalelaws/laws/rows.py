@@ -35,6 +35,7 @@ LAWS = (
 )
 """Names of the laws; the last two are fitted once per OOD corpus, as ood_loss:<corpus> and ood_transfer:<corpus>."""
 NEEDS = {
+    "loss_of_flops": "runs of several sizes over the same budgets",
     "loss_of_parameters_with_floor": "four sizes N on the largest D",
     "loss_of_dataset_tokens_with_floor": "four subsets D of the largest N",
     "loss_of_flops_with_floor": "learning curves, or runs, of several sizes that cross",

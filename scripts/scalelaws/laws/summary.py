@@ -43,6 +43,10 @@ def summary(folder: Path) -> RenderableType:
     parts: list[RenderableType] = [laws_table(document)]
     if document["allocations"]:
         parts.append(allocation_table(document))
+    if document["ranking"]["law"]:
+        parts.append(ranking_table(document))
+    if document["derived"]:
+        parts.append(derived_table(document))
     notes = [f"{law['title']}: {why}" for law in document["laws"].values() for why in law["messages"]]
     notes += [f"{found['title']}: {why}" for found in document["allocations"].values() for why in found["messages"]]
     if notes:
@@ -69,6 +73,29 @@ def allocation_table(document: Mapping[str, Any]) -> Table:
     for found in document["allocations"].values():
         exponents = [_estimate(found["exponents"][k]) if found["exponents"] else "–" for k in ("parameters", "tokens")]
         table.add_row(found["title"], *exponents, _status(found["status"]))
+    return table
+
+
+def ranking_table(document: Mapping[str, Any]) -> Table:
+    """The laws by the error of what they predicted without having seen it, those of the same runs together."""
+    table = Table(title="Fitted without the largest runs, they predict them", title_justify="left", title_style="bold")
+    for column in ("law", "runs", "decades beyond", "mean error", "worst"):
+        table.add_column(column, justify="left" if column == "law" else "right")
+    ranks = document["ranking"]
+    for law, runs, decades, mean, worst in zip(
+        *(ranks[key] for key in ("law", "predicted", "decades", "mean_error", "worst_error")), strict=True
+    ):
+        table.add_row(law, str(runs), f"{decades:.1f}", f"{mean:.2%}", f"{worst:.2%}")
+    return table
+
+
+def derived_table(document: Mapping[str, Any]) -> Table:
+    """What follows from the laws."""
+    table = Table(title="What follows", title_justify="left", title_style="bold")
+    for column in ("quantity", "value with 95% interval"):
+        table.add_column(column, overflow="fold")
+    for found in document["derived"].values():
+        table.add_row(found["title"], f"{_estimate(found['estimate'])} {found['estimate']['unit']}".rstrip())
     return table
 
 

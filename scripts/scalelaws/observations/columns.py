@@ -49,7 +49,7 @@ class Chosen:
 
     def lines(self, others: Sequence[str]) -> list[str]:
         """How each column was read, one line each; `others` are further columns of losses."""
-        lines = [f"{word}: column '{self.columns[word]}'" for word in NAMES if word in self.columns]
+        lines = [f"{word}: {_said(self.columns[word])}" for word in NAMES if word in self.columns]
         for corpus, column in self.losses.items():
             lines.append(f"loss on {corpus}: column '{column}'" if corpus else f"loss: column '{column}'")
         unused = [column for column in others if column not in self.losses.values()]
@@ -111,6 +111,13 @@ def _rank(column: str) -> int:
     if "train" in parts:
         return len(LIKELIEST) + 1
     return next((place for place, word in enumerate(LIKELIEST) if word in parts), len(LIKELIEST))
+
+
+def _said(column: str) -> str:
+    try:
+        return f"{float(column):g} in every row"
+    except ValueError:
+        return f"column '{column}'"
 
 
 def _plain(column: object) -> str:

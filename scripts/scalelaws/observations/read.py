@@ -1,5 +1,6 @@
 """A table of runs from elsewhere as observations: its columns found, doubts said, nonsense refused."""
 
+import contextlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,10 +43,11 @@ def read_table(
 ) -> Reading:
     """The runs in a CSV, TSV, JSON, JSON lines or parquet file (plain or compressed), or at such a URL.
 
-    columns: the column of each word of columns.USUAL, or of loss, where its name does not say so. units: what a column
-    is to be multiplied by (1e6 for parameters in millions). where: a condition on the table's columns that rows must
-    meet, as of pandas' query. Of parameters, dataset_tokens and flops two are enough: flops = 6·N·D. Rows of one run
-    with several steps are its learning curve; columns loss_<corpus> are evaluations of one run on several corpora.
+    columns: the column of each word of columns.USUAL, or of loss, where its name does not say so; a number in its
+    place holds for every row. units: what a column is to be multiplied by (1e6 for N in millions). where: a condition
+    on the table's columns that rows must meet, as of pandas' query. Of parameters, dataset_tokens and flops two are
+    enough: flops = 6·N·D. Rows of one run with several steps are its learning curve; columns loss_<corpus> are
+    evaluations of one run on several corpora.
     Raises InputError naming column and row (counted from 1 below the header) where the table cannot be right.
     """
     place = str(path)
@@ -54,12 +56,21 @@ def read_table(
         table = _matching(table, where, place)
     if {*LOSS_COLUMNS, *RUN_COLUMNS} - {"flops", "tokens"} <= set(table):
         return Reading(_ours(table, place), ["a table of observations that scalelaws wrote"], [])
+    table = _with_constants(table, columns or {})
     chosen = choose(table, columns or {}, place)
     frame = _long(table, chosen, units or {}, place)
     frame, derived = _completed(frame, chosen, place)
     warnings = doubts(frame, chosen.columns)
     how = chosen.lines(loss_columns(table)) + derived
     return Reading(_observations(frame, place), how, warnings)
+
+
+def _with_constants(table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
+    """The table with a column of the same number in every row for each column that is named by a number."""
+    for column in set(columns.values()) - set(table):
+        with contextlib.suppress(ValueError):
+            table = table.assign(**{column: float(column)})
+    return table
 
 
 def local_table(path: str, where: str) -> list[str]:

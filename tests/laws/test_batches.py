@@ -1,0 +1,98 @@
+"""A study of batch sizes whose laws are known: the critical batch, and the laws in S_min and C_min that follow."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scalelaws.laws import kaplan
+from scalelaws.laws.study import fit_laws
+from scalelaws.observations.read import read_table
+from scipy.optimize import brentq
+
+STEPS = {"alpha_N": 0.077, "alpha_S": 0.76, "N_c": 6.5e13, "S_c": 2.1e3}
+BATCH = {"alpha_B": 0.21, "B_star": 2.1e8}
+SIZES = np.geomspace(1e6, 1e9, 7)
+SCANNED = SIZES[3]
+
+
+def loss_at(size, step, batch):
+    """The loss after `step` updates of `batch` tokens: S_min depends on the loss that it gives."""
+
+    def excess(loss):
+        least = kaplan.least_steps(step, batch, kaplan.critical_batch(loss, **BATCH))
+        return (STEPS["N_c"] / size) ** STEPS["alpha_N"] + (STEPS["S_c"] / least) ** STEPS["alpha_S"] - loss
+
+    return brentq(excess, 0.5, 100)
+
+
+def curve(size, batch, rng, noise):
+    steps = np.geomspace(3e3, 3e5, 12).round()
+    shift = np.exp(noise * rng.standard_normal())
+    loss = [loss_at(size, step, batch) * shift for step in steps]
+    run = f"{size:.3g}-{batch:.3g}"
+    return pd.DataFrame(
+        {"run": run, "step": steps, "batch_tokens": batch, "N": size, "tokens": steps * batch, "loss": loss}
+    )
+
+
+@pytest.fixture(scope="module")
+def table():
+    rng = np.random.default_rng(4)
+    plain = [(size, 5e5) for size in SIZES]
+    scan = [(SCANNED, batch) for batch in (3e4, 1e5, 2e6, 8e6)]
+    rows = pd.concat([curve(*pair, rng, 0.001) for pair in plain + scan])
+    spread = np.exp(0.2 * rng.standard_normal(len(rows)))
+    return rows.assign(noise_scale=kaplan.critical_batch(rows["loss"], **BATCH) * spread)
+
+
+def fitted(table, folder):
+    table.to_csv(folder / "batches.csv", index=False)
+    return fit_laws(read_table(folder / "batches.csv").observations, {"resamples": 300}, seed=2)
+
+
+@pytest.fixture(scope="module")
+def laws(table, tmp_path_factory):
+    return fitted(table, tmp_path_factory.mktemp("batches"))
+
+
+@pytest.mark.parametrize("name", ["critical_batch_by_scans", "critical_batch_by_noise_scale"])
+def test_the_critical_batch_comes_back_from_scans_and_from_noise_scales(laws, name):
+    law = laws.laws[name]
+    assert law.status == "determined"
+    assert all(law.parameters[key].contains(value) for key, value in BATCH.items())
+    assert law.parameters["alpha_B"].value == pytest.approx(BATCH["alpha_B"], rel=0.1)
+
+
+def test_learning_curves_give_the_law_of_size_and_least_steps(laws):
+    law = laws.laws["loss_of_parameters_and_steps"]
+    for key, value in STEPS.items():
+        found = np.log(law.parameters[key].value / value)
+        assert abs(found) < (0.03 if key.startswith("alpha") else 0.5), key
+
+
+def test_the_frontier_of_least_compute_is_as_the_other_laws_say(laws):
+    predicted = kaplan.compute_exponents(STEPS["alpha_N"], STEPS["alpha_S"], BATCH["alpha_B"])
+    assert laws.laws["loss_of_least_flops"].parameters["alpha_C"].value == pytest.approx(predicted["loss"], rel=0.05)
+    for name, value in predicted.items():
+        derived = laws.derived[f"predicted_{name}_exponent"].estimate
+        measured = laws.derived[f"measured_{name}_exponent"].estimate
+        assert derived.value == pytest.approx(value, abs=0.02), name
+        assert measured.value == pytest.approx(value, abs=0.06), name
+        assert measured.low <= measured.value <= measured.high
+
+
+def test_what_follows_for_efficient_training(laws):
+    assert laws.derived["efficient_excess"].estimate.value == pytest.approx(0.077 / 0.76, rel=0.05)
+    assert laws.derived["cost_of_half_size"].estimate.value == pytest.approx(
+        float(kaplan.cost_of_size(0.5, 0.077, 0.76)), rel=0.05
+    )
+
+
+def test_without_a_critical_batch_its_laws_are_left_out(table, tmp_path):
+    one_batch = table[table["batch_tokens"] == 5e5].drop(columns="noise_scale")
+    names = set(fitted(one_batch, tmp_path).laws)
+    assert not names & {
+        "critical_batch_by_scans",
+        "critical_batch_by_noise_scale",
+        "loss_of_parameters_and_steps",
+        "loss_of_least_flops",
+    }
