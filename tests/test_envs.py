@@ -4,6 +4,7 @@ import importlib.metadata
 import re
 import sys
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,7 @@ def test_every_import_of_the_library_is_named_with_its_version():
 
 def test_every_import_of_the_library_is_declared_to_those_who_pip_install_it():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    declared = [*project["dependencies"], *project["optional-dependencies"]["workflow"]]
+    declared = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
     names = {_normal(re.match(r"[A-Za-z0-9._-]+", line)[0]) for line in declared}
     missing = sorted(_distributions(set(LIBRARY.rglob("*.py"))) - names)
     assert not missing, f"Add {missing} to the dependencies in pyproject.toml."
