@@ -29,9 +29,11 @@ else:
 
 include: "workflow/rules/laws.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/cluster.smk"
 
 
 localrules:
+    check_cluster,
     report,
     corpus,
     tokens,

@@ -24,13 +24,13 @@ def _run(log, end):
     return subprocess.run([sys.executable, "-c", WORK.format(end=end), str(log)], capture_output=True, text=True)
 
 
-def test_output_of_the_script_and_its_children_lands_in_the_log(tmp_path):
+def test_output_of_the_script_and_its_children_lands_in_the_log_and_what_it_says_on_the_terminal_too(tmp_path):
     done = _run(tmp_path / "log", "pass")
-    assert sorted((tmp_path / "log").read_text().split("\n")) == ["", "from a child", "printed"]
     assert done.stdout == ""
-    lines = done.stderr.splitlines()
-    assert lines[0].split() == ["encode", "half", "way"]
-    assert lines[1].split()[:3] == ["encode", "done", "in"]
+    said = done.stderr.splitlines()
+    assert said[0].split() == ["encode", "half", "way"]
+    assert said[1].split()[:3] == ["encode", "done", "in"]
+    assert sorted((tmp_path / "log").read_text().splitlines()) == sorted(["from a child", "printed", *said])
 
 
 def test_a_failure_says_what_is_wrong_and_where_the_log_is(tmp_path):

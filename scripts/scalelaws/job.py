@@ -30,16 +30,16 @@ BOOKKEEPING = (
 def logged(log: str | Path, title: str) -> Iterator["Progress"]:
     """Send file descriptors 1 and 2 to `log`, so that tracebacks and child processes' output land there too.
 
-    Yields a Progress that still writes to the user's terminal. The closing line says how long the job took, or, after a
+    Yields a Progress that writes to the user's terminal and to the log: jobs on a cluster have no other. The closing line says how long the job took, or, after a
     failure, the error's own words and where the log is. SIGTERM ends the job as an exception does: with status 143, and
     without leaving half-written files.
     """
     sys.stdout.flush()
     sys.stderr.flush()
-    with os.fdopen(os.dup(2), "w", buffering=1) as terminal, Path(log).open("w") as file:
+    with os.fdopen(os.dup(2), "w", buffering=1) as terminal, Path(log).open("w", buffering=1) as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-        progress = Progress(title, terminal)
+        progress = Progress(title, terminal, file)
         started = time.monotonic()
         signal.signal(signal.SIGTERM, _leave)
         try:
@@ -58,17 +58,18 @@ def _leave(_signal: int, _frame: FrameType | None) -> None:
 
 
 class Progress:
-    """A job's voice on the terminal: whole lines, so that jobs side by side do not overwrite each other."""
+    """A job's voice: whole lines, so that jobs side by side do not overwrite each other; on stderr if nowhere else."""
 
-    def __init__(self, title: str, stream: TextIO = sys.stderr) -> None:
+    def __init__(self, title: str, *streams: TextIO) -> None:
         self.title = title
-        self.stream = stream
+        self.streams = streams or (sys.stderr,)
         self.started = time.monotonic()
         self.last_line = self.started
 
     def say(self, text: str) -> None:
         """Write one line under the job's title."""
-        self.stream.write(f"{self.title:<34} {text}\n")
+        for stream in self.streams:
+            stream.write(f"{self.title:<34} {text}\n")
 
     def show(self, done: float, total: float, note: str = "", before: float = 0) -> None:
         """Say how much of `total` is done, with an estimate of what is left; at most one line in five seconds.

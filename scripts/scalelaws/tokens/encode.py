@@ -47,7 +47,7 @@ def encode_documents(
         atomic_path(paths["ids"]) as ids_file,
     ):
         lengths = _write_in_shard_order(documents, ranked, tokenizer, dtype, scratch, threads, progress)
-        anew = Progress(progress.title, progress.stream)  # its estimate counts from here
+        anew = Progress(progress.title, *progress.streams)  # its estimate counts from here
         digest = _gather(scratch, dtype, lengths, ranked.order, ids_file, anew)
         with offsets_file.open("wb") as file:
             np.save(file, _starts(lengths[ranked.order]))

@@ -1,0 +1,122 @@
+"""A SLURM cluster: whether it has what the profile asks for, and which of its jobs a killed start has left behind.
+
+Everything that names SLURM is here and in workflow/profiles/slurm.
+"""
+
+import getpass
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from scalelaws.errors import InputError
+
+PATIENCE = 180.0
+"""Seconds that cancelled jobs are waited for: SLURM leaves KillWait (30 by default) between SIGTERM and SIGKILL."""
+
+
+def site_problems(site: Mapping[str, Any]) -> list[str]:
+    """What of a profile's site lines (account, partition, training_partition, training_gpus, cores) this cluster lacks.
+
+    One line each, with the remedy; an empty list if all is there.
+    """
+    if shutil.which("sbatch") is None:
+        return ["this machine has no sbatch: start from a login node of the cluster"]
+    try:
+        partitions = _partitions()
+    except InputError as error:
+        return [str(error)]
+    accounts = _accounts()
+    problems = []
+    if accounts and str(site["account"]) not in accounts:
+        problems.append(f"account: you have no {site['account']!r}; yours are {', '.join(sorted(accounts))}")
+    for key in ("partition", "training_partition"):
+        if site[key] not in partitions:
+            problems.append(f"{key}: there is no {site[key]!r}; there are {', '.join(sorted(partitions))}")
+            continue
+        cores, gpus = partitions[site[key]]
+        if site["cores"] > cores:
+            problems.append(f"cores: the largest node of {site[key]!r} has {cores}, not {site['cores']}")
+        if key == "training_partition" and site["training_gpus"] > gpus:
+            problems.append(f"training_gpus: the best node of {site[key]!r} has {gpus}, not {site['training_gpus']}")
+    return problems
+
+
+def site_of(profile: str | Path) -> dict[str, Any]:
+    """The lines of a profile that a site fills in: its `__variables__`."""
+    import yaml
+
+    return dict(yaml.safe_load(Path(profile).read_text())["__variables__"])
+
+
+def claim_jobs(workflow: Any, study: str, say: Any) -> None:
+    """Name the jobs of this start after the study, and cancel those that an earlier start of it has left.
+
+    For Snakemake's `onstart`, which holds the folder's lock: no other start of this study lives, so jobs that bear its
+    name are orphans, and would write the same files as those that are about to be submitted. A training that is
+    cancelled leaves its checkpoint. Does nothing for other executors.
+    """
+    executor = workflow.scheduler._executor
+    if "slurm" not in type(executor).__module__:
+        return
+    prefix = f"{study}-"
+    orphans = _jobs(prefix)
+    if orphans:
+        _answer("scancel", *orphans)
+        deadline = time.monotonic() + PATIENCE
+        while left := _jobs(prefix):
+            if time.monotonic() > deadline:
+                raise InputError(
+                    f"SLURM jobs {', '.join(left)}",
+                    "an earlier start left them, and they do not end although they were cancelled",
+                    "Ask the cluster's administrator, or wait until they are gone.",
+                )
+            time.sleep(1)
+        say(f"cancelled {len(orphans)} jobs that an earlier start left in SLURM; what is unfinished is done again")
+    executor.run_uuid = prefix + executor.run_uuid
+
+
+def _jobs(prefix: str) -> list[str]:
+    """Numbers of the user's jobs, not ended, whose names begin so and whose working directory is this one."""
+    lines = _answer("squeue", "-h", "-u", getpass.getuser(), "-o", "%A|%j|%Z")
+    rows = (line.split("|", 2) for line in lines)
+    here = os.path.realpath(".")
+    return [number for number, name, folder in rows if name.startswith(prefix) and os.path.realpath(folder) == here]
+
+
+def _accounts() -> set[str]:
+    """The user's accounts; empty where the cluster keeps none, so that it takes any."""
+    asked = ("sacctmgr", "-nP", "show", "associations", f"user={getpass.getuser()}", "format=account")
+    try:
+        return set(_answer(*asked))
+    except InputError:
+        return set()
+
+
+def _partitions() -> dict[str, tuple[int, int]]:
+    """The most cores and the most GPUs of a node of each partition."""
+    found: dict[str, tuple[int, int]] = {}
+    for line in _answer("sinfo", "-h", "-N", "-o", "%R|%c|%G"):
+        name, cores, devices = line.split("|")
+        gpus = sum(_count(device) for device in devices.split(",") if device.startswith("gpu"))
+        most = found.get(name, (0, 0))
+        found[name] = (max(most[0], int(cores.rstrip("+"))), max(most[1], gpus))
+    return found
+
+
+def _count(device: str) -> int:
+    """How many a generic resource says: 4 of gpu:h100:4(S:0-1), 1 of gpu:h100."""
+    last = device.partition("(")[0].rpartition(":")[2]
+    return int(last) if last.isdigit() else 1
+
+
+def _answer(*command: str) -> list[str]:
+    """The lines that a SLURM command prints. Raises InputError if it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        problem = " ".join(done.stderr.split()) or f"ended with {done.returncode}"
+        raise InputError(" ".join(command[:2]), problem, "Wait until SLURM answers, then start again.")
+    return [line.strip() for line in done.stdout.splitlines() if line.strip()]

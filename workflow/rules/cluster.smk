@@ -1,0 +1,26 @@
+# A SLURM cluster, with `--profile slurm`: is all there that the profile names, and who else works on this study?
+
+from scalelaws.cluster import claim_jobs
+
+
+onstart:
+    # Holding the lock of this folder, before the first job is submitted.
+    claim_jobs(workflow, config["study"], lambda text: print(text, file=sys.stderr))
+
+
+rule check_cluster:
+    """Say in one line each what the site's lines of the profile name and the cluster lacks; submits nothing."""
+    input:
+        profile=ROOT / "workflow/profiles/slurm/profile.yaml",
+    log:
+        "<study>/logs/check_cluster.log",
+    conda:
+        "../../envs/laws.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(500),
+        runtime=growing(5),
+    message:
+        "Check the cluster"
+    script:
+        "../../scripts/check_cluster.py"
