@@ -1,69 +1,86 @@
-"""Output layer and cross-entropy in one step that never holds the logits of more than a few hundred tokens."""
+"""Output layer and cross-entropy together, block by block of tokens and vocabulary, so that caches hold the logits."""
 
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-CHUNK = 512
+CPU_BLOCK = (1024, 1024)
+"""Tokens and vocabulary rows of a block; with a vocabulary of 50,257 1.2 to 1.7 times as fast as whole rows."""
+GPU_BLOCK = (8192, 1 << 30)
 
 
-class LinearCrossEntropy(torch.autograd.Function):
-    """Sum of the cross-entropies of softmax(h·Wᵀ), its gradients computed in the forward pass, chunk by chunk.
+def loss_and_gradients(
+    h_ND: Tensor, weight_VD: Tensor, targets_N: Tensor, grad_w_VD: Tensor, count: int
+) -> tuple[Tensor, Tensor]:
+    """Cross-entropies of softmax(h·Wᵀ) in nats, their sum over `count`, and the gradient of that by h, (tokens, width).
 
-    Exponentials are not normalized: 1/sum goes into the narrow factors h and dh, so that three products and one pass
-    of exp are all that touches a (tokens × vocabulary) block. Logits past float range, which a healthy model never
-    has, are caught by their sum and done again with the row's maximum taken off.
+    The gradient by the weight is added to `grad_w_VD`; to be called without recording derivatives. Exponentials are not
+    normalized: 1/sum goes into the narrow factors h and dh, so three products and one pass of exp are all that touches
+    a block of (tokens, vocabulary).
     """
-
-    @staticmethod
-    def forward(ctx: Any, h_ND: Tensor, weight_VD: Tensor, targets_N: Tensor) -> Tensor:
-        """h (tokens, width), weight (vocabulary, width), targets (tokens) -> the summed loss in nats, float32."""
-        total = torch.zeros((), dtype=torch.float32, device=h_ND.device)
-        weight = weight_VD.to(h_ND.dtype)
-        grad_h = torch.empty_like(h_ND)
-        grad_w_DV = torch.zeros(weight.T.shape, dtype=torch.float32, device=h_ND.device)
-        for start in range(0, len(h_ND), CHUNK):
-            chunk = slice(start, start + CHUNK)
-            h, targets = h_ND[chunk], targets_N[chunk]
-            exponentials, sums, top = _exponentials(h, weight)
-            total += (torch.log(sums) + top - _target_logits(h, weight, targets)).sum()
-            # d loss / d logits = exponentials / sum − onehot; the onehot part follows for all chunks at once.
-            torch.div(exponentials @ weight, sums[:, None], out=grad_h[chunk])
-            grad_w_DV += (h / sums[:, None]).to(h.dtype).T @ exponentials
-        grad_h -= weight[targets_N]
-        grad_w = grad_w_DV.T.contiguous().index_add_(0, targets_N, h_ND.float(), alpha=-1)
-        ctx.save_for_backward(grad_h, grad_w)
-        return total
-
-    @staticmethod
-    def backward(ctx: Any, *grad_output: Tensor) -> tuple[Tensor, Tensor, None]:
-        """The stored gradients, scaled."""
-        grad_h, grad_w = ctx.saved_tensors
-        return grad_h * grad_output[0].to(grad_h.dtype), grad_w * grad_output[0], None
+    rows, columns = _block(h_ND)
+    weight = weight_VD.to(h_ND.dtype)
+    weights = weight.split(columns)
+    grads_w_DV = [torch.zeros(w.T.shape, dtype=torch.float32, device=w.device) for w in weights]
+    grad_h = torch.empty_like(h_ND)
+    losses = []
+    for h, targets, grad in zip(h_ND.split(rows), targets_N.split(rows), grad_h.split(rows), strict=True):
+        exponentials, sums, top = _exponentials(h, weights)
+        losses.append(torch.log(sums) + top - _target_logits(h, weight, targets))
+        # d loss / d logits = exponentials / sum − onehot; the onehot part follows for all tokens at once.
+        scale = 1 / (sums[:, None] * count)
+        scaled = (h * scale).to(h.dtype).T
+        mixed = torch.zeros(h.shape, dtype=torch.float32, device=h.device)
+        for block, w, grad_w in zip(exponentials, weights, grads_w_DV, strict=True):
+            mixed += block @ w
+            grad_w += scaled @ block
+        torch.mul(mixed, scale, out=grad)
+    grad_h -= weight[targets_N] / count
+    for grad_w, out in zip(grads_w_DV, grad_w_VD.split(columns), strict=True):
+        out += grad_w.T
+    grad_w_VD.index_add_(0, targets_N, h_ND.float(), alpha=-1 / count)
+    return torch.cat(losses).sum() / count, grad_h
 
 
 def token_losses(h_ND: Tensor, weight_VD: Tensor, targets_N: Tensor) -> Tensor:
     """The cross-entropy of every token in nats, float32 (tokens,), without gradients; products in h's dtype."""
+    rows, columns = _block(h_ND)
     weight = weight_VD.to(h_ND.dtype)
+    weights = weight.split(columns)
     losses = []
-    for start in range(0, len(h_ND), CHUNK):
-        h, targets = h_ND[start : start + CHUNK], targets_N[start : start + CHUNK]
-        _, sums, top = _exponentials(h, weight)
+    for h, targets in zip(h_ND.split(rows), targets_N.split(rows), strict=True):
+        sums = torch.stack([_row_sums((h @ w.T).exp_()) for w in weights]).sum(0)
+        top = torch.zeros_like(sums)
+        if not _in_range(sums):
+            _, sums, top = _exponentials(h, weights)
         losses.append(torch.log(sums) + top - _target_logits(h, weight, targets))
     return torch.cat(losses)
 
 
-def _exponentials(h: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """exp(logits − top), its row sums in float32, and top: zero wherever that cannot overflow."""
-    exponentials = (h @ weight.T).exp_()
-    sums = _row_sums(exponentials)
-    if bool((torch.isfinite(sums) & (sums > 0)).all()):
-        return exponentials, sums, torch.zeros_like(sums)
-    logits = h @ weight.T
-    top = logits.amax(1)
-    exponentials = torch.exp(logits - top[:, None])
-    return exponentials, _row_sums(exponentials), top.float()
+def _block(h: Tensor) -> tuple[int, int]:
+    return CPU_BLOCK if h.device.type == "cpu" else GPU_BLOCK
+
+
+def _exponentials(h: Tensor, weights: Sequence[Tensor]) -> tuple[list[Tensor], Tensor, Tensor]:
+    """exp(logits − top) for every block of the vocabulary, its row sums over all of them in float32, and top.
+
+    Top is zero on a CPU. Logits past the range of exp, which a healthy model never has, are caught by their sums and
+    done again with each row's maximum taken off. A GPU, which should not wait for that question, always takes it off.
+    """
+    if h.device.type == "cpu":
+        blocks = [(h @ w.T).exp_() for w in weights]
+        sums = torch.stack([_row_sums(block) for block in blocks]).sum(0)
+        if _in_range(sums):
+            return blocks, sums, torch.zeros_like(sums)
+    logits = [h @ w.T for w in weights]
+    top = torch.stack([block.amax(1) for block in logits]).amax(0)
+    blocks = [block.sub_(top[:, None]).exp_() for block in logits]
+    return blocks, torch.stack([_row_sums(block) for block in blocks]).sum(0), top.float()
+
+
+def _in_range(sums: Tensor) -> bool:
+    return bool((torch.isfinite(sums) & (sums > 0)).all())
 
 
 def _row_sums(block: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """One update and one forward pass, as fast as the machine allows: compiled layers, flat buffers, no logits kept."""
 
+import math
 import os
 import shutil
 from collections.abc import Callable
@@ -9,21 +10,31 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scalelaws.errors import InputError
 from scalelaws.models.families import hidden_states, output_weight
-from scalelaws.models.loss import LinearCrossEntropy
+from scalelaws.models.loss import loss_and_gradients
 from scalelaws.models.transformer import transformer_layer
+from scalelaws.training import processes
+from scalelaws.training.noise import NOISE_SHARE, NOISE_SPACING, averaged_squares, noise_scale
 from scalelaws.training.optimizers import optimizer_step
 from scalelaws.training.run import Run
 from scalelaws.training.schedule import average_weight, learning_rate
+from scalelaws.training.spikes import SPIKE_WINDOW, is_spike
 from scalelaws.training.state import State, views
 
 LARGEST_GRADIENT = 1.0
+"""A longer gradient is scaled down to this norm, which bounds what one bad batch can do."""
 COMPILED_ABOVE_TOKENS = 250_000
 """A run shorter than this ends before compiling its layer would have paid."""
+TOKENS_AT_ONCE = {"cpu": 8192, "cuda": 65_536}
+"""Larger batches go through the model in equal parts whose gradients add up."""
 
 
 class Engine:
-    """A run's model, with its weights in the state's flat buffers."""
+    """A run's model, with its weights in the state's flat buffers.
+
+    Several processes (torchrun) hold the same state; each takes its share of every batch, and gradients are summed.
+    """
 
     def __init__(self, run: Run, state: State, device: str = "cpu") -> None:
         self.run = run
@@ -33,47 +44,89 @@ class Engine:
         self.layer = _compiled_layer() if run.tokens > COMPILED_ABOVE_TOKENS else transformer_layer
         self.gradient = torch.zeros_like(state.weights)
         self.weights = self._leaves(state.weights, self.gradient)
-        self.evaluated = self.weights if run.averaging == 0 else self._leaves(state.average, None)
+        self.averaged = state.average if run.averaging else state.weights
+        """The flat buffer of what is evaluated."""
+        self.sequences_at_once = sequences_at_once(run, self.device.type)
+        sequences = run.batch_tokens // run.context
+        self.few_sequences = max(processes.count(), sequences // NOISE_SHARE // processes.count() * processes.count())
+        self.measures_noise = self.few_sequences < sequences
 
     def update(self, inputs: np.ndarray, targets: np.ndarray) -> float:
         """Make update state.step + 1 on one batch, (sequences, context) each; returns the batch's mean loss in nats.
 
-        A loss that is not finite leaves the state untouched.
+        A loss or a gradient that is not finite leaves the state untouched and returns NaN. A spike is counted, and its
+        update left out.
         """
         run, state = self.run, self.state
         step = state.step + 1
-        if run.dropout:
-            torch.manual_seed((run.seed << 32) + step)
-        self.gradient.zero_()
-        hidden = self.hidden(self.weights, torch.from_numpy(inputs).to(self.device), run.dropout)
-        flat_targets = torch.from_numpy(targets).flatten().to(self.device)
-        total: Tensor = LinearCrossEntropy.apply(hidden, output_weight(self.weights, run.shape), flat_targets)
-        loss = total / targets.size
-        value = float(loss.detach())
-        if not np.isfinite(value):
-            return value
-        loss.backward()
-        norm = torch.linalg.vector_norm(self.gradient)
-        self.gradient.mul_(torch.clamp(LARGEST_GRADIENT / (norm + 1e-12), max=1.0))
+        measured = self.measures_noise and step % NOISE_SPACING == 0
+        if measured:
+            few = slice(0, self.few_sequences)
+            _, small_norm = self._gradient_of(inputs[few], targets[few], step, transformer_layer)
+        loss, norm = self._gradient_of(inputs, targets, step, self.layer)
+        if not math.isfinite(loss + norm):
+            return math.nan
+        state.step = step
+        if is_spike(state.recent_losses, loss):
+            state.spikes += 1
+            state.spikes_in_a_row += 1
+            return loss
+        state.spikes_in_a_row = 0
+        state.recent_losses = [*state.recent_losses[1 - SPIKE_WINDOW :], loss]
+        if measured:
+            state.squares = averaged_squares(state.squares, (small_norm**2, norm**2), step)
+        if norm > LARGEST_GRADIENT:
+            self.gradient.mul_(LARGEST_GRADIENT / norm)
         rate = learning_rate(step, run.steps, run.learning_rate, run.schedule, run.warmup_steps)
         with torch.no_grad():
             moments = state.first_moment, state.second_moment
             optimizer_step(run, state.weights, self.gradient, moments, rate, step)
-            state.average.lerp_(state.weights, average_weight(step, run.averaging))
-        state.step = step
-        return value
+            if run.averaging:
+                state.average.lerp_(state.weights, average_weight(step, run.averaging))
+        return loss
 
-    def hidden(self, weights: dict[str, Tensor], ids: Tensor, dropout: float = 0.0) -> Tensor:
-        """Normed final hidden states (tokens, width)."""
-        return hidden_states(weights, self.run.shape, ids, self.dtype, dropout, self.layer)
+    @property
+    def noise_scale(self) -> float | None:
+        """The gradient noise scale in tokens, over the last updates; None where it is not known yet."""
+        if self.state.step < NOISE_SPACING or not self.measures_noise:
+            return None
+        return noise_scale(self.state.squares, self.few_sequences * self.run.context, self.run.batch_tokens)
 
     def evaluator(self, flat: Tensor | None = None) -> tuple[Callable[[Tensor], Tensor], Tensor]:
-        """A forward function of ids, and the output embedding, of the averaged weights or of those in `flat`.
+        """A forward function of ids, and the output layer's weight, of the averaged weights or of those in `flat`.
 
         Gradients stay enabled although none are taken: the training step's compiled layer then serves here as well.
         """
-        weights = self.evaluated if flat is None else self._leaves(flat, None)
-        return lambda ids: self.hidden(weights, ids), output_weight(weights, self.run.shape)
+        weights = self._leaves(self.averaged if flat is None else flat, None)
+        run = self.run
+        return (
+            lambda ids: hidden_states(weights, run.shape, ids, self.dtype, layer=self.layer),
+            output_weight(weights, run.shape),
+        )
+
+    def _gradient_of(
+        self, inputs: np.ndarray, targets: np.ndarray, step: int, layer: Callable[..., Tensor]
+    ) -> tuple[float, float]:
+        """Mean loss of these sequences and the norm of its gradient, which comes to stand in self.gradient."""
+        run = self.run
+        self.gradient.zero_()
+        if run.dropout:
+            torch.manual_seed((run.seed << 32) + step * processes.count() + processes.rank())
+        own = slice(processes.rank(), None, processes.count())
+        output = output_weight(self.weights, run.shape)
+        loss = torch.zeros((), device=self.device)
+        for start in range(0, len(inputs[own]), self.sequences_at_once):
+            part = slice(start, start + self.sequences_at_once)
+            ids, following = (torch.from_numpy(rows[own][part]).to(self.device) for rows in (inputs, targets))
+            hidden = hidden_states(self.weights, run.shape, ids, self.dtype, run.dropout, layer)
+            with torch.no_grad():
+                losses, hidden_gradient = loss_and_gradients(
+                    hidden, output, following.flatten(), output.grad, targets.size
+                )
+            hidden.backward(hidden_gradient)
+            loss += losses
+        processes.sum_over_all(self.gradient)
+        return float(processes.sum_over_all(loss)), float(torch.linalg.vector_norm(self.gradient))
 
     def _leaves(self, flat: Tensor, gradient: Tensor | None) -> dict[str, Tensor]:
         leaves = {name: view.detach().requires_grad_(True) for name, view in views(flat, self.run.shape).items()}
@@ -81,6 +134,19 @@ class Engine:
             for name, view in views(gradient, self.run.shape).items():
                 leaves[name].grad = view
         return leaves
+
+
+def sequences_at_once(run: Run, device: str) -> int:
+    """Sequences that go through the model together: one process's share of a batch, or an equal part of it."""
+    share, left = divmod(run.batch_tokens // run.context, processes.count())
+    if left:
+        raise InputError(
+            f"run {run.run}: batch_tokens",
+            f"{run.batch_tokens // run.context} sequences cannot be shared evenly by {processes.count()} processes",
+            "Choose a number of processes that divides the sequences of a batch.",
+        )
+    fitting = max(1, TOKENS_AT_ONCE[device] // run.context)
+    return next(size for size in range(min(share, fitting), 0, -1) if share % size == 0)
 
 
 def _compiled_layer() -> Callable[..., Any]:

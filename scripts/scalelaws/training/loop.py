@@ -21,6 +21,7 @@ from scalelaws.training.evaluate import EvaluationSet, evaluate, evaluation_sets
 from scalelaws.training.memory import keep_freed_memory
 from scalelaws.training.run import Run
 from scalelaws.training.schedule import check_steps, evaluation_steps
+from scalelaws.training.spikes import has_diverged
 from scalelaws.training.state import State, initial_state, read_checkpoint, write_checkpoint
 
 CHECKPOINT_SECONDS = 30.0
@@ -64,7 +65,7 @@ def train(
     with _terminated() as terminated:
         while state.status == "running":
             loss = engine.update(*batch(ids, state.step + 1, run.batch_tokens, run.context, run.seed))
-            if not np.isfinite(loss):
+            if not np.isfinite(loss) or has_diverged(state.recent_losses, state.spikes_in_a_row, run.vocabulary):
                 state.status = "diverged"
                 break
             if state.step in checks:
@@ -115,7 +116,7 @@ def _check(engine: Engine, held_out: EvaluationSet, patience: int) -> None:
     (row,) = _record(engine, [held_out])
     if patience == 0 or row["loss"] < state.best_loss:
         state.best_loss, state.best_step, state.checks_without_gain = row["loss"], state.step, 0
-        state.best.copy_(state.average)
+        state.best.copy_(engine.averaged)
         return
     state.checks_without_gain += 1
     if state.checks_without_gain >= patience:
@@ -129,7 +130,7 @@ def _record(engine: Engine, sets: list[EvaluationSet], flat: torch.Tensor | None
     at = step or state.step
     rows = []
     for chosen in sets:
-        measured = evaluate(chosen, hidden, embedding, run.batch_tokens // run.context)
+        measured = evaluate(chosen, hidden, embedding, engine.sequences_at_once)
         tokens = at * run.batch_tokens
         rows.append({"run": run.run, "step": at, "tokens": tokens, "flops": run.flops_of(tokens), **measured})
         state.flops_total += run.shape.forward_flops * chosen.targets.size

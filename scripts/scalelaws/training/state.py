@@ -38,6 +38,13 @@ class State:
     flops_total: float = 0.0
     status: str = "running"
     """running, finished, early_stopped or diverged."""
+    recent_losses: list[float] = field(default_factory=list)
+    """Of the last updates' batches: what spikes are judged by."""
+    spikes: int = 0
+    """Updates that were left out because their batch's loss was a spike."""
+    spikes_in_a_row: int = 0
+    squares: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    """Average squared gradient norms of small and whole batches: the noise scale."""
     losses: list[dict[str, Any]] = field(default_factory=list)
     """Rows of the observations table so far."""
 

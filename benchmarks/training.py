@@ -1,0 +1,157 @@
+"""Training speed: the engine against the plain loop (plain_loop.py), the same model on the same batches.
+
+    python benchmarks/training.py                 all sixteen cases: half an hour on an idle core
+    python benchmarks/training.py --quick         four of them, with one round each: two minutes
+    python benchmarks/training.py --device cuda   on a GPU, at most eight minutes
+
+On a CPU every loop has one thread and a process of its own, and they take turns, so that what else the machine does
+falls on all of them. Speeds are in tokens per CPU second, the median of the rounds. Utilization is the engine's, of the
+largest bfloat16 matrix product that the machine was seen to make in this run.
+"""
+
+import argparse
+import itertools
+import math
+import multiprocessing
+import statistics
+import time
+from multiprocessing.connection import Connection
+
+import numpy as np
+import torch
+from plain_loop import PlainLoop
+from scalelaws.models.shapes import shape_of
+from scalelaws.training.engine import Engine
+from scalelaws.training.memory import keep_freed_memory
+from scalelaws.training.run import Run
+from scalelaws.training.state import initial_state
+
+SIZES = (5e4, 2e5, 8e5, 3e6)
+VOCABULARIES = (4096, 50_257)
+CONTEXTS = (128, 256)
+QUICK = ((5e4, 4096, 128), (3e6, 4096, 256), (5e4, 50_257, 256), (8e5, 50_257, 128))
+BATCH_TOKENS = 2048
+LOOPS = ("plain", "tuned", "engine")
+"""The plain loop in float32; the same with bfloat16 autocast, torch.compile and fused AdamW; ours."""
+ROUNDS, ROUND_SECONDS = 5, 1.0
+STEPS_COMPARED = 4
+
+
+def benchmark_run(parameters: float, vocabulary: int, context: int, batch_tokens: int) -> Run:
+    """A run of about this size, long enough that the engine compiles."""
+    shape = shape_of(parameters, context, vocabulary)
+    return Run(
+        run=shape.name, family="transformer", parameters=shape.parameters,
+        embedding_parameters=shape.embedding_parameters, n_layer=shape.n_layer, d_model=shape.d_model,
+        n_head=shape.n_head, context=context, vocabulary=vocabulary, positions="learned", dataset_tokens=10**6, seed=0,
+        batch_tokens=batch_tokens, steps=10**6, learning_rate=1e-3, schedule="constant", warmup_steps=10, averaging=0.0,
+        dropout=0.0, weight_decay=0.1, patience=0, evaluations=2, evaluation_tokens=1000, precision="bfloat16",
+    )  # fmt: skip
+
+
+def token_ids(vocabulary: int, count: int) -> np.ndarray:
+    """Ids as frequent as words are (Zipf), (count,) int64."""
+    frequencies = 1 / np.arange(1, vocabulary + 1)
+    return np.random.default_rng(0).choice(vocabulary, size=count, p=frequencies / frequencies.sum())
+
+
+def make_loop(name: str, run: Run, device: str) -> PlainLoop | Engine:
+    """A loop of LOOPS."""
+    if name == "engine":
+        keep_freed_memory()
+        return Engine(run, initial_state(run.shape, run.seed))
+    tuned = name == "tuned"
+    return PlainLoop(run, torch.bfloat16 if tuned else torch.float32, compiled=tuned, device=device)
+
+
+def serve(name: str, run: Run, channel: Connection) -> None:
+    """A process of one loop: for every number received, at least so many updates and CPU seconds' worth of them.
+
+    Answers with the losses and the tokens per CPU second.
+    """
+    torch.set_num_threads(1)
+    loop = make_loop(name, run, "cpu")
+    ids = token_ids(run.vocabulary, 16 * run.batch_tokens + 1)
+    step = 0
+    while (fewest := channel.recv()) is not None:
+        losses: list[float] = []
+        started = time.process_time()
+        while len(losses) < fewest or time.process_time() < started + ROUND_SECONDS:
+            begin = step % 16 * run.batch_tokens
+            chosen = ids[begin : begin + run.batch_tokens + 1]
+            losses.append(loop.update(chosen[:-1].reshape(-1, run.context), chosen[1:].reshape(-1, run.context)))
+            step += 1
+        channel.send((losses, len(losses) * run.batch_tokens / (time.process_time() - started)))
+
+
+def race(run: Run, rounds: int) -> tuple[dict[str, float], dict[str, float]]:
+    """Tokens per CPU second of every loop, and how far the first losses of each are from the plain loop's."""
+    spawn = multiprocessing.get_context("spawn")
+    channels: dict[str, Connection] = {}
+    for name in LOOPS:
+        channels[name], theirs = spawn.Pipe()
+        spawn.Process(target=serve, args=(name, run, theirs), daemon=True).start()
+    losses, speeds = {}, {name: [] for name in LOOPS}
+    for turn, (name, channel) in itertools.product(range(rounds + 1), channels.items()):
+        channel.send(STEPS_COMPARED if turn == 0 else 1)
+        seen, speed = channel.recv()
+        if turn == 0:  # compiling falls here
+            losses[name] = seen[:STEPS_COMPARED]
+        else:
+            speeds[name].append(speed)
+    for channel in channels.values():
+        channel.send(None)
+    differences = {
+        name: max(abs(a - b) for a, b in zip(own, losses["plain"], strict=True)) for name, own in losses.items()
+    }
+    return {name: statistics.median(measured) for name, measured in speeds.items()}, differences
+
+
+def matrix_product_rate() -> float:
+    """FLOP per CPU second of a large bfloat16 product on one thread, the best of ten."""
+    torch.set_num_threads(1)
+    factor = torch.ones((1024, 1024), dtype=torch.bfloat16)
+    seconds = []
+    for _ in range(10):
+        started = time.process_time()
+        factor @ factor
+        seconds.append(time.process_time() - started)
+    return 2 * 1024**3 / min(seconds)
+
+
+def print_cpu_table(cases: list[tuple[float, int, int]], rounds: int) -> None:
+    """Race every case, print a line for each, and the geometric means."""
+    ratios: dict[str, list[float]] = {"plain": [], "tuned": []}
+    peak = 0.0
+    print(f"tokens per CPU second, one thread, batches of {BATCH_TOKENS:,} tokens; differences of loss in nats")
+    print(
+        "vocabulary context        N  layers     plain     tuned    engine  × plain  × tuned  utilization  difference"
+    )
+    for parameters, vocabulary, context in cases:
+        run = benchmark_run(parameters, vocabulary, context, BATCH_TOKENS)
+        speeds, differences = race(run, rounds)
+        peak = max(peak, matrix_product_rate())
+        for name, collected in ratios.items():
+            collected.append(speeds["engine"] / speeds[name])
+        print(
+            f"{vocabulary:>10,} {context:>7} {run.parameters:>8.1e} {run.run:>7}"
+            + "".join(f"{speeds[name]:>10,.0f}" for name in LOOPS)
+            + f"{ratios['plain'][-1]:>9.1f}{ratios['tuned'][-1]:>9.1f}"
+            + f"{3 * run.shape.forward_flops * speeds['engine'] / peak:>10.0%}{differences['engine']:>12.0e}",
+            flush=True,
+        )
+    for name, collected in ratios.items():
+        mean = math.exp(statistics.fmean(map(math.log, collected)))
+        print(f"engine against {name}: {mean:.2f} times in the geometric mean, {min(collected):.2f} at least")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="four cases, one round each")
+    arguments = parser.parse_args()
+    cases = QUICK if arguments.quick else itertools.product(SIZES, VOCABULARIES, CONTEXTS)
+    print_cpu_table(list(cases), 1 if arguments.quick else ROUNDS)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""Several processes that train one run together (torchrun): who this one is, and sums over all of them."""
+
+import os
+
+import torch.distributed
+from torch import Tensor
+
+
+def join() -> None:
+    """Join the group that torchrun started; a process started alone stays alone."""
+    if "WORLD_SIZE" in os.environ and not torch.distributed.is_initialized():
+        torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+
+
+def rank() -> int:
+    """This process's number, 0 when alone."""
+    return torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
+
+
+def count() -> int:
+    """How many processes there are."""
+    return torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
+
+
+def sum_over_all(values: Tensor) -> Tensor:
+    """`values` summed in place over all processes, each of which gets the same bits."""
+    if torch.distributed.is_initialized():
+        torch.distributed.all_reduce(values)
+    return values
