@@ -92,6 +92,22 @@ def _parser() -> argparse.ArgumentParser:
     design.add_argument("--predict", type=float, metavar="FLOPS", help="run that the law is to predict (10 × budget)")
     design.set_defaults(command=_design)
 
+    train = commands.add_parser("train", help="train one run of a study's plan by hand")
+    train.add_argument("--plan", type=Path, required=True, help="results/<study>/plan.csv, the study's tokens beside it")
+    train.add_argument("--run", required=True, help="its number in the plan, from 1, or its name")
+    train.add_argument("--threads", type=int, default=1)
+    train.add_argument("--out", type=Path, help="folder for its files (default: results/<study>/runs/<run>)")
+    train.set_defaults(command=_train)
+
+    export = commands.add_parser("export", help="a trained run as a folder that transformers opens")
+    export.add_argument("run", type=Path, help="results/<study>/runs/<run>")
+    export.add_argument("folder", type=Path, help="the new folder")
+    export.set_defaults(command=_export)
+
+    tensorboard = commands.add_parser("tensorboard", help="learning curves as TensorBoard's event files")
+    tensorboard.add_argument("study", type=Path, help="results/<study>")
+    tensorboard.set_defaults(command=_tensorboard)
+
     allocate = commands.add_parser("allocate", help="how to split a budget of compute between parameters and tokens")
     allocate.add_argument("laws", type=Path, help="laws.json")
     allocate.add_argument("--flops", type=float, required=True)
@@ -254,6 +270,26 @@ def _design(options: argparse.Namespace, console: Console) -> None:
         errors.add_row(words.get(name, name), f"± {error:{unit}}", f"± {plain[name]:{unit}}")
     console.print(errors)
     console.print(config_fragment(design), highlight=False, soft_wrap=True)
+
+
+def _train(options: argparse.Namespace, console: Console) -> None:
+    from scalelaws.training.files import train_planned
+
+    train_planned(options.plan, options.run, options.out, options.threads)
+
+
+def _export(options: argparse.Namespace, console: Console) -> None:
+    from scalelaws.models.export import export_run
+
+    export_run(options.run, options.folder)
+    console.print(f"Model: {options.folder}", highlight=False)
+
+
+def _tensorboard(options: argparse.Namespace, console: Console) -> None:
+    from scalelaws.training.events import write_events
+
+    write_events(options.study)
+    console.print(f"Learning curves: tensorboard --logdir {options.study / 'tensorboard'}", highlight=False)
 
 
 def _compare(options: argparse.Namespace, console: Console) -> None:

@@ -56,7 +56,7 @@ rule train:
         train_corpus=TRAIN_CORPUS,
         # Not an output: Snakemake deletes the outputs of a job that failed, and a checkpoint must survive that.
         checkpoints=f"{STUDY}/checkpoints/{{run}}",
-        recipe=recipe("training.loop", "training.state", "training.run", "tokens.store"),
+        recipe=recipe("training.files", "training.run"),
     message:
         "Train {wildcards.run}"
     script:

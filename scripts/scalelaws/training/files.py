@@ -1,0 +1,111 @@
+"""One run from its plan and tokens to its files: record, losses and weights."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from safetensors.torch import save_file
+
+from scalelaws.errors import InputError
+from scalelaws.io import atomic_path, file_digest, write_json
+from scalelaws.job import Progress
+from scalelaws.recipe import provenance, recipe
+from scalelaws.tokens.store import open_tokens
+from scalelaws.training.loop import run_record, train
+from scalelaws.training.run import Run
+from scalelaws.training.state import owner_of, views
+
+RECIPE = ("training.files", "training.run")
+"""The modules whose meaning is that of a run, as the rule `train` names them."""
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """Where a run's results go, and where its checkpoints are meanwhile."""
+
+    record: Path
+    losses: Path
+    weights: Path
+    checkpoints: Path
+
+
+def train_to_files(
+    run: Run,
+    sidecars: Sequence[str],
+    train_corpus: str,
+    files: RunFiles,
+    made_by: str,
+    threads: int,
+    progress: Progress,
+) -> None:
+    """Train one run, or go on with it from its checkpoint, and write its results.
+
+    sidecars: token files <corpus>.<split>.json, all of which are evaluated. made_by: the recipe's hash.
+    """
+    tokens = {}
+    for path in sidecars:
+        corpus, split = Path(path).stem.rsplit(".", 1)
+        tokens[corpus, split] = open_tokens(path)
+    owner = owner_of(run, made_by, {path: file_digest(path) for path in sidecars})
+    state = train(run, tokens, train_corpus, files.checkpoints, owner, threads, progress)
+    with atomic_path(files.losses) as temporary:
+        pd.DataFrame(state.losses).to_parquet(temporary, index=False)
+    with atomic_path(files.weights) as temporary:
+        save_file({name: view.contiguous() for name, view in views(state.best, run.shape).items()}, temporary)
+    record = run_record(run, state, train_corpus, threads)
+    made_with = provenance(made_by, run.seed, asdict(run), sidecars, ["torch", "numpy"])
+    write_json(files.record, {"run": record, "provenance": made_with})
+    shutil.rmtree(files.checkpoints, ignore_errors=True)
+    progress.say(
+        f"{state.status} at step {state.step:,}; held-out loss {state.best_loss:.3f} at step {state.best_step:,}"
+    )
+
+
+def train_planned(plan: Path, which: str, folder: Path | None, threads: int) -> None:
+    """Train by hand one run of results/<study>/plan.csv, by its number from 1 or its name, on the study's tokens.
+
+    The results go to `folder`, or where the workflow would have put them: it then finds the run finished.
+    """
+    run = planned_run(plan, which)
+    study = plan.parent
+    folder = folder or study / "runs" / run.run
+    if (folder / "run.json").exists():
+        raise InputError(str(folder), "this run has been trained already", "Name another folder with --out.")
+    sidecars = sorted(str(path) for split in ("train", "test") for path in study.glob(f"tokens/*.{split}.json"))
+    train_corpora = [Path(path).stem.rsplit(".", 1)[0] for path in sidecars if path.endswith(".train.json")]
+    if len(train_corpora) != 1:
+        remedy = "Make the study's tokens first: snakemake tokens."
+        raise InputError(str(study / "tokens"), "the training corpus's tokens are not there", remedy)
+    files = RunFiles(
+        folder / "run.json", folder / "losses.parquet", folder / "model.safetensors", study / "checkpoints" / run.run
+    )
+    progress = Progress(f"train {run.run}")
+    train_to_files(run, sidecars, train_corpora[0], files, recipe(*RECIPE), threads, progress)
+
+
+def planned_run(plan: Path, which: str) -> Run:
+    """The run that a plan.csv holds under a number, its first row being 1, or under a name."""
+    if not plan.is_file():
+        raise InputError(str(plan), "there is no such plan", "Make it: snakemake results/<study>/plan.csv.")
+    table = pd.read_csv(plan, dtype=str, keep_default_na=False)
+    chosen = table[table["run"] == which]
+    if chosen.empty and which.isdecimal() and 1 <= int(which) <= len(table):
+        chosen = table.iloc[[int(which) - 1]]
+    if chosen.empty:
+        remedy = f"Give a number from 1 to {len(table)}, or a name such as {table['run'].iloc[0]}."
+        raise InputError(f"{plan}: --run {which}", "there is no such run", remedy)
+    missing = [field.name for field in fields(Run) if field.name not in table]
+    if missing:
+        raise InputError(str(plan), f"the column '{missing[0]}' is missing", "Make the plan again.")
+    row = chosen.iloc[0]
+    values: dict[str, Any] = {field.name: _value(row[field.name], field.type) for field in fields(Run)}
+    return Run(**values)
+
+
+def _value(text: str, kind: object) -> str | int | float | bool:
+    if kind is bool:
+        return text == "True"
+    return int(text) if kind is int else float(text) if kind is float else text

@@ -1,0 +1,83 @@
+"""A run by hand from a study's plan and tokens: the run that the workflow would have made."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors.torch import load_file
+from scalelaws.cli import main
+from scalelaws.errors import InputError
+from scalelaws.io import read_json
+from scalelaws.tokens.store import token_paths
+from scalelaws.training.files import RECIPE, planned_run, train_planned
+from scalelaws.training.plan import plan_rows
+from scalelaws.training.state import views
+
+from ..workflow.rules import rules
+from .test_loop import RUN, tokens, trained  # noqa: F401
+
+LSTM = replace(RUN, run="lstm-test", family="lstm", n_layer=2, n_head=0, positions="none", learning_rate=0.1 / 3)
+
+
+@pytest.fixture
+def study(tmp_path, tokens):  # noqa: F811
+    """A study's plan and tokens."""
+    pd.DataFrame(plan_rows([RUN, LSTM], 1e9)).to_csv(tmp_path / "plan.csv", index=False)
+    (tmp_path / "tokens").mkdir()
+    for (corpus, split), file in tokens.items():
+        ids = file.ids.copy()
+        ids[-1] = 39
+        paths = token_paths(tmp_path / "tokens" / f"{corpus}.{split}")
+        paths["ids"].write_bytes(ids.astype("<u2").tobytes())
+        np.save(paths["offsets"], np.array([0, len(ids)]))
+        sidecar = {"tokens": len(ids), "documents": 1, "bytes": 4 * len(ids), "vocabulary": 40, "end_of_document": 39}
+        paths["sidecar"].write_text(json.dumps({**sidecar, "tokenizer": "none"}))
+    return tmp_path
+
+
+def test_a_plan_gives_back_its_runs(study):
+    assert planned_run(study / "plan.csv", "1") == RUN
+    assert planned_run(study / "plan.csv", "2") == LSTM == planned_run(study / "plan.csv", "lstm-test")
+
+
+def test_a_run_by_hand_is_the_workflow_s_run(study, tokens, tmp_path):  # noqa: F811
+    assert main(["train", "--plan", str(study / "plan.csv"), "--run", "2"]) == 0
+    record = read_json(study / "runs/lstm-test/run.json")["run"]
+    assert (record["family"], record["status"], record["train_corpus"]) == ("lstm", "finished", "pages")
+    losses = pd.read_parquet(study / "runs/lstm-test/losses.parquet")
+    assert set(zip(losses["corpus"], losses["split"], strict=True)) == set(tokens)
+    for name in tokens.values():
+        name.ids[-1] = 39
+    state = trained(LSTM, tokens, tmp_path / "other")
+    weights = load_file(study / "runs/lstm-test/model.safetensors")
+    assert all((weights[name] == view).all() for name, view in views(state.best, LSTM.shape).items())
+    assert not (study / "checkpoints").exists() or not list((study / "checkpoints").glob("*/*"))
+    assert main(["tensorboard", str(study)]) == 0
+    assert (study / "tensorboard/lstm-test/events.out.tfevents").stat().st_size > 500
+
+
+@pytest.mark.parametrize(
+    ("plan", "which", "message"),
+    [
+        ("plan.csv", "3", r"--run 3: there is no such run\. Give a number from 1 to 2, or a name such as 1L16d-test"),
+        ("plan.csv", "0", r"there is no such run"),
+        ("absent.csv", "1", r"there is no such plan"),
+    ],
+)
+def test_a_mistake_gets_one_line(study, plan, which, message):
+    with pytest.raises(InputError, match=message):
+        train_planned(study / plan, which, None, threads=1)
+
+
+def test_a_finished_run_is_not_overwritten(study):
+    (study / "runs/1L16d-test").mkdir(parents=True)
+    (study / "runs/1L16d-test/run.json").touch()
+    with pytest.raises(InputError, match=r"has been trained already\. Name another folder with --out"):
+        train_planned(study / "plan.csv", "1", None, threads=1)
+
+
+def test_checkpoints_by_hand_are_the_rule_s():
+    (rule,) = [rule for rule in rules() if rule.name == "train"]
+    assert tuple(rule.recipe) == RECIPE
