@@ -93,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     design.set_defaults(command=_design)
 
     train = commands.add_parser("train", help="train one run of a study's plan by hand")
-    train.add_argument("--plan", type=Path, required=True, help="results/<study>/plan.csv, the study's tokens beside it")
+    train.add_argument("--plan", type=Path, required=True, help="results/<study>/plan.csv, with tokens/ beside it")
     train.add_argument("--run", required=True, help="its number in the plan, from 1, or its name")
     train.add_argument("--threads", type=int, default=1)
     train.add_argument("--out", type=Path, help="folder for its files (default: results/<study>/runs/<run>)")

@@ -15,7 +15,8 @@ from scalelaws.training.files import RECIPE, planned_run, train_planned
 from scalelaws.training.plan import plan_rows
 from scalelaws.training.state import views
 
-from ..workflow.rules import rules
+from workflow.rules import rules
+
 from .test_loop import RUN, tokens, trained  # noqa: F401
 
 LSTM = replace(RUN, run="lstm-test", family="lstm", n_layer=2, n_head=0, positions="none", learning_rate=0.1 / 3)
