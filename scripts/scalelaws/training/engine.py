@@ -114,6 +114,7 @@ class Engine:
             torch.manual_seed((run.seed << 32) + step * processes.count() + processes.rank())
         own = slice(processes.rank(), None, processes.count())
         output = output_weight(self.weights, run.shape)
+        assert output.grad is not None
         loss = torch.zeros((), device=self.device)
         for start in range(0, len(inputs[own]), self.sequences_at_once):
             part = slice(start, start + self.sequences_at_once)

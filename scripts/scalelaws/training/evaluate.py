@@ -10,6 +10,7 @@ from torch import Tensor
 from scalelaws.models.loss import token_losses
 from scalelaws.tokens.store import TokenFile
 from scalelaws.tokens.subset import subset, windows
+from scalelaws.training import processes
 from scalelaws.training.batches import sequences
 from scalelaws.training.run import Run
 from scalelaws.units import bits_per_byte
@@ -40,30 +41,47 @@ def evaluation_sets(run: Run, tokens: Mapping[tuple[str, str], TokenFile], train
     return sets
 
 
-def evaluate(
+def window_losses(
     chosen: EvaluationSet, hidden: Callable[[Tensor], Tensor], embedding: Tensor, sequences_at_once: int
-) -> dict[str, float | str]:
-    """Mean loss in nats per token, its standard error over windows, and bits per byte.
+) -> np.ndarray:
+    """The cross-entropy of every token in nats, (windows, context) float32.
 
     `hidden` maps ids (sequences_at_once, context) to hidden states; the last batch is padded to that size, so that a
-    compiled function sees one shape only. Consecutive tokens are correlated, windows hardly: the error is theirs.
+    compiled function sees one shape only. Several processes (torchrun) share the windows.
     """
-    means = []
-    for start in range(0, len(chosen.inputs), sequences_at_once):
-        inputs = torch.from_numpy(chosen.inputs[start : start + sequences_at_once])
-        targets = torch.from_numpy(chosen.targets[start : start + sequences_at_once])
-        present = len(inputs)
-        padded = torch.zeros((sequences_at_once, inputs.shape[1]), dtype=torch.int64)
-        padded[:present] = inputs
+    windows, context = chosen.targets.shape
+    losses = torch.zeros((windows, context), device=embedding.device)
+    for start in range(processes.rank() * sequences_at_once, windows, processes.count() * sequences_at_once):
+        part = slice(start, start + sequences_at_once)
+        inputs, targets = torch.from_numpy(chosen.inputs[part]), torch.from_numpy(chosen.targets[part])
+        padded = torch.zeros((sequences_at_once, context), dtype=torch.int64)
+        padded[: len(inputs)] = inputs
         states = hidden(padded.to(embedding.device)).detach()[: targets.numel()]
-        losses = token_losses(states, embedding.detach(), targets.flatten().to(embedding.device))
-        means.append(losses.view(present, -1).double().mean(1).cpu())
-    window_means = torch.cat(means).numpy()
-    loss = float(window_means.mean())
+        flat = token_losses(states, embedding.detach(), targets.flatten().to(embedding.device))
+        losses[part] = flat.view(-1, context)
+    return processes.sum_over_all(losses).cpu().numpy()
+
+
+def summary(chosen: EvaluationSet, losses: np.ndarray) -> dict[str, float | str]:
+    """Mean loss in nats per token, its standard error over windows, and bits per byte, of `window_losses`.
+
+    Consecutive tokens are correlated, windows hardly: the error is theirs.
+    """
+    means = losses.mean(1, dtype=np.float64)
+    loss = float(means.mean())
     return {
         "corpus": chosen.corpus,
         "split": chosen.split,
         "loss": loss,
-        "loss_sem": float(window_means.std(ddof=1) / np.sqrt(len(window_means))),
+        "loss_sem": float(means.std(ddof=1) / np.sqrt(len(means))),
         "bits_per_byte": bits_per_byte(loss, chosen.bytes_per_token),
     }
+
+
+def losses_by_position(chosen: EvaluationSet, losses: np.ndarray) -> list[dict[str, float | str]]:
+    """A row for every position in the context (1, 2, …): the mean of its `window_losses`, and its standard error."""
+    errors = losses.std(0, ddof=1, dtype=np.float64) / np.sqrt(len(losses))
+    return [
+        {"corpus": chosen.corpus, "split": chosen.split, "position": place, "loss": float(loss), "loss_sem": float(sem)}
+        for place, (loss, sem) in enumerate(zip(losses.mean(0, dtype=np.float64), errors, strict=True), 1)
+    ]

@@ -15,15 +15,17 @@ import torch
 from scalelaws.job import Progress
 from scalelaws.tokens.store import TokenFile
 from scalelaws.tokens.subset import subset
+from scalelaws.training import processes
 from scalelaws.training.batches import batch
-from scalelaws.training.engine import Engine
-from scalelaws.training.evaluate import EvaluationSet, evaluate, evaluation_sets
-from scalelaws.training.memory import keep_freed_memory
+from scalelaws.training.engine import Engine, sequences_at_once
+from scalelaws.training.evaluate import EvaluationSet, evaluation_sets, losses_by_position, summary, window_losses
+from scalelaws.training.memory import check_memory, keep_freed_memory
 from scalelaws.training.run import Run
-from scalelaws.training.schedule import check_steps, evaluation_steps
+from scalelaws.training.schedule import check_steps, evaluation_steps, fork_steps, last_held_step
 from scalelaws.training.spikes import has_diverged
-from scalelaws.training.state import State, initial_state, read_checkpoint, write_checkpoint
+from scalelaws.training.state import State, branched_state, initial_state, read_checkpoint, write_checkpoint
 
+FORKS = "forks"
 CHECKPOINT_SECONDS = 30.0
 CHECKPOINT_SHARE = 50.0
 """A checkpoint is written at least this many seconds after the last one, and this many times what writing it took."""
@@ -37,6 +39,7 @@ def train(
     owner: str,
     threads: int,
     progress: Progress,
+    trunk: Path | None = None,
 ) -> State:
     """Train one run to its end and return its final state; every (corpus, split) of `tokens` is evaluated.
 
@@ -46,19 +49,29 @@ def train(
     Early stopping (run.patience > 0): after the first epoch, within which nothing can be overfitted, the held-out loss
     is checked at steps 10% apart; `patience` checks in a row without a new minimum end the run, whose result is the
     step of the minimum.
+
+    A run whose schedule is trunk saves its states in `checkpoints`/FORKS; a branch begins from such a folder, `trunk`.
+    Under torchrun all processes train this one run; the first of them writes its files.
     """
     keep_freed_memory()
+    processes.join()
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
-    state = read_checkpoint(checkpoints, owner) or initial_state(run.shape, run.seed, run.optimizer)
+    say = progress.say if processes.rank() == 0 else lambda _line: None
+    check_memory(run, sequences_at_once(run, "cpu"), len(tokens))
+    state = read_checkpoint(checkpoints, owner, say)
+    if state is None and trunk is not None:
+        state = branched_state(trunk, last_held_step(run.steps), say)
+    state = state or initial_state(run.shape, run.seed, run.optimizer)
     if state.step:
-        progress.say(f"goes on from step {state.step:,} of {run.steps:,}")
+        say(f"goes on from step {state.step:,} of {run.steps:,}")
     engine = Engine(run, state)
     sets = evaluation_sets(run, tokens, train_corpus)
     held_out = next(s for s in sets if (s.corpus, s.split) == (train_corpus, "test"))
-    ids = subset(tokens[train_corpus, "train"], run.dataset_tokens)
+    ids = subset(tokens[train_corpus, "train"], run.stream_tokens or run.dataset_tokens)
     full = set(evaluation_steps(run.steps, run.evaluations))
     checks = set(check_steps(run.steps, run.dataset_tokens / run.batch_tokens))
+    forks = set(fork_steps(run.steps)) if run.schedule == "trunk" else set()
     started = time.monotonic()
     next_checkpoint = started + CHECKPOINT_SECONDS
     earlier_seconds, counted_from = state.seconds, None
@@ -76,19 +89,21 @@ def train(
                 state.status = "finished"
             now = time.monotonic()
             state.seconds = earlier_seconds + now - started
+            if state.step in forks and processes.rank() == 0:
+                write_checkpoint(checkpoints / FORKS, state, owner, kept=None)
             if now > next_checkpoint or terminated():
-                write_checkpoint(checkpoints, state, owner)
+                _try_to_write(checkpoints, state, owner, say)
                 written = time.monotonic()
                 next_checkpoint = written + max(CHECKPOINT_SECONDS, CHECKPOINT_SHARE * (written - now))
             if terminated():
                 raise SystemExit(143)
             if counted_from is None:  # the first step also compiles the layer and says nothing about the others
                 counted_from, progress.started = state.step, now
-            else:
+            elif processes.rank() == 0:
                 speed = (state.step - counted_from) * run.batch_tokens / (now - progress.started)
                 note = f"loss {loss:.3f}  {speed / 1e3:,.0f}k tokens/s"
                 progress.show(state.step, run.steps, note, before=counted_from)
-    _record_result(engine, sets)
+    _record_result(engine, sets, held_out)
     state.seconds = earlier_seconds + time.monotonic() - started
     return state
 
@@ -104,7 +119,10 @@ def run_record(run: Run, state: State, train_corpus: str, threads: int) -> dict[
         "result_step": state.best_step,
         "tokens": state.step * run.batch_tokens,
         "flops": run.flops_of(state.step * run.batch_tokens),
-        "flops_total": state.flops_total + 3 * run.shape.forward_flops * state.step * run.batch_tokens,
+        "first_step": state.first_step,
+        "spikes": state.spikes,
+        "flops_total": state.flops_total
+        + 3 * run.shape.forward_flops * (state.step - state.first_step) * run.batch_tokens,
         "seconds": state.seconds,
         "hardware": f"{_processor()}, {threads} {'thread' if threads == 1 else 'threads'}",
     }
@@ -127,25 +145,37 @@ def _record(engine: Engine, sets: list[EvaluationSet], flat: torch.Tensor | None
     """Evaluate the sets with the averaged weights, or with `flat` of an earlier step, and keep the rows."""
     run, state = engine.run, engine.state
     hidden, embedding = engine.evaluator(flat)
-    at = step or state.step
+    at, noise = (step, None) if step else (state.step, engine.noise_scale)
     rows = []
     for chosen in sets:
-        measured = evaluate(chosen, hidden, embedding, engine.sequences_at_once)
+        losses = window_losses(chosen, hidden, embedding, engine.sequences_at_once)
         tokens = at * run.batch_tokens
-        rows.append({"run": run.run, "step": at, "tokens": tokens, "flops": run.flops_of(tokens), **measured})
+        row = {"run": run.run, "step": at, "tokens": tokens, "flops": run.flops_of(tokens)}
+        rows.append({**row, **summary(chosen, losses), "noise_scale": noise})
         state.flops_total += run.shape.forward_flops * chosen.targets.size
     state.losses += rows
     return rows
 
 
-def _record_result(engine: Engine, sets: list[EvaluationSet]) -> None:
-    """Evaluate every set that the result's step still lacks, and mark the result's rows."""
+def _record_result(engine: Engine, sets: list[EvaluationSet], held_out: EvaluationSet) -> None:
+    """Evaluate what the result's step still lacks, mark the result's rows, and record its loss at every position."""
     state = engine.state
     if state.best_step:
         known = {(row["corpus"], row["split"]) for row in state.losses if row["step"] == state.best_step}
         _record(engine, [s for s in sets if (s.corpus, s.split) not in known], state.best, state.best_step)
+        losses = window_losses(held_out, *engine.evaluator(state.best), engine.sequences_at_once)
+        state.positions = [{"run": engine.run.run, **row} for row in losses_by_position(held_out, losses)]
     for row in state.losses:
         row["result"] = row["step"] == state.best_step
+
+
+def _try_to_write(checkpoints: Path, state: State, owner: str, say: Callable[[str], None]) -> None:
+    """Write a checkpoint; a full disk costs no more than this one: the last one stays, and the run goes on."""
+    if processes.rank() == 0:
+        try:
+            write_checkpoint(checkpoints, state, owner)
+        except OSError as error:
+            say(f"no checkpoint at step {state.step:,} ({error.strerror}); the one before it stays")
 
 
 @contextmanager

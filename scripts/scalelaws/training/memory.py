@@ -1,12 +1,23 @@
-"""The C library's allocator, told to keep what it is given back."""
+"""The memory that a run needs and the machine has left, and the C library's allocator, told to keep what is freed."""
 
 import ctypes
+import math
+from pathlib import Path
+
+from scalelaws.errors import InputError
+from scalelaws.models.families import weight_shapes
+from scalelaws.models.loss import CPU_BLOCK
+from scalelaws.training.run import Run
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 """Parameters of glibc's mallopt(3)."""
 KEPT_BYTES = 1 << 30
 LARGEST_BLOCK = 32 << 20
 """The largest value that glibc accepts for MMAP_THRESHOLD."""
+
+
+PROCESS_BYTES = 600 << 20
+"""Of Python with PyTorch, before it holds anything."""
 
 
 def keep_freed_memory() -> None:
@@ -19,3 +30,42 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(TRIM_THRESHOLD, KEPT_BYTES)
         mallopt(MMAP_THRESHOLD, LARGEST_BLOCK)
+
+
+def needed_bytes(run: Run, sequences_at_once: int, evaluated_sets: int) -> int:
+    """About what training takes at its peak on a CPU: an estimate from above, within a factor of two for large runs."""
+    shape = run.shape
+    weights = sum(math.prod(size) for size in weight_shapes(shape).values())
+    # Five buffers of state, the gradient, and the copy that a checkpoint is made of (twice, while it is put together).
+    buffers = 4 * weights * (5 + 1 + 10)
+    tokens, width = sequences_at_once * run.context, 4 if run.precision == "float32" else 2
+    # A layer keeps its norms, queries, keys and values, both sides of the feed-forward, and the attention's weights.
+    kept = (12 * shape.d_model + 3 * shape.d_feed_forward + 2 * shape.n_head * run.context) * width
+    layers = tokens * kept * shape.n_layer * shape.recurrence
+    output = CPU_BLOCK[0] * run.vocabulary * width * 2 + (4 + width) * run.vocabulary * shape.d_model
+    evaluated = evaluated_sets * run.evaluation_tokens * 2 * 8
+    return PROCESS_BYTES + buffers + layers + output + evaluated
+
+
+def available_bytes() -> int | None:
+    """What the machine, or the control group that holds this process, has left; None where neither says."""
+    found = []
+    meminfo = Path("/proc/meminfo")
+    if meminfo.is_file():
+        fields = dict(line.split(":") for line in meminfo.read_text().splitlines())
+        found.append(int(fields["MemAvailable"].split()[0]) * 1024)
+    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
+    if limit.is_file() and used.is_file() and (most := limit.read_text().strip()) != "max":
+        found.append(int(most) - int(used.read_text()))
+    return min(found, default=None)
+
+
+def check_memory(run: Run, sequences_at_once: int, evaluated_sets: int) -> None:
+    """Raise InputError if the run cannot fit into the memory that is left, before it begins."""
+    needed, left = needed_bytes(run, sequences_at_once, evaluated_sets), available_bytes()
+    if left is not None and needed > left:
+        raise InputError(
+            f"run {run.run}",
+            f"it needs about {needed / 1e9:.1f} GB of memory and {left / 1e9:.1f} GB are left",
+            "Train it on a larger machine, or train fewer runs at a time (--cores).",
+        )

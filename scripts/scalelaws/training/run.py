@@ -44,6 +44,10 @@ class Run:
     """β2 0.99 beat 0.95 by 0.05 nats at the small batches of small studies; Porian et al. (2024) find the same."""
     variant: str = ""
     """What of the study's own settings a sweep changed, as in the run's name; empty for the runs of the grid itself."""
+    trunk: str = ""
+    """The run whose saved states a branch begins from."""
+    stream_tokens: int = 0
+    """Unique tokens that a trunk and its branches draw their batches from, in one order, in place of dataset_tokens."""
 
     @property
     def shape(self) -> Shape:

@@ -15,16 +15,31 @@ def learning_rate(step: int, steps: int, peak: float, schedule: str, warmup_step
     """The rate of update `step` (1 … steps): a linear warm-up to `peak`, then the named schedule.
 
     cosine falls to zero at the last step (Kaplan et al. 2020, section 2.2; Hoffmann et al. 2022); constant holds; wsd
-    holds and then falls linearly to zero over the last fifth. A warm-up is at most half of the run.
+    holds and then falls linearly to zero over the last fifth. A trunk holds as constant does, and a branch of it is a
+    wsd run whose held part the trunk has made. A warm-up is at most half of the run.
     """
     warmup = min(warmup_steps, steps // 2)
     if step <= warmup:
         return peak * step / warmup
     if schedule == "cosine":
         return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup)))
-    if schedule == "wsd":
-        return peak * min(1.0, (steps - step) / max(1.0, DECAY_SHARE * steps))
+    held = last_held_step(steps)
+    if schedule in ("wsd", "branch") and step > held:
+        return peak * (steps - step) / (steps - held)
     return peak
+
+
+def last_held_step(steps: int) -> int:
+    """The last update of a wsd run at its peak rate: a branch leaves its trunk there at the latest."""
+    return steps - max(1, round(DECAY_SHARE * steps))
+
+
+def fork_steps(steps: int) -> list[int]:
+    """The updates after which a trunk saves its state: its last, and backwards a factor √2 apart, down to 1/64.
+
+    They depend on the trunk alone, so a branch that is planned later finds the same ones and trains the gap itself.
+    """
+    return sorted({max(1, round(steps * 2 ** (-k / 2))) for k in range(13)})
 
 
 def evaluation_steps(steps: int, evaluations: int) -> list[int]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ class State:
     best: Tensor
     """The average at the step of the lowest held-out loss."""
     step: int = 0
+    first_step: int = 0
+    """Where the run began: 0, or the step at which it left its trunk."""
     best_step: int = 0
     best_loss: float = float("inf")
     checks_without_gain: int = 0
@@ -47,6 +50,8 @@ class State:
     """Average squared gradient norms of small and whole batches: the noise scale."""
     losses: list[dict[str, Any]] = field(default_factory=list)
     """Rows of the observations table so far."""
+    positions: list[dict[str, Any]] = field(default_factory=list)
+    """The result's held-out loss at every position in the context."""
 
     def numbers(self) -> dict[str, Any]:
         """The fields that are not buffers."""
@@ -67,8 +72,8 @@ def views(flat: Tensor, shape: Shape) -> dict[str, Tensor]:
     return {name: part.view(size) for (name, size), part in zip(sizes.items(), parts, strict=True)}
 
 
-def write_checkpoint(folder: Path, state: State, owner: str) -> None:
-    """Write the state to <step>-<digest>.safetensors and keep the two newest. `owner` says whose state it is."""
+def write_checkpoint(folder: Path, state: State, owner: str, kept: int | None = KEPT) -> None:
+    """Write the state to <step>-<digest>.safetensors and keep the newest. `owner` says whose state it is."""
     content = save(
         {name: getattr(state, name) for name in BUFFERS},
         metadata={"owner": owner, "numbers": json.dumps(state.numbers())},
@@ -76,23 +81,42 @@ def write_checkpoint(folder: Path, state: State, owner: str) -> None:
     digest = hashlib.sha256(content).hexdigest()[:16]
     with atomic_path(folder / f"{state.step:09}-{digest}.safetensors") as temporary:
         temporary.write_bytes(content)
-    for old in sorted(folder.glob("*.safetensors"))[:-KEPT]:
+    for old in sorted(folder.glob("*.safetensors"))[:-kept] if kept else []:
         old.unlink()
 
 
-def read_checkpoint(folder: Path, owner: str) -> State | None:
+def read_checkpoint(folder: Path, owner: str, say: Callable[[str], None] = print) -> State | None:
     """The newest whole checkpoint of this owner, or None. A damaged file is passed over for the one before it."""
     for path in sorted(folder.glob("*.safetensors"), reverse=True):
-        content = path.read_bytes()
-        if hashlib.sha256(content).hexdigest()[:16] != path.stem.split("-")[1]:
-            print(f"{path}: damaged checkpoint, taking the one before it")
+        found = _read(path, say)
+        if found is None:
             continue
-        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
-        if header["owner"] == owner:
-            fields: dict[str, Any] = {**load(content), **json.loads(header["numbers"])}
-            return State(**fields)
-        print(f"{path}: checkpoint of other settings, not used")
+        if found[0] == owner:
+            return found[1]
+        say(f"{path.name}: checkpoint of other settings, not used")
     return None
+
+
+def branched_state(trunk: Path, last_step: int, say: Callable[[str], None] = print) -> State | None:
+    """The newest of a trunk's saved states at or before `last_step`, as the beginning of a branch; or None."""
+    for path in sorted(trunk.glob("*.safetensors"), reverse=True):
+        if int(path.name.split("-")[0]) <= last_step and (found := _read(path, say)):
+            state = found[1]
+            state.first_step, state.seconds, state.flops_total, state.losses = state.step, 0.0, 0.0, []
+            state.best_step, state.best_loss, state.status = 0, float("inf"), "running"
+            return state
+    return None
+
+
+def _read(path: Path, say: Callable[[str], None]) -> tuple[str, State] | None:
+    """The owner and the state in a file, or None if it is not what was written."""
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest()[:16] != path.stem.split("-")[1]:
+        say(f"{path.name}: damaged checkpoint, taking the one before it")
+        return None
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
+    fields: dict[str, Any] = {**load(content), **json.loads(header["numbers"])}
+    return header["owner"], State(**fields)
 
 
 def owner_of(run: Any, recipe: str, inputs: dict[str, str]) -> str:
