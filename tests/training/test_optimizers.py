@@ -78,8 +78,8 @@ def growth(tokens, parametrization, family, widths=(32, 64, 128, 256)):  # noqa:
 
 
 def logits(engine, inputs):
-    with torch.no_grad():
-        return engine.hidden(engine.weights, inputs) @ output_weight(engine.weights, engine.run.shape).T
+    states, output = engine.evaluator()
+    return (states(inputs) @ output.T).detach()
 
 
 @pytest.mark.parametrize("family", [{}, LSTM], ids=["transformer", "lstm"])
