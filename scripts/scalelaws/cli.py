@@ -151,15 +151,19 @@ def _plan(options: argparse.Namespace, console: Console) -> None:
         remedy = f"Fit it: snakemake --configfile {options.study}."
         raise InputError(options.study, "a study of a table of finished runs trains nothing", remedy)
     runs = list(runs_of(config).values())
-    headings = ("run", "N", "D", "epochs", "steps", "FLOPs", *(f"{name} hours" for name in NOMINAL_RATES))
-    table = Table(box=None)
-    for heading in headings:
-        table.add_column(heading, justify="left" if heading == "run" else "right", no_wrap=heading == "run")
-    for run in runs:
+    headings = ("", "run", "N", "D", "epochs", "steps", "FLOPs", *(f"{name} hours" for name in NOMINAL_RATES))
+    rows = []
+    for number, run in enumerate(runs, 1):
         size = (readable(run.parameters), readable(run.dataset_tokens), f"{run.tokens / run.dataset_tokens:,.3g}")
         hours = (f"{run.flops_total / rate / 3600:,.3g}" for rate in NOMINAL_RATES.values())
-        table.add_row(run.run, *size, f"{run.steps:,}", f"{run.flops_total:.3g}", *hours)
-    console.print(table)
+        rows.append((str(number), run.run, *size, f"{run.steps:,}", f"{run.flops_total:.3g}", *hours))
+    table = Table(box=None)
+    for heading, *cells in zip(headings, *rows, strict=True):
+        # Numbers stay whole where the terminal is narrower than the table.
+        table.add_column(heading, justify="left" if heading == "run" else "right", min_width=max(map(len, cells)))
+    for row in rows:
+        table.add_row(*row)
+    console.print(table, soft_wrap=True)
     console.print(plan_summary(runs), soft_wrap=True)
 
 
