@@ -45,8 +45,8 @@ def tokens():
     return {key: token_file(part) for key, part in parts.items()}
 
 
-def trained(run, tokens, folder, owner="me"):
-    return train(run, tokens, "pages", folder, owner, threads=1, progress=Progress("test", io.StringIO()))
+def trained(run, tokens, folder, owner="me", trunk=None):
+    return train(run, tokens, "pages", folder, owner, 1, Progress("test", io.StringIO()), trunk)
 
 
 def result_loss(state, corpus, split):

@@ -42,6 +42,7 @@ try:
 except InputError as error:
     sys.exit(f"Error: {error}")
 STUDY = f"results/{config['study']}"
+TRUNKS = [name for name, run in RUNS.items() if run.schedule == "trunk"]
 TRAIN_CORPUS = next(
     (name for name, corpus in CORPORA.items() if corpus["role"] == "train"), None
 )

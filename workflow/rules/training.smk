@@ -34,14 +34,22 @@ rule train:
     input:
         sidecars=[f"<study>/tokens/{name}.json" for name in EVALUATED],
         ids=[f"<study>/tokens/{name}.bin" for name in EVALUATED],
+        # A branch begins from a state of its trunk.
+        trunk=lambda wildcards: [
+            f"{STUDY}/runs/{trunk}/forks"
+            for trunk in filter(None, [RUNS[wildcards.run].trunk])
+        ],
     output:
         record="<study>/runs/{run}/run.json",
         losses="<study>/runs/{run}/losses.parquet",
+        positions="<study>/runs/{run}/positions.parquet",
         weights="<study>/runs/{run}/model.safetensors",
     log:
         "<study>/logs/train/{run}.log",
     benchmark:
         "<study>/benchmarks/train/{run}.tsv"
+    wildcard_constraints:
+        run="|".join(set(RUNS) - set(TRUNKS)) or "none",
     # The costliest runs start first, so that none is left running alone at the end.
     priority: lambda wildcards: priority_of(RUNS[wildcards.run])
     conda:
@@ -61,6 +69,18 @@ rule train:
         "Train {wildcards.run}"
     script:
         "../../scripts/train.py"
+
+
+# A trunk also keeps the states that its branches begin from.
+use rule train as train_trunk with:
+    wildcard_constraints:
+        run="|".join(TRUNKS) or "none",
+    output:
+        record="<study>/runs/{run}/run.json",
+        losses="<study>/runs/{run}/losses.parquet",
+        positions="<study>/runs/{run}/positions.parquet",
+        weights="<study>/runs/{run}/model.safetensors",
+        forks=directory("<study>/runs/{run}/forks"),
 
 
 rule gather:

@@ -75,10 +75,14 @@ EXTRA_RUN_COLUMNS = {
     "optimizer": "str",
     "beta2": "float64",
     "variant": "str",
+    "trunk": "str",
+    "first_step": "int64",
+    "spikes": "int64",
 }
 """Kept where runs have them: the sizes of an encoder-decoder's halves; the shape of a feed-forward layer; how often a
 Universal Transformer goes through its layers; whether the output layer is the embedding; how the run was optimized; and
-what a sweep changed of the study's own settings, empty for the runs of the grid itself."""
+what a sweep changed of the study's own settings, empty for the runs of the grid itself (schedule trunk: "trunk"); of a
+branch its trunk, and how many of its steps that made; updates left out because their batch's loss was a spike."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from scalelaws.io import atomic_path, file_digest, write_json
 from scalelaws.job import Progress
 from scalelaws.recipe import provenance, recipe
 from scalelaws.tokens.store import open_tokens
-from scalelaws.training.loop import run_record, train
+from scalelaws.training import processes
+from scalelaws.training.loop import FORKS, run_record, train
 from scalelaws.training.run import Run
 from scalelaws.training.state import owner_of, views
 
@@ -30,6 +31,15 @@ class RunFiles:
     losses: Path
     weights: Path
     checkpoints: Path
+
+    @property
+    def positions(self) -> Path:
+        """The held-out loss at every position in the context."""
+        return self.record.with_name("positions.parquet")
+
+    def forks(self, run: str) -> Path:
+        """The states that a trunk, a run of the same study, keeps for its branches."""
+        return self.record.parents[1] / run / FORKS
 
 
 def train_to_files(
@@ -50,9 +60,17 @@ def train_to_files(
         corpus, split = Path(path).stem.rsplit(".", 1)
         tokens[corpus, split] = open_tokens(path)
     owner = owner_of(run, made_by, {path: file_digest(path) for path in sidecars})
-    state = train(run, tokens, train_corpus, files.checkpoints, owner, threads, progress)
+    trunk = files.forks(run.trunk) if run.first_step else None
+    state = train(run, tokens, train_corpus, files.checkpoints, owner, threads, progress, trunk)
+    if processes.rank() > 0:
+        return
     with atomic_path(files.losses) as temporary:
         pd.DataFrame(state.losses).to_parquet(temporary, index=False)
+    with atomic_path(files.positions) as temporary:
+        pd.DataFrame(state.positions).to_parquet(temporary, index=False)
+    if run.schedule == "trunk":
+        with atomic_path(files.forks(run.run)) as temporary:
+            shutil.copytree(files.checkpoints / FORKS, temporary)
     with atomic_path(files.weights) as temporary:
         save_file({name: view.contiguous() for name, view in views(state.best, run.shape).items()}, temporary)
     record = run_record(run, state, train_corpus, threads)

@@ -21,7 +21,7 @@ from scalelaws.training.engine import Engine, sequences_at_once
 from scalelaws.training.evaluate import EvaluationSet, evaluation_sets, losses_by_position, summary, window_losses
 from scalelaws.training.memory import check_memory, keep_freed_memory
 from scalelaws.training.run import Run
-from scalelaws.training.schedule import check_steps, evaluation_steps, fork_steps, last_held_step
+from scalelaws.training.schedule import check_steps, evaluation_steps, fork_steps
 from scalelaws.training.spikes import has_diverged
 from scalelaws.training.state import State, branched_state, initial_state, read_checkpoint, write_checkpoint
 
@@ -61,7 +61,7 @@ def train(
     check_memory(run, sequences_at_once(run, "cpu"), len(tokens))
     state = read_checkpoint(checkpoints, owner, say)
     if state is None and trunk is not None:
-        state = branched_state(trunk, last_held_step(run.steps), say)
+        state = branched_state(trunk, run.first_step, say)
     state = state or initial_state(run.shape, run.seed, run.optimizer)
     if state.step:
         say(f"goes on from step {state.step:,} of {run.steps:,}")

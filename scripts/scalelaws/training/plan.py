@@ -10,6 +10,7 @@ from scalelaws.errors import InputError
 from scalelaws.io import read_json
 from scalelaws.models.shapes import Shape, shape_of
 from scalelaws.sweep import Variant, variants
+from scalelaws.training.branches import trunks_and_branches
 from scalelaws.training.rates import peak_rate, second_moment_decay, tokens_per_batch
 from scalelaws.training.run import Run
 from scalelaws.units import readable
@@ -76,11 +77,12 @@ def plan_summary(runs: Iterable[Run]) -> str:
     sizes = sorted({run.parameters for run in runs})
     subsets = sorted({run.dataset_tokens for run in runs})
     total = sum(run.flops_total for run in runs)
+    tokens = sum((run.steps - run.first_step) * run.batch_tokens for run in runs)
     prices = " or ".join(f"{_hours(total / rate)} {name} hours" for name, rate in NOMINAL_RATES.items())
     return (
         f"{len(runs)} runs: {len(sizes)} sizes N {readable(sizes[0])} to {readable(sizes[-1])}, "
         f"{len(subsets)} subsets D {readable(subsets[0])} to {readable(subsets[-1])}; at most "
-        f"{sum(run.tokens for run in runs):.3g} tokens and {total:.3g} FLOPs in all, about {prices}."
+        f"{tokens:.3g} tokens and {total:.3g} FLOPs in all, about {prices}."
     )
 
 
@@ -107,10 +109,13 @@ def _grid(config: dict[str, Any], variant: Variant) -> Iterator[Run]:
     """The runs of one variant, every size with every subset."""
     training, seed = variant.settings, config["seed"]
     place = f"config: training.{variant.place}".rstrip(".")
-    for shape in _shapes(training, config["tokenizer"]["vocabulary"], place):
-        for dataset_tokens in sorted(int(D) for D in training["dataset_tokens"]):
-            for repeat in range(_repeats(training, dataset_tokens)):
-                yield _run(variant, shape, dataset_tokens, seed + repeat, place)
+    runs = (
+        _run(variant, shape, dataset_tokens, seed + repeat, place)
+        for shape in _shapes(training, config["tokenizer"]["vocabulary"], place)
+        for dataset_tokens in sorted(int(D) for D in training["dataset_tokens"])
+        for repeat in range(_repeats(training, dataset_tokens))
+    )
+    yield from trunks_and_branches(runs, place) if training["schedule"] == "branched" else runs
 
 
 def _shapes(training: dict[str, Any], vocabulary: int, place: str) -> list[Shape]:
@@ -146,7 +151,8 @@ def _repeats(training: dict[str, Any], dataset_tokens: int) -> int:
 
 def _run(variant: Variant, shape: Shape, dataset_tokens: int, seed: int, place: str) -> Run:
     training = variant.settings
-    limit = min(training["max_tokens"], training["max_epochs"] * dataset_tokens)
+    epochs = 1 if training["schedule"] == "branched" else training["max_epochs"]
+    limit = min(training["max_tokens"], epochs * dataset_tokens)
     batch_tokens = tokens_per_batch(training["batch_tokens"], shape, limit)
     steps = int(limit // batch_tokens)
     if steps < 2 or dataset_tokens <= training["context"]:

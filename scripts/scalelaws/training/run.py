@@ -46,6 +46,8 @@ class Run:
     """What of the study's own settings a sweep changed, as in the run's name; empty for the runs of the grid itself."""
     trunk: str = ""
     """The run whose saved states a branch begins from."""
+    first_step: int = 0
+    """Updates that a branch's trunk has made for it."""
     stream_tokens: int = 0
     """Unique tokens that a trunk and its branches draw their batches from, in one order, in place of dataset_tokens."""
 
@@ -82,5 +84,5 @@ class Run:
 
     @property
     def flops_total(self) -> float:
-        """FLOPs with attention and the output layer counted; a backward pass costs two forward ones."""
-        return 3 * self.shape.forward_flops * self.tokens
+        """FLOPs of the run's own updates with attention and output layer; a backward pass costs two forward ones."""
+        return 3 * self.shape.forward_flops * (self.steps - self.first_step) * self.batch_tokens
