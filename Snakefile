@@ -6,6 +6,9 @@ from snakemake.utils import min_version
 min_version("9.20")
 
 
+report: "workflow/report/workflow.rst"
+
+
 # A study of its own, with --configfile, replaces the default one; the two are never mixed.
 if not workflow.config_settings.configfiles:
 

@@ -12,20 +12,21 @@ from typing import Any
 PACKAGE = Path(__file__).parent
 STAGES = ("corpus", "tokens", "models", "training", "observations", "laws", "figures", "report", "units")
 """Code in these changes what a result means; the plumbing beside them (files, logs, progress bars) does not."""
+RESOURCES = {".html", ".css", ".js", ".mplstyle"}
 
 
 def recipe(*modules: str) -> str:
     """A hash of the meaning of modules ("training.loop") and of every stage module that they import, in turn.
 
     Syntax trees are hashed without docstrings, comments and layout, so only a change of meaning changes the hash. The
-    templates and style sheets of a stage count as its code.
+    templates, style sheets and page scripts of a stage count as its code.
     """
     digest = hashlib.sha256()
     covered = sorted(_closure(modules))
     for module in covered:
         digest.update(f"{module}\0{_normalized(module)}\0".encode())
     for stage in sorted({module.split(".")[0] for module in covered}):
-        for file in sorted((PACKAGE / stage).glob("*.html")) + sorted((PACKAGE / stage).glob("*.css")):
+        for file in sorted(file for file in (PACKAGE / stage).glob("*") if file.suffix in RESOURCES):
             digest.update(f"{stage}/{file.name}\0".encode() + file.read_bytes())
     return digest.hexdigest()[:16]
 

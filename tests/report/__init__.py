@@ -21,21 +21,26 @@ def write_study(folder: Path) -> None:
     """Stand-ins for the figures (one is missing), two corpus cards, benchmark files and an artifact of many files."""
     index = []
     for kind in kinds():
-        entry = {"name": kind.name, "title": kind.title, "caption": kind.caption}
+        entry = {"name": kind.name, "title": kind.title, "caption": kind.caption, "family": kind.module.split(".")[-1]}
         if kind.name == MISSING:
             index.append({**entry, "reason": "no size N was trained on the same subset D with two seeds"})
             continue
-        index.append({**entry, "width": 20, "height": 10})
+        index.append({**entry, "width": 20, "height": 10, "formats": ["png", "pdf"]})
         (folder / "figures").mkdir(parents=True, exist_ok=True)
         Figure(figsize=(0.2, 0.1), dpi=100).savefig(folder / "figures" / f"{kind.name}.png")
     write_json(folder / "figures" / "index.json", {"figures": index, "provenance": {"recipe": "0123456789abcdef"}})
     for name, role in (("documentation", "train"), ("readmes", "ood")):
         write_json(folder / "corpus" / name / "card.json", card(name, role))
+        documents = folder / "corpus" / name / "documents" / "test"
+        documents.mkdir(parents=True)
+        texts = pd.DataFrame({"url": ["http://127.0.0.1/kept.html"], "text": ["A page\n that <i>was</i> kept."]})
+        texts.to_parquet(documents / "test-00000.parquet")
     header = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time"
     for run, memory in (("a", "812.5"), ("b", "-")):
         file = folder / "benchmarks" / "train" / f"{run}.tsv"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(f"{header}\n30.5\t0:00:30\t{memory}\t900\t800\t800\t1\t1\t98\t29.0\n")
+    (folder / "benchmarks" / "gather.tsv").write_text(f"{header}\n2.5\t0:00:02\t90\t90\t80\t80\t1\t1\t98\t2.0\n")
     (folder / "runs").mkdir()
     for number in range(20):
         (folder / "runs" / f"{number}.json").write_text("{}")

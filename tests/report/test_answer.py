@@ -62,9 +62,7 @@ def test_without_a_backtest_there_is_no_verdict(laws):
 
 def test_an_undetermined_law_is_a_warning_and_no_finding(observations, laws):
     doubtful = with_law(laws, "gap_of_parameters_and_data", status="undetermined", messages=["only 2 sizes N"])
-    assert any(
-        "Gap(N,D) is not determined by these data: only 2 sizes N." in line for line in warnings(observations, doubtful)
-    )
+    assert any("do not determine" in line and "Gap(N,D)" in line for line in warnings(observations, doubtful))
     assert len(findings(observations, doubtful)) == len(findings(observations, laws)) - 1
 
 

@@ -12,7 +12,13 @@ rule plot_figures:
             else []
         ),
     output:
-        figures=directory("<study>/figures"),
+        figures=report(
+            directory("<study>/figures"),
+            patterns=["{figure}.png"],
+            caption="../report/figure.rst",
+            category="Figures",
+            labels={"shows": "{figure}"},
+        ),
     log:
         "<study>/logs/plot_figures/figures.log",
     benchmark:
@@ -43,8 +49,14 @@ rule write_report:
         figures="<study>/figures",
         plan="<study>/plan.csv" if CORPORA else [],
         cards=expand("<study>/corpus/{corpus}/card.json", corpus=CORPORA),
+        documents=expand("<study>/corpus/{corpus}/documents", corpus=CORPORA),
     output:
-        report="<study>/report.html",
+        report=report(
+            "<study>/report.html",
+            caption="../report/page.rst",
+            category="The answer",
+            labels={"shows": "laws, calculator, figures, corpora, cost"},
+        ),
     log:
         "<study>/logs/write_report/report.log",
     benchmark:

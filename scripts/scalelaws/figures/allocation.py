@@ -336,7 +336,8 @@ def _over_the_best(rows: pd.DataFrame) -> pd.DataFrame:
 def _shares_below(sheet: Figure, left: Axes, right: Axes, found: Allocation) -> None:
     """N_opt and D_opt of one approach in the two lower panels, with their exponents above the sheet."""
     for ax, share in ((left, "parameters"), (right, "tokens")):
-        refused = found.points[~found.points["used"] & (found.points["parameters"] > 1)]
+        # where no size reached a budget, there is no loss and no size either
+        refused = found.points[~found.points["used"] & (found.points["loss"] != 1) & (found.points["parameters"] != 1)]
         if len(refused):
             name = f"{found.title}, not in the fit"
             points(ax, refused["flops"], refused[share], name, CATEGORY_COLOURS[0], used=False, markersize=2.4)

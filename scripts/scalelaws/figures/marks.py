@@ -83,14 +83,14 @@ def points(
         bars = ax.hlines(y, low, high, color=colour, linewidth=0.9, zorder=zorder - 0.2)
         bars.set_gid(series)
     face = "none" if hollow else colour
-    look = {"zorder": zorder, **look}
+    look = {"zorder": zorder, **_scaled(look)}
     (line,) = ax.plot(x, y, marker, color=colour, markerfacecolor=face, markeredgewidth=0.7, **look)
     line.set_gid(series)
 
 
 def curve(ax: Axes, x: Values, y: Values, series: str, colour: Colour, **look: Any) -> None:
     """A line through (x, y)."""
-    (line,) = ax.plot(np.asarray(x, float), np.asarray(y, float), color=colour, **look)
+    (line,) = ax.plot(np.asarray(x, float), np.asarray(y, float), color=colour, **_scaled(look))
     line.set_gid(series)
 
 
@@ -174,6 +174,12 @@ def legend_above(figure: Figure, handles: Sequence[Any] | None = None, columns: 
     """The legend on top of all panels, where it can hide no data; `handles` or what the first panel has labelled."""
     chosen = handles if handles is not None else figure.axes[0].get_legend_handles_labels()[0]
     figure.legend(handles=list(chosen), loc="outside upper left", borderaxespad=0.2, ncols=columns, columnspacing=1.2)
+
+
+def _scaled(look: dict[str, Any]) -> dict[str, Any]:
+    """Sizes of marks and lines, given in points for one column of a paper, as large as the style's width asks."""
+    factor = mpl.rcParams["figure.figsize"][0] / COLUMN_INCHES
+    return {name: value * factor if name in ("markersize", "linewidth") else value for name, value in look.items()}
 
 
 def _apart(sizes: Sequence[float]) -> list[float]:

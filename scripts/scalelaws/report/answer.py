@@ -81,20 +81,17 @@ def prediction(laws: Laws) -> tuple[str, bool | None]:
 
 def warnings(observations: Observations, laws: Laws) -> list[str]:
     """What a reader must know before using the numbers."""
-    found = [
-        f"{readable_name(law.title)} is not determined by these data: {_joined(law.messages)}."
-        for law in laws.laws.values()
-        if law.status != DETERMINED
+    doubtful = [readable_name(law.title) for law in laws.laws.values() if law.status != DETERMINED]
+    found = [f"These data do not determine {_listed(doubtful)}: do not use their numbers."] if doubtful else []
+    found += [
+        f"{allocation.title} gives no usable split of compute: {_joined(allocation.messages[:1])}."
+        for allocation in laws.allocations.values()
+        if allocation.status != DETERMINED
     ]
     found += [
         f"{readable_name(law.title)}: {_joined(law.messages)}."
         for law in laws.laws.values()
         if law.status == DETERMINED and law.messages and law.corpus == observations.train_corpus
-    ]
-    found += [
-        f"{allocation.title} gives no usable split of compute: {_joined(allocation.messages)}."
-        for allocation in laws.allocations.values()
-        if allocation.status != DETERMINED
     ]
     for reason, runs in laws.excluded.groupby("reason")["run"]:
         found.append(f"No law uses {runs.nunique()} of the {len(observations.runs)} runs: {reason}.")
@@ -169,6 +166,10 @@ def _transfer(laws: Laws) -> str | None:
 
 def _interval(estimate: Estimate) -> str:
     return with_interval(estimate.value, estimate.low, estimate.high)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
 
 
 def _joined(messages: Sequence[str]) -> str:

@@ -4,17 +4,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from scalelaws.corpus.card import STEPS, describe
 from scalelaws.figures.select import readable_name
 from scalelaws.io import read_json
 
 ROLES = {"train": "trained on", "ood": "out of distribution"}
 MOST_EXAMPLES = 8
+SAMPLES, EXCERPT = 4, 320
+"""How many kept documents of a corpus are shown, and how many characters of each."""
 
 
 def corpus_sections(cards: Sequence[str | Path]) -> list[dict[str, Any]]:
-    """One entry per card.json: name, title, role, counts as text, sources, crawl, steps, examples of removed text."""
-    return [_section(read_json(card)) for card in cards]
+    """One entry per card.json: name, title, role, counts as text, sources, crawl, steps, samples of text."""
+    return [{**_section(read_json(card)), "samples": _samples(Path(card).parent / "documents")} for card in cards]
 
 
 def _section(card: Mapping[str, Any]) -> dict[str, Any]:
@@ -34,6 +38,17 @@ def _section(card: Mapping[str, Any]) -> dict[str, Any]:
         "steps": [_step(step) for step in card["steps"]],
         "examples": _examples(card["steps"]),
     }
+
+
+def _samples(documents: Path) -> list[dict[str, str]]:
+    """The beginnings of a few kept documents, evenly spaced in the corpus; none where its documents are not here."""
+    shards = sorted(documents.rglob("*.parquet"))
+    if not shards:
+        return []
+    table = pq.read_table(shards[0], columns=["url", "text"])
+    places = sorted({i * table.num_rows // SAMPLES for i in range(SAMPLES)}) if table.num_rows else []
+    rows = table.take(places).to_pylist()
+    return [{"url": row["url"], "excerpt": " ".join(row["text"].split())[:EXCERPT]} for row in rows]
 
 
 def _step(step: Mapping[str, Any]) -> dict[str, Any]:

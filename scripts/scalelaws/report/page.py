@@ -1,23 +1,48 @@
 """report.html: the answer, its figures, and everything that led to it, in one file that works offline."""
 
 import base64
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import bokeh
 import jinja2
+import numpy as np
 import pandas as pd
 import yaml
+from PIL import Image
 
 from scalelaws.figures.select import readable_name
 from scalelaws.io import atomic_path, read_json
 from scalelaws.laws.fitted import Laws
 from scalelaws.observations.table import Observations
 from scalelaws.report.answer import findings, prediction, summary, warnings
+from scalelaws.report.calculator import calculator_data
 from scalelaws.report.corpora import corpus_sections
-from scalelaws.report.tables import allocation_rows, artifact_rows, cost_rows, cost_totals, job_rows, law_rows
+from scalelaws.report.explorer import explorer_data
+from scalelaws.report.tables import (
+    allocation_rows,
+    artifact_rows,
+    cost_rows,
+    cost_totals,
+    derived_rows,
+    job_rows,
+    law_rows,
+)
+from scalelaws.units import readable
 
 TEMPLATES = Path(__file__).parent
+PLOTTING = Path(bokeh.__file__).parent / "server" / "static" / "js"
+SCRIPTS = (
+    PLOTTING / "bokeh.min.js",
+    PLOTTING / "bokeh-api.min.js",
+    TEMPLATES / "calculator.js",
+    TEMPLATES / "explorer.js",
+)
+"""What runs in the page: the plotting library as its package ships it, then what is ours."""
+COLOURS = 128
+"""A figure's picture is cut down to this many colours: a third of the size, and the eye sees no difference."""
 
 
 def write_report(
@@ -49,7 +74,12 @@ def write_report(
         laws=law_rows(laws, observations.train_corpus),
         ood_laws=law_rows(laws, observations.train_corpus, others=True),
         allocations=allocation_rows(laws),
-        figures=[_with_picture(entry, study / "figures") for entry in index["figures"] if "reason" not in entry],
+        derived=derived_rows(laws),
+        calculator=calculator_data(laws),
+        explorer=explorer_data(observations, laws),
+        **_first_questions(observations),
+        scripts=[script.read_text(encoding="utf-8") for script in SCRIPTS],
+        families=_families(index["figures"], study / "figures"),
         missing=[entry for entry in index["figures"] if "reason" in entry],
         corpora=corpus_sections(cards),
         train_corpus=readable_name(observations.train_corpus),
@@ -76,9 +106,32 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _with_picture(entry: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    picture = (folder / f"{entry['name']}.png").read_bytes()
-    return {**entry, "data": base64.b64encode(picture).decode("ascii")}
+def _families(entries: Sequence[Mapping[str, Any]], folder: Path) -> list[dict[str, Any]]:
+    """The drawn figures with their pictures, under the headings of their families."""
+    families: dict[str, list[dict[str, Any]]] = {}
+    for entry in entries:
+        if "reason" not in entry:
+            families.setdefault(entry["family"], []).append(
+                {**entry, "data": _picture(folder / f"{entry['name']}.png")}
+            )
+    return [{"title": title, "figures": figures} for title, figures in families.items()]
+
+
+def _picture(file: Path) -> str:
+    stream = io.BytesIO()
+    with Image.open(file) as picture:
+        few = picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    few.save(stream, "PNG", optimize=True)
+    return base64.b64encode(stream.getvalue()).decode("ascii")
+
+
+def _first_questions(observations: Observations) -> dict[str, Any]:
+    """What the calculator shows before anybody asks: ten times the largest budget, and a somewhat lower loss."""
+    largest = float(observations.runs["flops"].max())
+    lowest = float(observations.results(observations.train_corpus)["loss"].min())
+    size = float(observations.runs["parameters"].max())
+    budget = f"{10.0 ** (np.floor(np.log10(largest)) + 1):.0e}".replace("+", "")
+    return {"budget": budget, "pair": {"N": readable(2 * size), "L": f"{0.98 * lowest:.3g}"}}
 
 
 def _plain(value: Any) -> Any:

@@ -28,6 +28,20 @@ def allocation_rows(laws: Laws) -> list[dict[str, Any]]:
     return [_allocation_row(allocation) for allocation in laws.allocations.values()]
 
 
+def derived_rows(laws: Laws) -> list[dict[str, Any]]:
+    """One row per number that follows from the laws."""
+    return [
+        {
+            "title": found.title,
+            "symbol": symbol_html(found.estimate.symbol),
+            "text": estimate_value(found.estimate),
+            "unit": found.estimate.unit,
+            "source": found.source,
+        }
+        for found in laws.derived.values()
+    ]
+
+
 def cost_rows(observations: Observations, plan: pd.DataFrame) -> list[dict[str, str]]:
     """One row per planned run: what was planned and what it took; a run that is not in the table shows blanks."""
     done = observations.runs.set_index("run")
@@ -57,18 +71,18 @@ def cost_totals(observations: Observations, plan: pd.DataFrame) -> list[dict[str
 
 
 def job_rows(benchmarks: Path) -> list[dict[str, str]]:
-    """One row per rule from Snakemake's benchmark files (<rule>/*.tsv): jobs, wall and CPU time, highest memory."""
+    """One row per rule from Snakemake's benchmark files (<rule>.tsv, <rule>/*.tsv): jobs, times, highest memory."""
+    rules: dict[str, list[Path]] = {}
+    for file in sorted(benchmarks.rglob("*.tsv")):
+        rules.setdefault(file.relative_to(benchmarks).parts[0].removesuffix(".tsv"), []).append(file)
     rows = []
-    for folder in sorted(path for path in benchmarks.glob("*") if path.is_dir()):
-        files = sorted(folder.rglob("*.tsv"))
-        if not files:
-            continue
+    for rule, files in rules.items():
         table = pd.concat([pd.read_csv(file, sep="\t", na_values=["-", "NA"]) for file in files], ignore_index=True)
         seconds, memory = table["s"].sum(), table["max_rss"].max()
         cpu = table["cpu_time"].sum() if "cpu_time" in table else float("nan")
         rows.append(
             {
-                "rule": folder.name,
+                "rule": rule,
                 "jobs": f"{len(table)}",
                 "seconds": duration(seconds),
                 "cpu": duration(cpu) if cpu == cpu else "",
