@@ -80,7 +80,7 @@ def test_the_profile_of_a_straight_line_is_students_interval():
     form = FORMS[case.form]
     problem = Problem(form, {"parameters": rows["parameters"].to_numpy()}, Objective("log", None))
     best = solve(problem, rows["observed"].to_numpy(), np.ones(5))
-    low, high = profiled(problem, best.theta[0], rows["observed"].to_numpy(), 5)["alpha_N"]
+    low, high = profiled(problem, best.theta[0], rows["observed"].to_numpy(), np.ones(5), 5)["alpha_N"]
     line = linregress(-np.log(rows["parameters"]), np.log(rows["observed"]))
     assert (low + high) / 2 == pytest.approx(line.slope, rel=1e-4)
     assert (high - low) / 2 == pytest.approx(t.ppf(0.975, 3) * line.stderr, rel=1e-3)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from scalelaws.laws.fitted import UNDETERMINED, Backtest, Estimate, FittedLaw
-from scalelaws.laws.form import Form
+from scalelaws.laws.form import Form, constrained
 from scalelaws.laws.forms import FORMS
 from scalelaws.laws.problem import Objective, Problem
 from scalelaws.laws.profile import profiled
@@ -29,8 +29,9 @@ DISTANCES = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, np.inf)
 class Task:
     """A law to be fitted: to `rows` with run, step, the form's variables, observed, used, flops and parameters.
 
-    Rows may carry `scale`, the spread by which residuals are divided. Several rows may belong to one run. `tested` is
-    False where there is no largest run to predict.
+    Rows may carry `scale`, the spread by which residuals are divided, and `weight`, by which each counts. Several rows
+    may belong to one run. `fixed` holds coordinates of the form at values, `tied` gives them the value of another.
+    `tested` is False where there is no largest run to predict.
     """
 
     name: str
@@ -41,6 +42,14 @@ class Task:
     rows: pd.DataFrame
     objective: Objective = field(default_factory=Objective)
     tested: bool = True
+    fixed: Mapping[str, float] = field(default_factory=dict)
+    tied: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def law(self) -> Form:
+        """The form, with what is fixed or tied."""
+        form = FORMS[self.form]
+        return constrained(form, self.fixed, self.tied) if self.fixed or self.tied else form
 
 
 def fit_law(
@@ -51,7 +60,7 @@ def fit_law(
     backtest: the share of rows with the most compute that is held out. `redrawn`: the resamples of rows that are not
     single runs; noise: the standard deviation of ln loss between seeds, where it was measured.
     """
-    form = FORMS[task.form]
+    form = task.law
     rows = task.rows.reset_index(drop=True)
     used = rows[rows["used"]]
     reasons = sparse(form, used)
@@ -59,14 +68,14 @@ def fit_law(
         return without_fit(task, reasons)
     problem, best = _fitted(task, form, used)
     if redrawn is None:
-        draws, how = bootstrap(problem, best, _observed(used), _runs(used), resamples, seed)
+        draws, how = bootstrap(problem, best, _observed(used), _weights(used), _runs(used), resamples, seed)
     else:
         draws, how = refitted(problem, best, redrawn), redrawn.how
     values, spread = finite(form.to_parameters(best.theta[0])), finite(form.to_parameters(draws))
     estimates = as_estimates(form, values, spread)
     profile: dict[str, tuple[float, float]] = {}
     if redrawn is None and bootstrap_fails(form, problem, estimates, used):
-        profile = profiled(problem, best.theta[0], _observed(used), used["run"].nunique())
+        profile = profiled(problem, best.theta[0], _observed(used), _weights(used), used["run"].nunique())
         estimates |= {n: replace(estimates[n], low=low, high=high) for n, (low, high) in profile.items()}
     predicted = form.predict(dict(zip(estimates, values, strict=True)), _variables(form, rows))
     data = rows.assign(predicted=predicted)
@@ -87,6 +96,9 @@ def fit_law(
         draws=spread,
         objective={
             **described(task.objective),
+            "weights": "given" if "weight" in used else "equal",
+            "fixed": dict(task.fixed),
+            "tied": dict(task.tied),
             "value": float(best.objective[0]),
             "resampling": how,
             "profiled": list(profile),
@@ -202,7 +214,7 @@ def described(objective: Objective) -> dict[str, object]:
 def _fitted(task: Task, form: Form, rows: pd.DataFrame) -> tuple[Problem, Solution]:
     scale = rows["scale"].to_numpy() if "scale" in rows else 1.0
     problem = Problem(form, _variables(form, rows), task.objective, scale)
-    return problem, solve(problem, _observed(rows), np.ones(len(rows)))
+    return problem, solve(problem, _observed(rows), _weights(rows))
 
 
 def _variables(form: Form, rows: pd.DataFrame) -> dict[str, Array]:
@@ -211,6 +223,10 @@ def _variables(form: Form, rows: pd.DataFrame) -> dict[str, Array]:
 
 def _observed(rows: pd.DataFrame) -> Array:
     return rows["observed"].to_numpy(float)
+
+
+def _weights(rows: pd.DataFrame) -> Array:
+    return rows["weight"].to_numpy(float) if "weight" in rows else np.ones(len(rows))
 
 
 def _runs(rows: pd.DataFrame) -> npt.NDArray[np.intp]:

@@ -29,13 +29,15 @@ FIRST_STEP, WIDENING = 0.05, 2.0
 NUDGE = 1e-3
 
 
-def profiled(problem: Problem, theta: Array, observed: Array, runs: int) -> dict[str, tuple[float, float]]:
+def profiled(
+    problem: Problem, theta: Array, observed: Array, weights: Array, runs: int
+) -> dict[str, tuple[float, float]]:
     """95% intervals of the parameters that are one coordinate of the form each, by name.
 
-    theta (p,) is the fit, in the form's coordinates; `runs` is how many of the rows are independent.
+    theta (p,) is the fit, in the form's coordinates, of rows with `weights` (n,); `runs` of them are independent.
     """
     squares = problem.with_objective(Objective(problem.objective.residual, None))
-    weights = _weights(problem, theta, observed)
+    weights = weights * _robust(problem, theta, observed)
     start = minimise(squares, theta[None], observed, weights[None])
     best = solve(squares, observed, weights)
     if start.objective[0] < best.objective[0]:
@@ -70,7 +72,7 @@ def _direct(form: Form, theta: Array) -> dict[str, str]:
     return found
 
 
-def _weights(problem: Problem, theta: Array, observed: Array) -> Array:
+def _robust(problem: Problem, theta: Array, observed: Array) -> Array:
     """One for each row (n,), or less for residuals beyond OUTLYING times their spread."""
     residual = np.abs(problem.fitted(theta[None])[0] - problem.target(observed)) / problem.scale
     if problem.objective.delta is None or problem.rows <= problem.size:

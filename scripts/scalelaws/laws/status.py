@@ -39,9 +39,9 @@ WORDS = {
 def sparse(form: Form, rows: pd.DataFrame) -> list[str]:
     """Why these rows cannot determine the form at all; empty where they may."""
     reasons = []
-    needed = len(form.parameters) + 1
+    needed = len(form.coordinates) + 1
     if len(rows) < needed:
-        reasons.append(f"too few points: {len(rows)}, and {len(form.parameters)} parameters need at least {needed}")
+        reasons.append(f"too few points: {len(rows)}, and {needed - 1} parameters need at least {needed}")
     for variable in form.variables:
         values = rows[variable].nunique()
         if values < FEWEST_VALUES:

@@ -32,36 +32,44 @@ class Resampled:
 
 
 def bootstrap(
-    problem: Problem, best: Solution, observed: Array, runs: npt.NDArray[np.intp], resamples: int, seed: int
+    problem: Problem,
+    best: Solution,
+    observed: Array,
+    weights: Array,
+    runs: npt.NDArray[np.intp],
+    resamples: int,
+    seed: int,
 ) -> tuple[Array, str]:
     """Coordinates (resamples, p) refitted on resampled runs, and in words how they were resampled.
 
-    `runs` (n,) numbers the run of each row. Many runs are drawn with replacement, deviations widened for the degrees of
-    freedom spent. Of few, each run's noise is redrawn from the residuals' spread, and deviations are studentized.
+    `runs` (n,) numbers the run of each row, `weights` (n,) go as one over its variance. Many runs are drawn with
+    replacement, deviations widened for the degrees of freedom spent. Of few, each run's noise is redrawn from the
+    residuals' spread, and deviations are studentized.
     """
     rng = np.random.default_rng(seed)
     count = int(runs.max()) + 1
     free = max(count - problem.size, 1)
     starts = [best.theta]
-    floor = _vanished_floor(problem, best.theta[0], observed)
+    floor = _vanished_floor(problem, best.theta[0], observed, weights)
     if floor is not None:
         starts.append(floor)
     if count >= PAIRS_PER_COORDINATE * problem.size:
         drawn = rng.multinomial(count, np.full(count, 1 / count), size=resamples)
-        solution = _refit(problem, starts, observed, drawn[:, runs].astype(float))
+        solution = _refit(problem, starts, observed, weights * drawn[:, runs])
         if floor is not None:
             return solution.theta, f"{count} runs drawn with replacement; a floor near zero leaves them unwidened"
         widening = np.sqrt(count / free) * student(free)
         return best.theta + widening * (solution.theta - best.theta), f"{count} runs drawn with replacement"
     fitted = problem.fitted(best.theta)
-    spread = _spread(problem, fitted, problem.target(observed), count)
-    noise = spread * problem.scale * rng.standard_normal((resamples, count))[:, runs]
+    unit = problem.scale / np.sqrt(weights)
+    spread = _spread(problem, fitted, problem.target(observed), unit, count)
+    noise = spread * unit * rng.standard_normal((resamples, count))[:, runs]
     redrawn = problem.observed(fitted + noise)
-    solution = _refit(problem, starts, redrawn, np.ones(redrawn.shape))
+    solution = _refit(problem, starts, redrawn, np.broadcast_to(weights, redrawn.shape))
     how = f"noise of {count} runs redrawn from the residuals ({spread[0]:.2g})"
     if floor is not None:
         return solution.theta, f"{how}; a floor near zero leaves them unstudentized"
-    spreads = _spread(problem, problem.fitted(solution.theta), problem.target(redrawn), count)
+    spreads = _spread(problem, problem.fitted(solution.theta), problem.target(redrawn), unit, count)
     # Each deviation in units of its own resample's noise: exact for straight lines, however few runs and whatever loss.
     deviation = (solution.theta - best.theta) * (spread / np.maximum(spreads, 1e-300))[:, None]
     return best.theta + deviation, how
@@ -77,7 +85,7 @@ def _refit(problem: Problem, starts: Sequence[Array], observed: Array, weights: 
     return best
 
 
-def _vanished_floor(problem: Problem, theta: Array, observed: Array) -> Array | None:
+def _vanished_floor(problem: Problem, theta: Array, observed: Array, weights: Array) -> Array | None:
     """A second start (1, p) with the floor at half the lowest loss, where the best fit has none to speak of; else None.
 
     At a floor of nearly zero the objective is flat in it, so that resamples started there would never find another.
@@ -92,14 +100,14 @@ def _vanished_floor(problem: Problem, theta: Array, observed: Array) -> Array | 
         return None
     height = np.log(0.5 * observed.min()) / power
     held = constrained(form, {names[0]: float(height)})
-    fitted = solve(problem.like(held), observed, np.ones(len(observed))).theta[0]
+    fitted = solve(problem.like(held), observed, weights).theta[0]
     start = [height if name == names[0] else fitted[held.coordinates.index(name)] for name in form.coordinates]
     return np.array([start])
 
 
-def _spread(problem: Problem, fitted: Array, target: Array, runs: int) -> Array:
-    """Standard deviation (R,) of the residuals of fits with `runs` runs."""
-    squares = np.square((target - fitted) / problem.scale).sum(axis=1)
+def _spread(problem: Problem, fitted: Array, target: Array, unit: Array, runs: int) -> Array:
+    """Standard deviation (R,), in units (n,) of each row, of the residuals of fits with `runs` runs."""
+    squares = np.square((target - fitted) / unit).sum(axis=1)
     return np.sqrt(squares / max(fitted.shape[1] * (1 - problem.size / runs), 1e-9))
 
 
