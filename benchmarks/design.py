@@ -44,7 +44,7 @@ def spread(design, truth, noise, target, studies, rng):
     }
     n, d = optimum(truth, target)
     values = {
-        "E": np.log(np.maximum(named["E"], 1e-3)),
+        "E": named["E"],
         "alpha": named["alpha"],
         "beta": named["beta"],
         "a": named["beta"] / (named["alpha"] + named["beta"]),

@@ -268,9 +268,9 @@ def _design(options: argparse.Namespace, console: Console) -> None:
     for heading in ("", "this design", f"plain grid of {len(grid.parameters)}"):
         errors.add_column(heading, justify="right" if heading else "left")
     ours, plain = (expected_errors(chosen, law, noise, target) for chosen in (design, grid))
-    words = {"E": "floor E", "a": "exponent of N_opt(C)", "loss": f"loss at {target:.2g} FLOPs"}
+    words = {"E": "floor E, nats", "a": "exponent of N_opt(C)", "loss": f"loss at {target:.2g} FLOPs"}
     for name, error in ours.items():
-        unit = ".1%" if name in ("E", "loss") else ".3f"
+        unit = ".1%" if name == "loss" else ".3f"
         errors.add_row(words.get(name, name), f"± {error:{unit}}", f"± {plain[name]:{unit}}")
     console.print(errors)
     console.print(config_fragment(design), highlight=False, soft_wrap=True)

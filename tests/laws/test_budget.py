@@ -78,7 +78,7 @@ def test_fits_to_synthetic_studies_err_by_what_was_expected(design):
     fits = refit(problem, np.repeat(start, studies, axis=0), observed, np.ones(observed.shape))
     floor, _, _, alpha, beta = problem.form.to_parameters(fits.theta).T
     expected = expected_errors(design, CHINCHILLA, NOISE, TARGET)
-    found = {"E": np.log(floor), "alpha": alpha, "beta": beta, "a": beta / (alpha + beta)}
+    found = {"E": floor, "alpha": alpha, "beta": beta, "a": beta / (alpha + beta)}
     for name, values in found.items():
         assert 1.96 * values.std() == pytest.approx(expected[name], rel=0.15), name
 

@@ -125,16 +125,21 @@ def plain_grid(budget: float, sides: tuple[int, int], spans: tuple[float, float]
 
 
 def largest_grid(budget: float, runs: int, law: Law) -> Design:
-    """The plain grid of at most `runs` runs and equal spans of N and D, as wide as RATIOS allow."""
+    """The plain grid of at most `runs` runs, with equal spans of N and D, as wide as RATIOS and HIGHEST_LOSS allow."""
     side = int(runs**0.5)
-    spans = np.geomspace(2, 1000, 60)
-    grids = [plain_grid(budget, (side, side), (span, span), law) for span in spans]
-    inside = [g for g in grids if (g.tokens / g.parameters).min() > RATIOS[0] / 2]
-    return inside[-1] if inside else grids[0]
+    grids = [plain_grid(budget, (side, side), (span, span), law) for span in np.geomspace(2, 1000, 60)]
+    return [grid for i, grid in enumerate(grids) if i == 0 or _allowed(grid, law).all()][-1]
+
+
+def _allowed(design: Design, law: Law) -> npt.NDArray[np.bool_]:
+    """Which runs are within RATIOS and HIGHEST_LOSS."""
+    ratios = design.tokens / design.parameters
+    loss = FORMS["chinchilla"].predict(law, {"parameters": design.parameters, "dataset_tokens": design.tokens})
+    return (ratios >= RATIOS[0]) & (ratios <= RATIOS[1]) & (loss <= HIGHEST_LOSS)
 
 
 def expected_errors(design: Design, law: Law, noise: float, target: float) -> dict[str, float]:
-    """Half the width of the 95% interval of each of QUANTITIES (E's relative), for runs with this noise in ln L."""
+    """Half the width of the 95% interval of each of QUANTITIES (E's in nats), for runs with this noise in ln L."""
     j = jacobian(law, design.parameters, design.tokens, design)
     g = quantity_gradients(law, target, design)
     variances = np.einsum("qi,ij,qj->q", g, np.linalg.pinv(j.T @ j), g)
@@ -161,10 +166,7 @@ def candidates(sizes: tuple[float, float], most_tokens: float, budget: float, la
     steps = np.arange(np.floor(PER_DECADE * np.log10(RATIOS[0] * n[0])), PER_DECADE * np.log10(most_tokens) + 1e-9)
     d = 10 ** (steps / PER_DECADE)
     n, d = (axis.ravel() for axis in np.meshgrid(n, d, indexing="ij"))
-    loss = FORMS["chinchilla"].predict(law, {"parameters": n, "dataset_tokens": d})
-    kept = (
-        (d / n >= RATIOS[0]) & (d / n <= RATIOS[1]) & (loss <= HIGHEST_LOSS) & (training_flops(1, 1) * n * d <= budget)
-    )
+    kept = _allowed(Design(n, d), law) & (training_flops(1, 1) * n * d <= budget)
     return Design(n[kept], d[kept])
 
 
@@ -183,7 +185,7 @@ def quantity_gradients(law: Law, target: float, centre: Design) -> Array:
     size, tokens = optimum(law, target)
     loss = jacobian(law, np.array([size]), np.array([tokens]), centre)[0]
     floor, first, second = np.eye(5)[[0, 3, 4]]
-    return np.stack([floor / law["E"], first, second, allocation[0] * first + allocation[1] * second, loss])
+    return np.stack([floor, first, second, allocation[0] * first + allocation[1] * second, loss])
 
 
 def optimum(law: Law, flops: float) -> tuple[float, float]:
