@@ -167,3 +167,18 @@ def test_the_record_holds_every_column_of_the_runs_table(tokens, tmp_path):
     assert record["flops"] == 6 * 3072 * 60 * 128
     assert record["flops_total"] > 3 * RUN.shape.forward_flops * 60 * 128  # the evaluations count too
     assert record["seconds"] > 0
+
+
+def test_the_result_is_recorded_by_position(tokens, tmp_path):
+    state = trained(RUN, tokens, tmp_path)
+    assert [row["position"] for row in state.positions] == list(range(1, RUN.context + 1))
+    mean = np.mean([row["loss"] for row in state.positions])
+    assert mean == pytest.approx(result_loss(state, "pages", "test"), rel=1e-5)
+    assert state.positions[0]["loss"] > 0 < state.positions[0]["loss_sem"]
+
+
+def test_evaluations_say_the_noise_scale_once_it_is_known(tokens, tmp_path):
+    state = trained(replace(RUN, steps=200, batch_tokens=256), tokens, tmp_path)
+    scales = {row["step"]: row["noise_scale"] for row in state.losses}
+    assert scales[min(scales)] is None
+    assert any(scale is not None and scale > 0 for scale in scales.values())

@@ -8,7 +8,7 @@ NOISE_SPACING = 8
 """Every eighth update measures."""
 NOISE_SHARE = 8
 """The small batch is this part of the update's own: with the spacing, 2 to 3% of the time."""
-NOISE_AVERAGING = 0.1
+NOISE_AVERAGING = 0.5
 """Squares are averaged over about this last fraction of the updates."""
 
 
