@@ -244,7 +244,7 @@ def _allocate(options: argparse.Namespace, console: Console) -> None:
 def _design(options: argparse.Namespace, console: Console) -> None:
     from rich.table import Table
 
-    from scalelaws.laws.budget import CHINCHILLA, best_design, config_fragment, expected_errors, largest_grid, prior_of
+    from scalelaws.laws.budget import CHINCHILLA, best_design, config_fragment, expected_errors, plain_grid, prior_of
     from scalelaws.training.plan import NOMINAL_RATES
     from scalelaws.units import readable
 
@@ -262,10 +262,11 @@ def _design(options: argparse.Namespace, console: Console) -> None:
     for n, d, flops in zip(design.parameters, design.tokens, design.flops, strict=True):
         runs.add_row(readable(n), readable(d), f"{d / n:.3g}", f"{flops:.3g}", f"{flops / budget:.1%}")
     console.print(runs)
-    grid = largest_grid(budget, options.runs, law)
+    side, span = int(options.runs**0.5), 30
+    grid = plain_grid(budget, (side, side), (span, span), law)
     console.print(f"95% intervals to expect, at a noise of {noise:.2g} in ln loss:", highlight=False)
     errors = Table(box=None)
-    for heading in ("", "this design", f"plain grid of {len(grid.parameters)}"):
+    for heading in ("", "this design", f"{side} × {side} grid over {span}×"):
         errors.add_column(heading, justify="right" if heading else "left")
     ours, plain = (expected_errors(chosen, law, noise, target) for chosen in (design, grid))
     words = {"E": "floor E, nats", "a": "exponent of N_opt(C)", "loss": f"loss at {target:.2g} FLOPs"}

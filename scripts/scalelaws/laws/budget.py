@@ -114,7 +114,7 @@ def config_fragment(design: Design) -> str:
 
 
 def plain_grid(budget: float, sides: tuple[int, int], spans: tuple[float, float], law: Law = CHINCHILLA) -> Design:
-    """Every size with every subset, as a person would lay it out: sides[0] sizes over a factor spans[0], and so for D.
+    """Every size with every subset, as a person lays it out: sides[0] sizes over a factor of spans[0], and so for D.
 
     The whole grid costs `budget`, and its centre has the tokens per parameter that the law finds best.
     """
@@ -122,20 +122,6 @@ def plain_grid(budget: float, sides: tuple[int, int], spans: tuple[float, float]
     centre = budget / (6 * n.sum() * d.sum())
     size, tokens = optimum(law, 6 * centre)
     return Design(np.repeat(n * size, len(d)), np.tile(d * tokens, len(n)))
-
-
-def largest_grid(budget: float, runs: int, law: Law) -> Design:
-    """The plain grid of at most `runs` runs, with equal spans of N and D, as wide as RATIOS and HIGHEST_LOSS allow."""
-    side = int(runs**0.5)
-    grids = [plain_grid(budget, (side, side), (span, span), law) for span in np.geomspace(2, 1000, 60)]
-    return [grid for i, grid in enumerate(grids) if i == 0 or _allowed(grid, law).all()][-1]
-
-
-def _allowed(design: Design, law: Law) -> npt.NDArray[np.bool_]:
-    """Which runs are within RATIOS and HIGHEST_LOSS."""
-    ratios = design.tokens / design.parameters
-    loss = FORMS["chinchilla"].predict(law, {"parameters": design.parameters, "dataset_tokens": design.tokens})
-    return (ratios >= RATIOS[0]) & (ratios <= RATIOS[1]) & (loss <= HIGHEST_LOSS)
 
 
 def expected_errors(design: Design, law: Law, noise: float, target: float) -> dict[str, float]:
@@ -168,6 +154,13 @@ def candidates(sizes: tuple[float, float], most_tokens: float, budget: float, la
     n, d = (axis.ravel() for axis in np.meshgrid(n, d, indexing="ij"))
     kept = _allowed(Design(n, d), law) & (training_flops(1, 1) * n * d <= budget)
     return Design(n[kept], d[kept])
+
+
+def _allowed(design: Design, law: Law) -> npt.NDArray[np.bool_]:
+    """Which runs are within RATIOS and HIGHEST_LOSS."""
+    ratios = design.tokens / design.parameters
+    loss = FORMS["chinchilla"].predict(law, {"parameters": design.parameters, "dataset_tokens": design.tokens})
+    return (ratios >= RATIOS[0]) & (ratios <= RATIOS[1]) & (loss <= HIGHEST_LOSS)
 
 
 def jacobian(law: Law, n: Array, d: Array, centre: Design) -> Array:
