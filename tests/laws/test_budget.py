@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,10 +15,15 @@ from scalelaws.laws.budget import (
     jacobian,
     optimum,
     plain_grid,
+    prior_of,
 )
 from scalelaws.laws.forms import FORMS
 from scalelaws.laws.problem import Objective, Problem
 from scalelaws.laws.starts import refit, solve
+from scalelaws.laws.study import fit_laws
+
+from .synthetic import CHINCHILLA as TRUTH
+from .synthetic import study
 
 BUDGET, RUNS, TARGET, SIZES, NOISE = 1e20, 20, 1e21, (3e6, 1e9), 0.005
 
@@ -95,3 +101,16 @@ def test_a_design_beats_plain_grids_of_its_cost_also_where_the_prior_is_wrong(de
 def test_a_budget_that_is_too_small_says_what_to_do():
     with pytest.raises(InputError, match=r"1e\+10 FLOPs buy fewer than 20 runs .* Allow other sizes or fewer runs"):
         best_design(1e10, RUNS, TARGET, SIZES, 1e12)
+
+
+def test_a_study_s_own_law_and_noise_can_be_believed():
+    laws = fit_laws(
+        study(noise=0.01, seeds=1), {"fit": ["loss_of_parameters_and_data_chinchilla"], "resamples": 100}, 0
+    )
+    law, noise = prior_of(laws, "laws.json")
+    assert law["alpha"] == pytest.approx(TRUTH["alpha"], abs=0.1)
+    assert noise == pytest.approx(0.01, rel=0.5)
+    design = best_design(1e16, 12, 1e17, (1e4, 3e6), 1e9, law)
+    assert loss(law, design.parameters, design.tokens).max() <= HIGHEST_LOSS
+    with pytest.raises(InputError, match=r"laws\.json: holds no fitted law of N and D"):
+        prior_of(replace(laws, laws={}), "laws.json")
