@@ -18,13 +18,13 @@ from scalelaws.laws.study import fit_laws
 from scalelaws.observations.table import Observations
 
 from .study import OOD, SIZES, STEPS, SUBSETS, synthetic_observations
-from .varied import BATCHES, RATES, SHAPES
+from .varied import BATCHES, CONTEXTS, FEED_FORWARD, RATES, SHAPES
 from .varied import SIZES as VARIED_SIZES
 
 UNRECORDED = {"loss_by_position"}
 FROM_VARIED = {
     *("loss_vs_least_compute", "loss_vs_parameters_and_steps", "stopping_bound", "batch_scan", "critical_batch"),
-    *("learning_rates", "schedule_horizon", "shape", "families", "depth_and_transfer", "training_corpora"),
+    *("learning_rates", "schedule_horizon", "shape", "families", "context", "depth_and_transfer", "training_corpora"),
     *("least_compute_split",),
 }
 """Figures of what the usual study does not vary."""
@@ -387,9 +387,21 @@ def test_families_shapes_rates_and_corpora_show_the_runs_that_differ_in_them(dra
     families = numbers(drawn("families"), "points")
     assert set(families["series"]) == {"lstm", "transformer"}
     assert (families["series"] == "lstm").sum() == 2 * len(VARIED_SIZES)
-    assert numbers(drawn("shape"), "points")["x"].nunique() == len({width / layers for layers, width in SHAPES})
+    aspects = in_panel(drawn("shape"), "Aspect ratio").query("mark == 'points'")
+    assert aspects["x"].nunique() == len({width / layers for layers, width in SHAPES})
+    assert in_panel(drawn("shape"), "Feed-forward").query("mark == 'points'")["x"].nunique() == len(FEED_FORWARD)
+    assert set(numbers(drawn("context"), "points")["x"]) == set(CONTEXTS)
     assert set(numbers(drawn("learning_rates"), "points")["x"]) == set(RATES)
     assert set(numbers(drawn("training_corpora"), "points")["series"]) == {"documentation, D = 32M", "news, D = 32M"}
+
+
+def test_figures_of_the_grid_leave_out_what_a_sweep_changed(varied):
+    runs = varied.observations.runs
+    swept = runs.assign(variant=np.where(runs["run"].str.startswith("lstm"), "lstm", ""))
+    study = replace(varied, observations=replace(varied.observations, runs=swept))
+    shown = numbers(FIGURES["loss_vs_parameters"].draw(study), "points")
+    assert len(shown) == len(varied.observations.of_variants().results("documentation")) - len(VARIED_SIZES)
+    assert "lstm" in set(numbers(FIGURES["families"].draw(study), "points")["series"])
 
 
 def test_cleaning_shows_the_share_that_every_step_kept(drawn):

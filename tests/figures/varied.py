@@ -18,6 +18,8 @@ LENGTHS = (8e6, 32e6)
 """Tokens of the runs whose rate decays over different lengths."""
 STEPS_LAW = {"alpha_N": 0.1, "alpha_S": 0.7, "N_c": 5e10, "S_c": 300.0}
 BATCH_LAW = {"B_star": 4e6, "alpha_B": 0.25}
+FEED_FORWARD = (1.0, 2.0, 4.0, 8.0)
+CONTEXTS = (32, 128, 512)
 TOKENS = 32e6
 STAGES = 14
 OTHER = "readmes"
@@ -31,12 +33,16 @@ def varied_observations(seed: int = 2) -> Observations:
     runs += [run(f"rate{rate:g}", SIZES[1], BATCHES[1], rate=rate, seed=1) for rate in RATES]
     runs += [run(f"length{length:g}", SIZES[2], BATCHES[1], tokens=length, schedule="cosine") for length in LENGTHS]
     runs += [run(f"{layers}L{width}d", SIZES[1], BATCHES[1], layers=layers, width=width) for layers, width in SHAPES]
+    runs += [run(f"ff{ratio:g}", SIZES[1], BATCHES[1], feed_forward=ratio) for ratio in FEED_FORWARD]
+    runs += [run(f"context{length}", SIZES[1], BATCHES[1], context=length) for length in CONTEXTS]
     runs += [run(f"lstm{size:g}", size, BATCHES[1], family="lstm", worse=1.08) for size in SIZES]
     runs += [run(f"news{size:g}", size, BATCHES[1], corpus=SECOND, worse=0.95) for size in SIZES]
     runs += [run(f"N{size:g}-D{subset:g}", size, BATCHES[1], subset=subset) for size in SIZES for subset in SUBSETS]
     losses = [row for one in runs for row in _losses(one, random)]
     columns = [*LOSS_COLUMNS, "noise_scale"]
-    table = pd.DataFrame([{name: one[name] for name in RUN_COLUMNS} for one in runs])
+    table = pd.DataFrame(
+        [{name: one[name] for name in [*RUN_COLUMNS, "feed_forward_ratio", "variant"]} for one in runs]
+    )
     return validated(pd.DataFrame(losses, columns=columns), table)
 
 
@@ -53,6 +59,8 @@ def run(
     family: str = "transformer",
     corpus: str = "documentation",
     worse: float = 1.0,
+    feed_forward: float = 4.0,
+    context: int = 128,
     subset: float = TOKENS,
     seed: int = 0,
 ) -> dict:
@@ -62,12 +70,19 @@ def run(
     total = 6 * size * tokens
     return {
         **{"run": name, "family": family, "parameters": size, "embedding_parameters": 5e5, "n_layer": layers},
-        **{"d_model": width, "n_head": max(1, width // 32), "context": 128, "vocabulary": 4096, "positions": "learned"},
+        **{
+            "d_model": width,
+            "n_head": max(1, width // 32),
+            "context": context,
+            "vocabulary": 4096,
+            "positions": "learned",
+        },
         **{"train_corpus": corpus, "dataset_tokens": subset, "seed": seed, "batch_tokens": batch},
         **{"learning_rate": rate, "schedule": schedule, "warmup_steps": 5, "averaging": 0.1, "dropout": 0.0},
         **{"weight_decay": 0.1, "precision": "bfloat16", "status": "early_stopped" if subset < TOKENS else "finished"},
         **{"steps": steps, "result_step": stopped},
         **{"tokens": tokens, "flops": total, "flops_total": 1.5 * total, "seconds": total / 5e9, "hardware": "cpu"},
+        **{"feed_forward_ratio": feed_forward, "variant": ""},
         "worse": worse * (1 + 0.02 * np.log(rate / 4e-3) ** 2) * (1 + 0.01 * np.log(width / layers / 32) ** 2),
     }
 

@@ -16,6 +16,12 @@ from scalelaws.units import readable
 ALIKE = 0.25
 """Models whose ln N differ by less than this count as one size in different shapes."""
 FEWEST_SHAPES = 3
+RATIOS = {
+    "feed_forward_ratio": "Feed-forward ratio, its width over the model's",
+    "aspect": "Aspect ratio, width over layers",
+    "head": "Head size, width over heads",
+}
+"""What a shape is told by, and the labels."""
 
 unrecorded(
     "loss_by_position",
@@ -28,22 +34,19 @@ unrecorded(
 
 @figure(
     "Loss against shape",
-    "By how much each model's loss differs from what its size N and data D let expect, against how wide it is for "
-    "its depth, and against the width of its attention heads. Flat rows of points mean that only N counts.",
+    "By how much each model's loss differs from what its size N and data D let expect, against the width of its "
+    "feed-forward layers, its width over its depth, and the width of its heads, as far as the runs varied them. Flat "
+    "rows of points mean that only N counts.",
+    sweeps=("aspect_ratio", "head_size", "feed_forward_ratio"),
 )
 def shape(observations: Observations, laws: Laws) -> Figure:
-    """Loss against aspect ratio and head size at given N (Kaplan et al. 2020, figure 5, middle and right)."""
-    rows = _shaped(of_one_kind(observations.results(observations.train_corpus)))
-    law = law_of(laws, "chinchilla", observations.train_corpus) or law_of(laws, "kaplan", observations.train_corpus)
-    if law is None:
-        raise NotDrawableError("no law of N and D could be fitted, which shapes are compared against")
-    expected = law.predict(parameters=rows["parameters"], dataset_tokens=rows["dataset_tokens"])
-    rows = rows.assign(excess=100 * (rows["loss"] / expected - 1), aspect=rows["d_model"] / rows["n_layer"])
-    ratios = {"aspect": "Aspect ratio, width over layers"}
-    if (rows["n_head"] > 0).all() and len(rows["n_head"].unique()) > 1:
-        rows = rows.assign(head=rows["d_model"] / rows["n_head"])
-        if len(rows["head"].unique()) > 1:
-            ratios["head"] = "Head size, width over heads"
+    """Loss against feed-forward ratio, aspect ratio and head size at given N (Kaplan et al. 2020, figure 5)."""
+    rows = of_one_kind(observations.results(observations.train_corpus))
+    rows = _with_ratios(rows[(rows["n_layer"] > 0) & (rows["d_model"] > 0)])
+    ratios = {name: label for name, label in RATIOS.items() if _in_several_shapes(rows, name)}
+    if not ratios:
+        raise NotDrawableError(f"no size N was trained in {FEWEST_SHAPES} shapes")
+    rows = rows.assign(excess=100 * (rows["loss"] / _expected(rows, observations, laws) - 1))
     sheet, axes = canvas(rows=len(ratios), height=0.4 + 2.1 * len(ratios))
     colours = SizeColours(rows["parameters"].unique(), "N")
     for ax, (column, label) in zip(axes, ratios.items(), strict=True):
@@ -51,7 +54,7 @@ def shape(observations: Observations, laws: Laws) -> Figure:
             points(ax, part[column], part["excess"], f"N = {readable(size)}", colours(size), colours.marker(size))
         ax.axhline(0, color="0.3", linewidth=0.8, zorder=1)
         log_axis(ax, "x", label)
-        ax.set_ylabel("Loss over $L(N,D)$ − 1 (%)")
+        ax.set_ylabel("Loss over expected − 1 (%)")
     size_bar(sheet, axes, colours, "$N$")
     return sheet
 
@@ -60,6 +63,7 @@ def shape(observations: Observations, laws: Laws) -> Figure:
     "With and without embeddings",
     "Loss of the runs on the most data against the parameters with embeddings (above) and without (below), by depth. "
     "Counted without, models of every depth fall on one line.",
+    sweeps=("aspect_ratio",),
 )
 def embeddings(observations: Observations, laws: Laws) -> Figure:
     """Loss against total and against non-embedding parameters (Kaplan et al. 2020, figure 6)."""
@@ -88,6 +92,7 @@ def embeddings(observations: Observations, laws: Laws) -> Figure:
     "Families of models",
     "Held-out loss of the runs on the most data against size N (above) and compute C (below), by family: "
     "Transformers, LSTMs, recurrent (Universal) Transformers that use their parameters several times.",
+    sweeps=("transformer", "lstm", "universal", "recurrence"),
 )
 def families(observations: Observations, laws: Laws) -> Figure:
     """Loss by family against N and C (Kaplan et al. 2020, figure 7, left, and figure 17)."""
@@ -110,9 +115,39 @@ def families(observations: Observations, laws: Laws) -> Figure:
 
 
 @figure(
+    "Loss against the length of the context",
+    "Held-out loss of the runs on the most data against the tokens in a window, by size N. A longer context gives "
+    "every prediction more to go by.",
+    sweeps=("context", "rotary", "learned"),
+)
+def context(observations: Observations, laws: Laws) -> Figure:
+    """Loss against context (Kaplan et al. 2020, appendix D.5)."""
+    rows = observations.results(observations.train_corpus)
+    rows = of_one_kind(rows[(rows["dataset_tokens"] == rows["dataset_tokens"].max()) & (rows["context"] > 0)])
+    if rows["context"].nunique() < 2:
+        raise NotDrawableError("all runs on the most data had one length of context")
+    sheet, (ax,) = canvas()
+    colours = SizeColours(rows["parameters"].unique(), "N")
+    marks = category_marks(sorted(rows["positions"].unique()))
+    for (size, positions), part in rows.groupby(["parameters", "positions"]):
+        name = f"N = {readable(size)}, {positions} positions"
+        middle = part.groupby("context")["loss"].mean()
+        points(ax, part["context"], part["loss"], name, colours(size), marks[str(positions)][1])
+        ax.plot(middle.index, middle, color=colours(size), linewidth=0.7)
+    for positions, (_, marker) in marks.items():
+        ax.plot([], [], marker, color="0.3", label=f"{positions} positions")
+    log_axis(ax, "x", "Context (tokens)")
+    log_axis(ax, "y", LABELS["loss"])
+    size_bar(sheet, [ax], colours, "$N$")
+    legend_above(sheet, columns=2)
+    return sheet
+
+
+@figure(
     "Depth and other text",
     "Loss on each corpus against the number of layers, for models of nearly one size N. If depth mattered for what "
     "carries over to other text, the lines through the best runs would not be parallel.",
+    sweeps=("aspect_ratio",),
 )
 def depth_and_transfer(observations: Observations, laws: Laws) -> Figure:
     """OOD loss against depth at about one N (Kaplan et al. 2020, figure 24)."""
@@ -137,20 +172,38 @@ def depth_and_transfer(observations: Observations, laws: Laws) -> Figure:
     return sheet
 
 
-def _shaped(rows: pd.DataFrame) -> pd.DataFrame:
-    """Runs at the largest D whose size N was built in several shapes."""
-    rows = rows[(rows["n_layer"] > 0) & (rows["d_model"] > 0)]
-    shapes = rows[["n_layer", "d_model"]].drop_duplicates()
-    if len(shapes) <= max(shapes["n_layer"].nunique(), shapes["d_model"].nunique(), FEWEST_SHAPES - 1):
-        raise NotDrawableError("width and depth were not varied apart from each other")
-    return rows
+def _with_ratios(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with each ratio of their shapes as a column, NaN where it was not recorded."""
+    recorded = rows.get("feed_forward_ratio", np.nan)
+    heads = rows["n_head"].where(rows["n_head"] > 0)
+    return rows.assign(
+        feed_forward_ratio=recorded, aspect=rows["d_model"] / rows["n_layer"], head=rows["d_model"] / heads
+    )
+
+
+def _in_several_shapes(rows: pd.DataFrame, ratio: str) -> bool:
+    return any(window[ratio].nunique() >= FEWEST_SHAPES for window in _windows(rows))
+
+
+def _windows(rows: pd.DataFrame) -> list[pd.DataFrame]:
+    """Groups of rows whose sizes are alike; a row can be in several."""
+    logs = np.log(rows["parameters"])
+    return [rows[(logs >= low) & (logs <= low + ALIKE)] for low in sorted(logs.unique())]
+
+
+def _expected(rows: pd.DataFrame, observations: Observations, laws: Laws) -> pd.Series:
+    """The loss by a law of N and D; without one, that of the best run of the same N and D."""
+    law = law_of(laws, "chinchilla", observations.train_corpus) or law_of(laws, "kaplan", observations.train_corpus)
+    if law is None:
+        near = (np.log(rows["parameters"]) / ALIKE).round()
+        return rows["loss"].groupby([near, rows["dataset_tokens"]]).transform("min")
+    predicted = law.predict(parameters=rows["parameters"], dataset_tokens=rows["dataset_tokens"])
+    return pd.Series(predicted, rows.index)
 
 
 def _most_depths(rows: pd.DataFrame) -> pd.DataFrame:
     """Of the runs whose sizes are alike, those of the window of sizes that holds most depths."""
-    logs = np.log(rows["parameters"])
-    windows = [rows[(logs >= low) & (logs <= low + ALIKE)] for low in sorted(logs.unique())]
-    best = max(windows, key=lambda window: window["n_layer"].nunique())
+    best = max(_windows(rows), key=lambda window: window["n_layer"].nunique())
     if best["n_layer"].nunique() < 2:
         raise NotDrawableError("no size N was trained at two depths")
     return best

@@ -15,6 +15,8 @@ from scalelaws.laws.fitted import DETERMINED, Laws
 from scalelaws.observations.table import Observations
 from scalelaws.units import readable
 
+SCHEDULES = ("constant", "cosine", "wsd", "linear", "branched", "averaging", "warmup_steps")
+"""What a sweep of schedules may change, by the words that name it."""
 ALIKE = ["parameters", "dataset_tokens", "batch_tokens", "family", "n_layer", "d_model", "train_corpus"]
 """What runs must share for their learning rates and schedules to be compared."""
 
@@ -23,6 +25,7 @@ ALIKE = ["parameters", "dataset_tokens", "batch_tokens", "family", "n_layer", "d
     "Scans of the batch size",
     "Tokens against steps to reach a given loss, a point a batch size B, for the size N that was trained with most "
     "of them. Small batches waste steps, large ones tokens; the bend between is the critical batch.",
+    sweeps=("batch_tokens",),
 )
 def batch_scan(observations: Observations, laws: Laws) -> Figure:
     """Tokens and steps to a loss by batch size (Kaplan et al. 2020, figure 18)."""
@@ -86,6 +89,7 @@ def critical_batch(observations: Observations, laws: Laws) -> Figure:
 @figure(
     "Learning rates and schedules",
     "Loss against the peak learning rate, for every size N and schedule that was tried with more than one.",
+    sweeps=("learning_rate", "batch_tokens", *SCHEDULES),
 )
 def learning_rates(observations: Observations, laws: Laws) -> Figure:
     """Loss by learning rate and schedule at the same N and D (Kaplan et al. 2020, figure 22)."""
@@ -98,7 +102,7 @@ def learning_rates(observations: Observations, laws: Laws) -> Figure:
     sheet, (ax,) = canvas()
     colours = SizeColours(rows["parameters"].unique(), "N")
     marks = category_marks(sorted(rows["schedule"].unique()))
-    for cell, part in rows.groupby([*ALIKE, "schedule"]):
+    for cell, part in rows.groupby([*ALIKE, "averaging", "warmup_steps", "schedule"]):
         size, subset, schedule = cell[0], cell[1], str(cell[-1])
         part = part.sort_values("learning_rate")
         name = f"N = {readable(size)}, D = {readable(subset)}, {schedule}"
@@ -117,6 +121,7 @@ def learning_rates(observations: Observations, laws: Laws) -> Figure:
     "Length of the schedule against the horizon",
     "Learning curves of one size N whose learning rate decays over different lengths. A run whose schedule is longer "
     "than its training stands above one whose schedule ends there, so each length needs a run of its own.",
+    sweeps=SCHEDULES,
 )
 def schedule_horizon(observations: Observations, laws: Laws) -> Figure:
     """Loss against tokens for several lengths of a decaying schedule (Hoffmann et al. 2022, figure A1)."""

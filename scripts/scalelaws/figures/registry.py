@@ -41,11 +41,15 @@ FIGURES: dict[str, FigureKind] = {}
 """Every registered figure by its name."""
 
 
-def figure(title: str, caption: str) -> Callable[[Draw], Draw]:
-    """Register the decorated function, which draws one figure or raises NotDrawableError, under its own name."""
+def figure(title: str, caption: str, sweeps: Sequence[str] = ()) -> Callable[[Draw], Draw]:
+    """Register the decorated function, which draws one figure or raises NotDrawableError, under its own name.
+
+    It is given the runs of the study's own grid, and of its sweep those that change nothing but the settings (or words
+    for their values, such as cosine) in `sweeps`.
+    """
 
     def register(draw: Draw) -> Draw:
-        _add(draw, title, caption, lambda material: draw(material.observations, material.laws))
+        _add(draw, title, caption, lambda given: draw(given.observations.of_variants(*sweeps), given.laws))
         return draw
 
     return register

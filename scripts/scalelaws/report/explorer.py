@@ -36,6 +36,7 @@ def explorer_data(observations: Observations, laws: Laws) -> list[dict[str, Any]
     A chart has labels, `groups` (name, colour, colour on dark) that can be switched off, `points` and `lines` with the
     group of each, the words to show over a point, and `laws` to choose from, each a list of curves with 95% bands.
     """
+    observations = observations.of_variants()
     views = [
         {"title": "Runs and their laws", "charts": list(_runs(observations, laws))},
         {"title": "Learning curves", "charts": list(_curves(observations))},
