@@ -1,6 +1,8 @@
 """A run by hand from a study's plan and tokens: the run that the workflow would have made."""
 
+import io
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -10,8 +12,10 @@ from safetensors.torch import load_file
 from scalelaws.cli import main
 from scalelaws.errors import InputError
 from scalelaws.io import read_json
+from scalelaws.job import Progress
 from scalelaws.tokens.store import token_paths
 from scalelaws.training.files import RECIPE, planned_run, train_planned
+from scalelaws.training.loop import train
 from scalelaws.training.plan import plan_rows
 from scalelaws.training.state import views
 
@@ -82,3 +86,10 @@ def test_a_finished_run_is_not_overwritten(study):
 def test_checkpoints_by_hand_are_the_rule_s():
     (rule,) = [rule for rule in rules() if rule.name == "train"]
     assert tuple(rule.recipe) == RECIPE
+
+
+def test_progress_tells_loss_speed_utilization_and_time_left(tokens, tmp_path, monkeypatch):  # noqa: F811
+    monkeypatch.setattr("scalelaws.job.SECONDS_BETWEEN_LINES", 0.0)
+    said = io.StringIO()
+    train(RUN, tokens, "pages", tmp_path, "me", threads=1, progress=Progress("train", said))
+    assert re.search(r" \ds left  loss 3\.\d{3}  \d+k tokens/s  \d+% of the machine's matrix products", said.getvalue())

@@ -22,6 +22,7 @@ from scalelaws.training.evaluate import EvaluationSet, evaluation_sets, losses_b
 from scalelaws.training.memory import check_memory, keep_freed_memory
 from scalelaws.training.run import Run
 from scalelaws.training.schedule import check_steps, evaluation_steps, fork_steps
+from scalelaws.training.speed import QUICK_SIZE, matrix_product_rate
 from scalelaws.training.spikes import has_diverged
 from scalelaws.training.state import State, branched_state, initial_state, read_checkpoint, write_checkpoint
 
@@ -72,6 +73,7 @@ def train(
     full = set(evaluation_steps(run.steps, run.evaluations))
     checks = set(check_steps(run.steps, run.dataset_tokens / run.batch_tokens))
     forks = set(fork_steps(run.steps)) if run.schedule == "trunk" else set()
+    peak = matrix_product_rate(run.precision, threads, QUICK_SIZE)
     started = time.monotonic()
     next_checkpoint = started + CHECKPOINT_SECONDS
     earlier_seconds, counted_from = state.seconds, None
@@ -101,7 +103,8 @@ def train(
                 counted_from, progress.started = state.step, now
             elif processes.rank() == 0:
                 speed = (state.step - counted_from) * run.batch_tokens / (now - progress.started)
-                note = f"loss {loss:.3f}  {speed / 1e3:,.0f}k tokens/s"
+                share = 3 * run.shape.forward_flops * speed / peak
+                note = f"loss {loss:.3f}  {speed / 1e3:,.0f}k tokens/s  {share:.0%} of the machine's matrix products"
                 progress.show(state.step, run.steps, note, before=counted_from)
     _record_result(engine, sets, held_out)
     state.seconds = earlier_seconds + time.monotonic() - started
