@@ -152,6 +152,18 @@ def test_a_subset_larger_than_the_corpus_is_refused_before_anything_trains(study
     assert "900,000,000 tokens are asked for" in printed
 
 
+def test_on_a_first_start_too_a_corpus_that_is_too_small_ends_the_study_before_anything_is_trained(study, tmp_path):
+    folder = tmp_path / "first"
+    shutil.copytree(study, folder)
+    for made in ("tokens", "runs"):
+        shutil.rmtree(folder / "results/small" / made)
+    subsets = [4_000, 40_000, 900_000_000]
+    other = changed(folder, "huge.yaml", lambda config: config["training"].update(dataset_tokens=subsets))
+    printed = snakemake(folder, "--", "runs", config=other, check=False)
+    assert "900,000,000 tokens are asked for" in printed
+    assert not list(folder.glob("results/small/runs/*/run.json"))
+
+
 def test_a_wrong_key_gets_one_line_that_says_where(study):
     other = changed(study, "wrong.yaml", lambda config: config["training"].update(batch_token=5))
     printed = snakemake(study, config=other, check=False).splitlines()
@@ -195,3 +207,23 @@ def test_a_study_killed_in_training_goes_on_to_the_same_observations(study, tmp_
         pd.read_parquet(results / "observations.parquet"),
         pd.read_parquet(study / "results/small/observations.parquet"),
     )
+
+
+def test_one_trunk_serves_every_horizon_and_a_new_one_trains_only_its_branch(study, tmp_path):
+    folder = tmp_path / "branched"
+    shutil.copytree(study, folder)
+    shutil.rmtree(folder / "results/small/runs")
+
+    def horizons(*subsets):
+        return lambda config: config["training"].update(
+            schedule="branched", parameters=[1_600], dataset_tokens=list(subsets), averaging=0, warmup_steps=5
+        )
+
+    snakemake(folder, "--", "runs", config=changed(folder, "branched.yaml", horizons(10_000, 40_000)))
+    runs = pd.read_parquet(folder / "results/small/runs.parquet").set_index("run")
+    assert set(runs["schedule"]) == {"trunk", "branch"}
+    assert runs.loc["2L8d-40k-s3", "trunk"] == "2L8d-trunk-s3"
+    assert runs.loc["2L8d-40k-s3", "first_step"] == runs.loc["2L8d-trunk-s3", "steps"]
+    more = changed(folder, "more.yaml", horizons(10_000, 20_000, 40_000))
+    assert planned(folder, "--", "runs", config=more).items() >= {"train": 1, "gather": 1}.items()
+    assert "train_trunk" not in planned(folder, "--", "runs", config=more)

@@ -59,6 +59,8 @@ rule train:
         mem_mb=growing(2000),
         runtime=lambda wildcards, attempt: minutes_of(RUNS[wildcards.run])
         * 2 ** (attempt - 1),
+        # Not a parameter: that another run wants more tokens is no reason to train this one again.
+        largest_subset=max((run.dataset_tokens for run in RUNS.values()), default=0),
     params:
         run=lambda wildcards: asdict(RUNS[wildcards.run]),
         train_corpus=TRAIN_CORPUS,
@@ -73,14 +75,14 @@ rule train:
 
 # A trunk also keeps the states that its branches begin from.
 use rule train as train_trunk with:
-    wildcard_constraints:
-        run="|".join(TRUNKS) or "none",
     output:
         record="<study>/runs/{run}/run.json",
         losses="<study>/runs/{run}/losses.parquet",
         positions="<study>/runs/{run}/positions.parquet",
         weights="<study>/runs/{run}/model.safetensors",
         forks=directory("<study>/runs/{run}/forks"),
+    wildcard_constraints:
+        run="|".join(TRUNKS) or "none",
 
 
 rule gather:
