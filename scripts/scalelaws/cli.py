@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
 
     show = commands.add_parser("show", help="the laws of a study, and where its report is")
-    show.add_argument("study", help="the study's configuration (config.yaml) or its results folder")
+    show.add_argument("study", help="the study's configuration (config.yaml), its results folder or laws.json")
     show.set_defaults(command=_show)
 
     plan = commands.add_parser("plan", help="every run of a study and what it would cost, before anything is made")
@@ -142,10 +142,12 @@ def _show(options: argparse.Namespace, console: Console) -> None:
 def _plan(options: argparse.Namespace, console: Console) -> None:
     from rich.table import Table
 
-    from scalelaws.config import read_config
+    from scalelaws.config import SCHEMA, read_config
     from scalelaws.training.plan import NOMINAL_RATES, plan_summary, runs_of
     from scalelaws.units import readable
 
+    if not SCHEMA.is_file():
+        raise InputError("scalelaws plan", "the workflow is not beside the library", "Run it in a clone of scalelaws.")
     config = read_config(options.study)
     if "table" in config:
         remedy = f"Fit it: snakemake --configfile {options.study}."
@@ -207,7 +209,8 @@ def _figures(options: argparse.Namespace, console: Console) -> None:
     index = draw_figures(observations, laws, folder, Look(options.style), origin, only=options.only)
     for entry in index:
         if "reason" in entry:
-            console.print(f"  not drawn: {entry['name']} ({entry['reason']})", highlight=False, style="dim")
+            reason = f"  not drawn: {entry['name']} ({entry['reason']})"
+            console.print(reason, highlight=False, style="dim", soft_wrap=True)
     console.print(f"{sum('reason' not in entry for entry in index)} figures: {folder}", highlight=False)
 
 

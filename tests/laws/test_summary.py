@@ -24,8 +24,8 @@ def test_the_table_shows_values_intervals_status_and_backtest(folder):
         assert expected in text
 
 
-def test_show_takes_a_configuration_or_a_folder(folder, capsys, monkeypatch, tmp_path):
-    assert main(["show", str(folder)]) == 0
+def test_show_takes_a_configuration_a_folder_or_its_laws(folder, capsys, monkeypatch, tmp_path):
+    assert main(["show", str(folder)]) == main(["show", str(folder / "laws.json")]) == 0
     (tmp_path / "results").symlink_to(folder.parent)
     (tmp_path / "my.yaml").write_text("study: known\n")
     monkeypatch.chdir(tmp_path)

@@ -19,7 +19,7 @@ COUNTED = {"parameters", "tokens"}
 
 
 def results_folder(named: str | Path) -> Path:
-    """The results folder that a configuration or a folder names. Raises InputError where there are no laws yet."""
+    """The results folder that a configuration, itself or its laws.json names. Raises InputError if it has no laws."""
     path = Path(named)
     if path.suffix in (".yaml", ".yml"):
         import yaml
@@ -28,6 +28,8 @@ def results_folder(named: str | Path) -> Path:
             raise InputError(str(path), "there is no such file", "Name a study's configuration or its results folder.")
         study = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("study")
         path = Path("results") / str(study)
+    elif path.name == "laws.json":
+        path = path.parent
     if not (path / "laws.json").is_file():
         raise InputError(str(path), "holds no laws.json", "Run the study first: make run CONFIG=<its configuration>.")
     return path
