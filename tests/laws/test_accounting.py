@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scalelaws.laws.accounting import (
     exponents_by_convention,
+    frontier_exponent,
     local_exponent,
     non_embedding_parameters,
     total_parameters,
@@ -38,3 +39,13 @@ def test_counting_embeddings_makes_the_exponent_of_size_steeper_and_leaves_data_
     assert found["non_embedding"] == pytest.approx({"alpha": 0.4, "beta": 0.32}, abs=1e-3)
     assert found["total"]["alpha"] > 0.41
     assert found["total"]["beta"] == pytest.approx(0.32, abs=0.02)
+
+
+def test_small_models_see_a_steeper_frontier_without_embeddings():
+    """On a frontier N ∝ √C in total parameters, where D_opt ∝ N_total."""
+    total = 10.0 ** np.linspace(5, 12, 2000)
+    size = non_embedding_parameters(total)
+    slope = np.gradient(np.log(size)) / np.gradient(np.log(6 * size * total))
+    np.testing.assert_allclose(frontier_exponent(size, 0.5)[1:-1], slope[1:-1], rtol=1e-3)
+    assert frontier_exponent(1e3, 0.5) > 0.73, "what Kaplan et al. measured"
+    assert frontier_exponent(7e10, 0.5) == pytest.approx(0.5, abs=0.01), "what Hoffmann et al. measured"

@@ -113,3 +113,11 @@ def test_repeated_tokens_stand_in_only_where_no_fresh_ones_were_left():
     loss = np.exp(found.log_loss[0])
     assert loss[[0, -1]] == pytest.approx([5.0, 3.5])
     assert loss[np.isclose(found.flops, 2.0, rtol=0.05)] == pytest.approx(4.0, abs=0.1)
+
+
+@pytest.mark.parametrize("approach", ["envelope", "isoflop"])
+def test_the_best_loss_far_beyond_the_data_keeps_to_its_floor(laws, approach):
+    """The law that made the data has a floor of 2 nats; a power law without one is below it ten decades on."""
+    row, exact = laws.allocations[approach].at(1e22), laws.allocations["parametric"].at(1e22)
+    assert row["loss"] == pytest.approx(exact["loss"], rel=0.02)
+    assert row["loss_low"] < row["loss"] < row["loss_high"]

@@ -9,6 +9,10 @@ import pandas as pd
 
 from scalelaws.laws.curves import BUDGETS_PER_DECADE, Profiles, lowest_sizes
 from scalelaws.laws.fitted import DETERMINED, UNDETERMINED, Allocation, Estimate, FittedLaw
+from scalelaws.laws.form import bounded_exp
+from scalelaws.laws.forms import FORMS
+from scalelaws.laws.problem import Objective, Problem
+from scalelaws.laws.starts import refit, solve
 from scalelaws.laws.uncertainty import interval, student
 
 Array = npt.NDArray[np.float64]
@@ -28,6 +32,8 @@ ISOFLOPS_PER_DECADE = 6
 WINDOW = 2
 """A parabola is fitted to the lowest size and this many on either side: through a whole curve it is biased."""
 FEWEST_OPTIMA = 3
+FEWEST_BUDGETS = 2
+FEWEST_FOR_FLOOR = 6
 WIDEST_EXPONENT = 0.5
 EMPTY_PROFILES = pd.DataFrame({"flops": [], "parameters": [], "loss": [], "used": []})
 EMPTY_PARABOLAS = pd.DataFrame(
@@ -35,10 +41,11 @@ EMPTY_PARABOLAS = pd.DataFrame(
 )
 
 
-def envelope(profiles: Profiles, resamples: int, seed: int) -> Allocation:
+def envelope(profiles: Profiles, resamples: int, seed: int, *, floor: bool = True) -> Allocation:
     """Approach 1: at each budget the size with the lowest loss, then N_opt and D_opt as powers of C.
 
-    A budget counts only where its best size has both smaller and larger rivals.
+    A budget counts only where its best size has both smaller and larger rivals. The lowest loss falls as a power of C,
+    to a `floor` unless it is to have none.
     """
     best, lowest, inside = lowest_sizes(profiles.log_loss)
     log_n = np.log(profiles.parameters)[best]
@@ -47,6 +54,8 @@ def envelope(profiles: Profiles, resamples: int, seed: int) -> Allocation:
     points = _points(profiles.flops, log_n, lowest, inside, "the best size has no smaller or no larger rival")
     line = _lines(profiles.flops, log_n[None], lowest[None], inside[None])
     draws = _lines(profiles.flops, np.log(profiles.parameters)[best_r], lowest_r, inside_r)
+    if floor:
+        line, draws = _to_a_floor(profiles.flops, (lowest[None], inside[None]), (lowest_r, inside_r), line, draws)
     reasons = []
     winners = len(np.unique(best[inside]))
     if winners < 2:
@@ -77,6 +86,7 @@ def isoflop(profiles: Profiles, resamples: int, seed: int) -> Allocation:
     centre_r, height_r, _, _, reason_r = parabolas(log_n, redrawn)
     line = _lines(flops, centre, height, accepted[None])
     draws = _lines(flops, centre_r, height_r, reason_r == "")
+    line, draws = _to_a_floor(flops, (height, accepted[None]), (height_r, reason_r == ""), line, draws)
     present = np.isfinite(log_loss) & (reason[0] != MISSING)
     size, budget = np.nonzero(present)
     table = pd.DataFrame(
@@ -164,10 +174,10 @@ def parabolas(log_n: Array, log_loss: Array) -> tuple[Array, Array, Array, npt.N
 def _lines(flops: Array, log_n: Array, log_loss: Array, used: npt.NDArray[np.bool_]) -> Array:
     """Least-squares lines (R, 7) against ln C: ln k_N, a, ln k_D, b, and the loss's ln k_L, slope and floor, 0.
 
-    Resamples with fewer than two usable budgets are left out.
+    Resamples with fewer than FEWEST_BUDGETS usable budgets are left out.
     """
     x = np.log(flops)
-    enough = used.sum(axis=1) >= 2
+    enough = used.sum(axis=1) >= FEWEST_BUDGETS
     weights = used[enough].astype(float)
     weights /= weights.sum(axis=1, keepdims=True)
     mean_x = weights @ x
@@ -180,6 +190,35 @@ def _lines(flops: Array, log_n: Array, log_loss: Array, used: npt.NDArray[np.boo
         slope = (spread * kept).sum(axis=1) / np.maximum(variance, 1e-12)
         lines += [(weights * kept).sum(axis=1) - slope * mean_x, slope]
     return np.stack([*lines, np.zeros(len(weights))], axis=1)
+
+
+def _to_a_floor(
+    flops: Array,
+    best: tuple[Array, npt.NDArray[np.bool_]],
+    redrawn: tuple[Array, npt.NDArray[np.bool_]],
+    line: Array,
+    draws: Array,
+) -> tuple[Array, Array]:
+    """`line` and `draws` as of `_lines` with their losses as L = E + k C^c: without a floor they fall too far beyond.
+
+    best and redrawn: ln losses (R, G) and which of them are used. Few budgets leave losses as they are.
+    """
+    used = best[1][0]
+    if used.sum() < FEWEST_FOR_FLOOR:
+        return line, draws
+    form = FORMS["power_of_flops_with_floor"]
+    problem = Problem(form, {"flops": flops[used]}, Objective("log", None))
+    found = solve(problem, np.exp(best[0][0, used]), np.ones(int(used.sum()))).theta
+    losses, kept = (values[redrawn[1].sum(axis=1) >= FEWEST_BUDGETS][:, used] for values in redrawn)
+    observed = np.exp(np.where(kept, losses, best[0][0, used]))
+    refitted = refit(problem, np.repeat(found, len(draws), axis=0), observed, kept.astype(float)).theta
+    place = [form.coordinates.index(name) for name in ("s", "b", "s_E")]
+
+    def replaced(lines: Array, theta: Array) -> Array:
+        s, b, floor = theta[:, place].T
+        return np.column_stack([lines[:, :4], s, -b, bounded_exp(floor)])
+
+    return replaced(line, found), replaced(draws, refitted)
 
 
 def _bends(flops: Array, log_n: Array, used: npt.NDArray[np.bool_]) -> Array:

@@ -141,7 +141,7 @@ def _batch_laws(
         rows = batches.adjusted(curve_rows(observations), law)
         if len(rows):
             curves = profiles(rows.assign(flops=rows["flops_min"]), noise)
-            least = allocation.envelope(curves, resamples, _seed(seed, "least"))
+            least = allocation.envelope(curves, resamples, _seed(seed, "least"), floor=False)
             name, train = "loss_of_least_flops", observations.train_corpus
             task, redrawn = envelope_task(
                 name, "power_of_flops_min", "L(C_min)", train, curves, objective, resamples, _seed(seed, "least")
