@@ -23,6 +23,7 @@
     laws.derived  # what follows by Kaplan et al.'s formulas
 
 A law is a declarative `form.Form`; all of them are in `forms.FORMS`. `estimate.fit_law` fits one to rows of your own,
-with weights, held or tied parameters; `kaplan`, `accounting` and `profile` are plain functions. `files.write_laws` keeps
-laws as JSON with their draws beside it, `files.read_laws` brings them back, `figures.draw.draw_figures` draws them.
+with weights, held or tied parameters; `kaplan`, `accounting` and `profile` are plain functions. `files.write_laws`
+keeps laws as JSON with their draws beside it, `files.read_laws` brings them back, `figures.draw.draw_figures` draws
+them.
 """

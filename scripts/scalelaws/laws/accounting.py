@@ -42,8 +42,8 @@ def local_exponent(parameters: npt.ArrayLike, exponent: float, embedding_factor:
 def frontier_exponent(parameters: npt.ArrayLike, exponent: float, embedding_factor: float = PEARCE_SONG) -> Array:
     """The exponent of N_opt ∝ C^a near N without embeddings in N and C, where with them in both it is `exponent`.
 
-    With e = d ln N_total/d ln N and C = C_total·N/N_total, d ln N/d ln C = 1/(e/a + 1 - e). Where a = 0.5 it is 0.75 for
-    the smallest models: most of what parts Kaplan et al.'s 0.73 from Hoffmann et al.'s 0.50 (Pearce & Song 2024).
+    With e = d ln N_total/d ln N and C = C_total·N/N_total, d ln N/d ln C = 1/(e/a + 1 - e). Where a = 0.5 it is 0.75
+    for the smallest models: most of what parts Kaplan et al.'s 0.73 from Hoffmann et al.'s 0.50 (Pearce & Song 2024).
     """
     embeddings = local_exponent(parameters, 1.0, embedding_factor)
     return np.asarray(1 / (embeddings / exponent + 1 - embeddings))
