@@ -1,7 +1,8 @@
 """Losses on fixed windows, with standard errors."""
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -19,6 +20,10 @@ WINDOW_SEED = 0
 """Windows are the same in every run of every study, so that differences between runs hold no sampling noise."""
 
 
+PASSING_SHARE = 0.25
+"""Share of the windows on which a run is evaluated in passing, on all but the held-out text of its own corpus."""
+
+
 @dataclass(frozen=True)
 class EvaluationSet:
     """The fixed windows of one corpus and split."""
@@ -29,6 +34,13 @@ class EvaluationSet:
     """(windows, context) int64"""
     targets: np.ndarray
     bytes_per_token: float
+
+    def in_passing(self, sequences_at_once: int) -> "EvaluationSet":
+        """The set with about PASSING_SHARE of its windows, evenly spaced: whole batches, so that none is padded."""
+        batches = math.ceil(PASSING_SHARE * len(self.inputs) / sequences_at_once)
+        count = min(len(self.inputs), max(2, batches * sequences_at_once))
+        chosen = np.arange(count) * len(self.inputs) // count
+        return replace(self, inputs=self.inputs[chosen], targets=self.targets[chosen])
 
 
 def evaluation_sets(run: Run, tokens: Mapping[tuple[str, str], TokenFile], train_corpus: str) -> list[EvaluationSet]:

@@ -86,7 +86,10 @@ def train(
             if state.step in checks:
                 _check(engine, held_out, run.patience)
             if state.step in full:
-                _record(engine, [s for s in sets if s is not held_out or state.step not in checks])
+                others = [s for s in sets if s is not held_out]
+                if state.step < run.steps:
+                    others = [s.in_passing(engine.sequences_at_once) for s in others]
+                _record(engine, others if state.step in checks else [held_out, *others])
             if state.step == run.steps and state.status == "running":
                 state.status = "finished"
             now = time.monotonic()
@@ -161,11 +164,15 @@ def _record(engine: Engine, sets: list[EvaluationSet], flat: torch.Tensor | None
 
 
 def _record_result(engine: Engine, sets: list[EvaluationSet], held_out: EvaluationSet) -> None:
-    """Evaluate what the result's step still lacks, mark the result's rows, and record its loss at every position."""
+    """Evaluate the result's step on all windows of every set, mark its rows, and record its loss at every position."""
     state = engine.state
     if state.best_step:
-        known = {(row["corpus"], row["split"]) for row in state.losses if row["step"] == state.best_step}
-        _record(engine, [s for s in sets if (s.corpus, s.split) not in known], state.best, state.best_step)
+        if state.best_step < engine.run.steps:  # until now the others were evaluated in passing at most
+            kept = (held_out.corpus, held_out.split)
+            state.losses = [
+                row for row in state.losses if row["step"] != state.best_step or (row["corpus"], row["split"]) == kept
+            ]
+            _record(engine, [s for s in sets if s is not held_out], state.best, state.best_step)
         losses = window_losses(held_out, *engine.evaluator(state.best), engine.sequences_at_once)
         state.positions = [{"run": engine.run.run, **row} for row in losses_by_position(held_out, losses)]
     for row in state.losses:

@@ -1,0 +1,40 @@
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from scalelaws.training.evaluate import EvaluationSet, losses_by_position, summary
+
+from .test_loop import RUN, tokens, trained  # noqa: F401  (tokens is a fixture)
+
+
+def test_in_passing_a_quarter_of_the_windows_is_evaluated_in_whole_batches():
+    chosen = EvaluationSet("a", "test", np.arange(96)[:, None], np.arange(96)[:, None] + 1, 4.0)
+    few = chosen.in_passing(16)
+    assert len(few.inputs) == 32
+    assert (few.targets == few.inputs + 1).all()
+    assert set(np.diff(few.inputs[:, 0])) == {3}
+    assert len(chosen.in_passing(200).inputs) == 96
+
+
+def test_a_result_is_evaluated_on_every_window(tokens, tmp_path):  # noqa: F811
+    """An early result's rows are those of a run that ends there: whole sets, the same weights."""
+    early = trained(replace(RUN, dataset_tokens=300, steps=600, patience=4, evaluations=40), tokens, tmp_path / "early")
+    assert early.status == "early_stopped"
+    ends_there = replace(RUN, dataset_tokens=300, steps=early.best_step)
+    rows = [
+        pd.DataFrame(state.losses).query("result").set_index(["corpus", "split"])[["loss", "loss_sem"]].sort_index()
+        for state in (early, trained(ends_there, tokens, tmp_path / "whole"))
+    ]
+    pd.testing.assert_frame_equal(*rows)
+    passing = pd.DataFrame(early.losses).query("not result and corpus == 'other'")
+    assert passing["loss_sem"].mean() > rows[0].loc[("other", "test"), "loss_sem"]
+
+
+def test_the_standard_error_is_that_of_windows():
+    losses = np.random.default_rng(0).normal(3, 1, (50, 8)).astype(np.float32)
+    chosen = EvaluationSet("a", "test", np.zeros((50, 8), int), np.zeros((50, 8), int), 4.0)
+    found = summary(chosen, losses)
+    assert np.isclose(found["loss_sem"], losses.mean(1).std(ddof=1) / np.sqrt(50))
+    by_position = losses_by_position(chosen, losses)
+    assert np.isclose(np.mean([row["loss"] for row in by_position]), found["loss"])
+    assert np.isclose(by_position[2]["loss_sem"], losses[:, 2].std(ddof=1) / np.sqrt(50))
