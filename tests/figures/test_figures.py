@@ -15,6 +15,7 @@ from scalelaws.figures.words import law_label
 from scalelaws.laws.fitted import Derived, Estimate, Laws
 from scalelaws.laws.kaplan import DataLaw, contradiction
 from scalelaws.laws.study import fit_laws
+from scalelaws.observations.read import read_table
 from scalelaws.observations.table import Observations
 
 from .study import OOD, SIZES, STEPS, SUBSETS, synthetic_observations
@@ -472,6 +473,23 @@ def test_a_study_of_few_sizes_or_subsets_gets_the_figures_that_it_can_have(sizes
         except NotDrawableError as reason:
             assert len(str(reason)) > 20
     assert 5 < drawn < len(NAMES)
+
+
+@pytest.mark.parametrize("curves", [False, True], ids=["runs", "curves"])
+def test_a_bare_table_of_sizes_data_and_losses_gets_figures_or_reasons(curves, observations, tmp_path):
+    rows = observations.curves("documentation") if curves else observations.results("documentation")
+    columns = ["run", "step", "parameters", "tokens", "loss"] if curves else ["parameters", "dataset_tokens", "loss"]
+    rows[columns].rename(columns={"tokens": "dataset_tokens"}).to_csv(tmp_path / "bare.csv", index=False)
+    bare = read_table(tmp_path / "bare.csv").observations
+    laws = fit_laws(bare, {"resamples": 50}, seed=1)
+    reasons = []
+    for name in NAMES:
+        try:
+            FigureCanvasAgg(draw(name, bare, laws)).draw()
+        except NotDrawableError as reason:
+            reasons.append(str(reason))
+    assert 8 < len(NAMES) - len(reasons) < len(NAMES)
+    assert all(len(reason) > 20 for reason in reasons)
 
 
 @pytest.mark.parametrize(

@@ -148,14 +148,12 @@ def growing_compute(observations: Observations, laws: Laws) -> Figure:
         for (name, exponent), colour in zip(exponents.items(), CATEGORY_COLOURS, strict=False):
             low, high = x**below, x ** (below + exponent)
             band(ax, x, np.minimum(low, high), np.maximum(low, high), name, colour)
-            curve(ax, x, high, f"{name}, upper edge", colour, linewidth=0.9)
-            ax.text(
-                x[32], float(np.sqrt(low[32] * high[32])), f"{name}, $C^{{{exponent:.2f}}}$", ha="center", va="center"
-            )
+            curve(ax, x, high, f"{name}, upper edge", colour, linewidth=0.9, label=f"{name}, $C^{{{exponent:.2f}}}$")
             below += exponent
         log_axis(ax, "x", "Growth of compute (factor)")
         log_axis(ax, "y", "Growth (factor)")
         ax.set_title(title, loc="left")
+        ax.legend(loc="upper left", reverse=True)
     return sheet
 
 

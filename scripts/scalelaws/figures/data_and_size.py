@@ -19,7 +19,7 @@ from scalelaws.figures.marks import (
 )
 from scalelaws.figures.registry import NotDrawableError, figure
 from scalelaws.figures.select import law_of, needed_law, reach, used_by, why_no_law, with_runs
-from scalelaws.figures.style import LAW_COLOUR, UNDETERMINED_COLOUR, SizeColours
+from scalelaws.figures.style import LAW_COLOUR, MOST_LABELS, UNDETERMINED_COLOUR, SizeColours
 from scalelaws.figures.words import law_label, number
 from scalelaws.laws.fitted import DETERMINED, FittedLaw, Laws
 from scalelaws.observations.table import Observations
@@ -155,7 +155,7 @@ def _family(observations: Observations, law: FittedLaw, label: str) -> Figure:
     determined = law.status == DETERMINED
     x = reach(shown["dataset_tokens"])
     observed = (float(shown["dataset_tokens"].min()), float(shown["dataset_tokens"].max()))
-    for size in colours.sizes:
+    for size in colours.sizes if len(colours.sizes) <= MOST_LABELS else colours.apart():
         at = {"parameters": np.full_like(x, size), "dataset_tokens": x}
         colour = colours(size) if determined else UNDETERMINED_COLOUR
         series = f"law at N = {readable(size)}"

@@ -19,7 +19,6 @@ from scalelaws.figures.words import LEGEND_CHARACTERS, law_label
 from scalelaws.laws.fitted import DETERMINED, FittedLaw
 from scalelaws.units import readable
 
-MOST_SIZES = 9
 Colour = str | tuple[float, ...]
 Values = Sequence[float] | np.ndarray
 
@@ -161,7 +160,7 @@ def size_bar(figure: Figure, axes: Sequence[Axes], colours: SizeColours, title: 
     bar = figure.colorbar(
         _mappable(colours), ax=list(axes), location="right", fraction=0.05, pad=0.015, aspect=28, shrink=0.92
     )
-    bar.ax.yaxis.set_major_locator(FixedLocator(_apart(colours.sizes)))
+    bar.ax.yaxis.set_major_locator(FixedLocator(colours.apart()))
     bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _size_text(value, colours.dial)))
     bar.ax.yaxis.set_minor_locator(NullLocator())
     bar.ax.grid(False)
@@ -180,16 +179,6 @@ def _scaled(look: dict[str, Any]) -> dict[str, Any]:
     """Sizes of marks and lines, given in points for one column of a paper, as large as the style's width asks."""
     factor = mpl.rcParams["figure.figsize"][0] / COLUMN_INCHES
     return {name: value * factor if name in ("markersize", "linewidth") else value for name, value in look.items()}
-
-
-def _apart(sizes: Sequence[float]) -> list[float]:
-    """Of the sizes, from the largest down, those that leave room for each other's labels."""
-    kept: list[float] = []
-    least = np.log(sizes[-1] / sizes[0]) / MOST_SIZES
-    for size in sizes[::-1]:
-        if not kept or np.log(kept[-1] / size) >= least:
-            kept.append(size)
-    return kept
 
 
 def _size_text(value: float, dial: str) -> str:

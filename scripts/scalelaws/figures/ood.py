@@ -1,12 +1,14 @@
 """Figures of the loss on text unlike the training text (out of distribution)."""
 
+from textwrap import fill
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from scalelaws.figures.axes import LABELS, log_axis
-from scalelaws.figures.marks import canvas, curve, law_curve, legend_above, points
+from scalelaws.figures.marks import canvas, curve, law_curve, legend_above, note, points
 from scalelaws.figures.registry import figure
 from scalelaws.figures.select import law_of, ood_corpora, reach, readable_name
 from scalelaws.figures.style import UNDETERMINED_COLOUR, category_marks
@@ -15,13 +17,16 @@ from scalelaws.laws.fitted import DETERMINED, Laws
 from scalelaws.observations.table import Observations
 from scalelaws.units import readable
 
+NAME_CHARACTERS = 18
+"""Where the name of a corpus is broken beside an axis."""
 HELD_OUT_COLOUR = "#1a1a1a"
 
 
 @figure(
     "Loss on other text against size",
     "Loss on each out-of-distribution corpus, and on held-out text of the training distribution (black), against "
-    "size N for the runs on the most data, with their laws. Parallel lines mean that size helps everywhere alike.",
+    "size N for each size's run on the most data, with their laws. Parallel lines mean that size helps everywhere "
+    "alike.",
 )
 def ood_loss_vs_parameters(observations: Observations, laws: Laws) -> Figure:
     """OOD loss against N (Kaplan et al. 2020, figure 8, left)."""
@@ -31,7 +36,7 @@ def ood_loss_vs_parameters(observations: Observations, laws: Laws) -> Figure:
     handles = []
     for corpus, (colour, marker) in marks.items():
         rows = observations.results(corpus)
-        rows = rows[rows["dataset_tokens"] == rows["dataset_tokens"].max()]
+        rows = rows[rows["dataset_tokens"] == rows.groupby("parameters")["dataset_tokens"].transform("max")]
         name = "held out" if corpus == observations.train_corpus else readable_name(corpus)
         points(ax, rows["parameters"], rows["loss"], name, colour, marker)
         law = law_of(laws, "power_of_parameters", corpus)
@@ -50,8 +55,9 @@ def ood_loss_vs_parameters(observations: Observations, laws: Laws) -> Figure:
         handles.append(Line2D([], [], color=colour, marker=marker, label=label))
     log_axis(ax, "x", LABELS["parameters"])
     log_axis(ax, "y", "Loss (nats/token)")
-    largest = observations.runs["dataset_tokens"].max()
-    ax.text(0.03, 0.03, f"$D$ = {readable(largest)} tokens", transform=ax.transAxes)
+    subsets = rows["dataset_tokens"]
+    if subsets.min() == subsets.max():
+        note(ax, f"$D$ = {readable(subsets.max())} tokens", "lower left")
     legend_above(sheet, handles)
     return sheet
 
@@ -121,7 +127,7 @@ def ood_offsets(observations: Observations, laws: Laws) -> Figure:
             shade = colour if law.status == DETERMINED else UNDETERMINED_COLOUR
             points(right, [slope.value], [place], name, shade, marker, across=([slope.low], [slope.high]))
     right.axvline(1, color="0.4", linestyle=":", linewidth=1)
-    left.set_yticks(range(len(corpora)), [readable_name(corpus) for corpus in corpora])
+    left.set_yticks(range(len(corpora)), [fill(readable_name(corpus), NAME_CHARACTERS) for corpus in corpora])
     right.set_yticks(range(len(corpora)), [])
     left.set_xlabel("Offset (nats/token)")
     right.set_xlabel("Slope λ")
@@ -157,7 +163,7 @@ def gap_matrix(observations: Observations, laws: Laws) -> Figure:
                 ax.text(0.5, row + 0.5, "–", ha="center", va="center")
         ax.set_xticks([])
         ax.set_xlabel(label)
-        names = list(table.index) if ax is axes[0] else []
+        names = [fill(name, NAME_CHARACTERS) for name in table.index] if ax is axes[0] else []
         ax.set_yticks(np.arange(len(table)) + 0.5 if names else [], names)
         ax.tick_params(length=0)
         ax.invert_yaxis()

@@ -93,6 +93,8 @@ def fresh_curves(observations: Observations) -> pd.DataFrame:
 
 def of_one_kind(rows: pd.DataFrame) -> pd.DataFrame:
     """Of rows joined with their runs, those of the commonest family of models and training corpus."""
+    if rows.empty:
+        return rows
     kinds = ["family", "train_corpus"]
     commonest = rows[kinds].value_counts().index[0]
     return rows[(rows[kinds] == commonest).all(axis=1)]

@@ -24,6 +24,8 @@ SIZE_MAPS = {"N": "viridis", "D": "plasma", "C": "cividis", "L": "magma"}
 """Perceptual maps of the sizes: parameters, dataset tokens, compute, and of the loss."""
 CATEGORY_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#8c8c00")
 """Okabe and Ito's colour-blind-safe set, its yellow left out (too pale on white), two darker hues added."""
+MOST_LABELS = 9
+"""Of more sizes than this, some go without a label on the colour bar and without a curve of their own."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
 
 
@@ -94,8 +96,17 @@ class SizeColours:
         return self.map(self.norm(float(value)))
 
     def marker(self, value: float) -> str:
-        """A marker that sets a size apart from its neighbours without colour."""
-        return MARKERS[self.sizes.index(float(value)) % len(MARKERS)]
+        """A marker that sets a size apart from its neighbours without colour, while there are enough markers."""
+        return MARKERS[self.sizes.index(float(value))] if len(self.sizes) <= len(MARKERS) else MARKERS[0]
+
+    def apart(self) -> list[float]:
+        """Of the sizes, from the largest down, those that leave room for each other's labels."""
+        kept: list[float] = []
+        least = np.log(self.sizes[-1] / self.sizes[0]) / MOST_LABELS
+        for size in self.sizes[::-1]:
+            if not kept or np.log(kept[-1] / size) >= least:
+                kept.append(size)
+        return kept
 
 
 def category_marks(names: Sequence[str]) -> dict[str, tuple[str, str]]:

@@ -32,11 +32,14 @@ def summary(observations: Observations) -> str:
     """What was measured, in one sentence."""
     runs = observations.runs
     sizes, subsets = runs["parameters"], runs["dataset_tokens"]
+    ours = (runs["embedding_parameters"] > 0).all()
+    where = f" on the corpus “{readable_name(observations.train_corpus)}”" if ours else ""
+    what = "non-embedding parameters" if ours else "parameters"
+    seeds = f", up to {runs['seed'].nunique()} seeds each" if runs["seed"].nunique() > 1 else ""
     return (
-        f"{len(runs)} runs on the corpus “{readable_name(observations.train_corpus)}”: {sizes.nunique()} sizes N from "
-        f"{readable(sizes.min())} to {readable(sizes.max())} non-embedding parameters, {subsets.nunique()} subsets D "
-        f"from {readable(subsets.min())} to {readable(subsets.max())} tokens, up to {runs['seed'].nunique()} seeds "
-        f"each, {number(runs['flops'].sum(), 2)} FLOPs in all."
+        f"{len(runs)} runs{where}: {sizes.nunique()} sizes N from {readable(sizes.min())} to {readable(sizes.max())} "
+        f"{what}, {subsets.nunique()} subsets D from {readable(subsets.min())} to {readable(subsets.max())} tokens"
+        f"{seeds}, {number(runs['flops'].sum(), 2)} FLOPs in all."
     )
 
 
