@@ -168,7 +168,7 @@ def _check_training(training: dict[str, Any], where: str) -> None:
             "A standard error needs at least two; take more tokens.",
         )
     if training["parametrization"] == "mup" and not isinstance(training["learning_rate"], int | float):
-        remedy = "Give one number: the rate for a d_model of 64."
+        remedy = "Give one number: the rate for a d_model of 256."
         raise InputError(f"{where}.learning_rate", "with mup the rate follows the width by itself", remedy)
     if training["parametrization"] == "mup" and training["optimizer"] != "adamw":
         raise InputError(

@@ -57,9 +57,8 @@ def test_adafactor_keeps_row_and_column_sums_only_and_resumes_bit_for_bit(tokens
 
 def wide(width, parametrization, family):
     shape = {"n_layer": 2, "n_head": width // 16, **family, "d_model": width, "parametrization": parametrization}
-    return replace(
-        RUN, precision="float32", averaging=0.0, learning_rate=0.01, warmup_steps=1, weight_decay=0.0, steps=60, **shape
-    )
+    quick = {"learning_rate": 0.002, "warmup_steps": 1, "weight_decay": 0.0}
+    return replace(RUN, precision="float32", averaging=0.0, **quick, **shape)
 
 
 def growth(tokens, parametrization, family, widths=(32, 64, 128, 256)):  # noqa: F811
@@ -85,21 +84,21 @@ def logits(engine, inputs):
 @pytest.mark.parametrize("family", [{}, LSTM], ids=["transformer", "lstm"])
 def test_coordinate_check_updates_are_alike_at_every_width_with_mup_and_grow_without(tokens, family):  # noqa: F811
     """Yang et al. 2022, appendix D.1: a few updates move the logits of a wide model by as much as a narrow one's."""
-    assert abs(growth(tokens, "mup", family)) < 0.15
-    assert growth(tokens, "standard", family) > 0.3
+    assert abs(growth(tokens, "mup", family)) < 0.2
+    assert growth(tokens, "standard", family) > 0.5
 
 
 def test_mup_and_the_standard_parametrization_are_one_at_the_base_width(tokens):  # noqa: F811
     losses = []
     for parametrization in ("standard", "mup"):
-        run = wide(64, parametrization, {})
+        run = wide(256, parametrization, {})
         engine = Engine(run, initial_state(run.shape, 0))
         losses.append([engine.update(*batch(tokens["pages", "train"].ids, s, 128, 16, 0)) for s in range(1, 6)])
     assert losses[0] == losses[1]
 
 
 def test_mup_slows_the_matrices_of_wide_layers_and_nothing_else():
-    shape = wide(256, "mup", {}).shape
-    assert rate_factor("layers.1.attention_in", shape) == 64 / 256
+    shape = wide(512, "mup", {}).shape
+    assert rate_factor("layers.1.attention_in", shape) == 256 / 512
     assert rate_factor("token_embedding", shape) == rate_factor("layers.0.bias", shape) == 1
     assert rate_factor("layers.1.attention_in", replace(shape, parametrization="standard")) == 1

@@ -4,8 +4,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-BASE_WIDTH, BASE_HEAD_SIZE = 64, 16
-"""Where the maximal update parametrization and the standard one are the same model with the same rates."""
+BASE_WIDTH, BASE_HEAD_SIZE = 256, 16
+"""Where the maximal update parametrization and the standard one are the same model with the same rates. 256: with the
+scales of a model of that width one of 64 learns faster than at its own (5.97 nats against 6.23, at the best rates)."""
 
 
 @dataclass(frozen=True)
