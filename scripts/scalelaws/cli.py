@@ -290,7 +290,8 @@ def _export(options: argparse.Namespace, console: Console) -> None:
     from scalelaws.models.export import export_run
 
     export_run(options.run, options.folder)
-    console.print(f"Model: {options.folder}", highlight=False)
+    how = ", trust_remote_code=True" if (options.folder / "hub.py").exists() else ""
+    console.print(f"transformers.AutoModelForCausalLM.from_pretrained({str(options.folder)!r}{how})", highlight=False)
 
 
 def _tensorboard(options: argparse.Namespace, console: Console) -> None:
