@@ -2,7 +2,7 @@
 
     python benchmarks/training.py                 all sixteen cases: half an hour on an idle core
     python benchmarks/training.py --quick         four of them, with one round each: two minutes
-    python benchmarks/training.py --device cuda   on a GPU, at most eight minutes
+    python benchmarks/training.py --device cuda   on one GPU, at most eight minutes (written without one at hand)
 
 On a CPU every loop has one thread and a process of its own, and they take turns, so that what else the machine does
 falls on all of them. Speeds are in tokens per CPU second, the median of the rounds. Utilization is the engine's, of the
@@ -14,6 +14,7 @@ import itertools
 import math
 import multiprocessing
 import statistics
+import sys
 import time
 from multiprocessing.connection import Connection
 
@@ -35,6 +36,10 @@ LOOPS = ("plain", "tuned", "engine")
 """The plain loop in float32; the same with bfloat16 autocast, torch.compile and fused AdamW; ours."""
 ROUNDS, ROUND_SECONDS = 5, 1.0
 STEPS_COMPARED = 4
+GPU_CASES = ((1e5, 65_536), (1e6, 65_536), (1e7, 131_072), (1e8, 262_144), (4e8, 262_144))
+"""Sizes and batches in tokens."""
+GPU_SECONDS, GPU_LIMIT = 8.0, 360.0
+"""A case starts within the limit, and takes at most two minutes with its compiling."""
 
 
 def benchmark_run(parameters: float, vocabulary: int, context: int, batch_tokens: int) -> Run:
@@ -59,7 +64,7 @@ def make_loop(name: str, run: Run, device: str) -> PlainLoop | Engine:
     """A loop of LOOPS."""
     if name == "engine":
         keep_freed_memory()
-        return Engine(run, initial_state(run.shape, run.seed))
+        return Engine(run, initial_state(run.shape, run.seed).to(device), device)
     tuned = name == "tuned"
     return PlainLoop(run, torch.bfloat16 if tuned else torch.float32, compiled=tuned, device=device)
 
@@ -145,10 +150,59 @@ def print_cpu_table(cases: list[tuple[float, int, int]], rounds: int) -> None:
         print(f"engine against {name}: {mean:.2f} times in the geometric mean, {min(collected):.2f} at least")
 
 
+def gpu_speed(loop: PlainLoop | Engine, run: Run) -> tuple[list[float], float]:
+    """The first losses, and tokens per second of wall time once compiled, over at least GPU_SECONDS."""
+    ids = token_ids(run.vocabulary, 16 * run.batch_tokens + 1)
+    losses: list[float] = []
+    timed, started = 0, 0.0
+    while len(losses) < STEPS_COMPARED or time.perf_counter() < started + GPU_SECONDS:
+        begin = len(losses) % 16 * run.batch_tokens
+        chosen = ids[begin : begin + run.batch_tokens + 1]
+        losses.append(loop.update(chosen[:-1].reshape(-1, run.context), chosen[1:].reshape(-1, run.context)))
+        timed += 1
+        if len(losses) == STEPS_COMPARED:
+            timed, started = 0, time.perf_counter()
+    return losses[:STEPS_COMPARED], timed * run.batch_tokens / (time.perf_counter() - started)
+
+
+def print_gpu_table(device: str) -> None:
+    """The tuned loop against the engine at context 1,024 and vocabulary 50,257, for as long as GPU_LIMIT allows."""
+    begun = time.perf_counter()
+    factor = torch.ones((8192, 8192), dtype=torch.bfloat16, device=device)
+    float((factor @ factor)[0, 0])
+    started = time.perf_counter()
+    for _ in range(10):
+        factor = factor @ factor * 0
+    float(factor[0, 0])
+    peak = 10 * 2 * 8192**3 / (time.perf_counter() - started)
+    print(f"{torch.cuda.get_device_name(device)}: {peak / 1e12:.0f} TFLOP/s in bfloat16 products")
+    print("       N     shape    tuned tokens/s   engine tokens/s  × tuned  utilized  difference")
+    for parameters, batch_tokens in GPU_CASES:
+        if time.perf_counter() > begun + GPU_LIMIT:
+            print("the time is used up; larger sizes were left out")
+            return
+        run = benchmark_run(parameters, 50_257, 1024, batch_tokens)
+        tuned_losses, tuned = gpu_speed(make_loop("tuned", run, device), run)
+        losses, ours = gpu_speed(make_loop("engine", run, device), run)
+        difference = max(abs(a - b) for a, b in zip(losses, tuned_losses, strict=True))
+        used = 3 * run.shape.forward_flops * ours / peak
+        print(
+            f"{run.parameters:>8.1e}{run.run:>10}{tuned:>18,.0f}{ours:>18,.0f}{ours / tuned:>9.1f}{used:>10.0%}"
+            f"{difference:>12.0e}",
+            flush=True,
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="four cases, one round each")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     arguments = parser.parse_args()
+    if arguments.device == "cuda":
+        if not torch.cuda.is_available():
+            sys.exit("PyTorch sees no GPU on this machine. Run this where there is one, or leave out --device cuda.")
+        print_gpu_table("cuda")
+        return
     cases = QUICK if arguments.quick else itertools.product(SIZES, VOCABULARIES, CONTEXTS)
     print_cpu_table(list(cases), 1 if arguments.quick else ROUNDS)
 

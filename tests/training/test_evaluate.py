@@ -26,8 +26,6 @@ def test_a_result_is_evaluated_on_every_window(tokens, tmp_path):  # noqa: F811
         for state in (early, trained(ends_there, tokens, tmp_path / "whole"))
     ]
     pd.testing.assert_frame_equal(*rows)
-    passing = pd.DataFrame(early.losses).query("not result and corpus == 'other'")
-    assert passing["loss_sem"].mean() > rows[0].loc[("other", "test"), "loss_sem"]
 
 
 def test_the_standard_error_is_that_of_windows():

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,10 @@ class State:
     """Rows of the observations table so far."""
     positions: list[dict[str, Any]] = field(default_factory=list)
     """The result's held-out loss at every position in the context."""
+
+    def to(self, device: str) -> "State":
+        """The same state with its buffers on a device."""
+        return replace(self, **{name: getattr(self, name).to(device) for name in BUFFERS})
 
     def numbers(self) -> dict[str, Any]:
         """The fields that are not buffers."""
