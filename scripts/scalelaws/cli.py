@@ -291,7 +291,8 @@ def _export(options: argparse.Namespace, console: Console) -> None:
 
     export_run(options.run, options.folder)
     how = ", trust_remote_code=True" if (options.folder / "hub.py").exists() else ""
-    console.print(f"transformers.AutoModelForCausalLM.from_pretrained({str(options.folder)!r}{how})", highlight=False)
+    call = f"transformers.AutoModelForCausalLM.from_pretrained({str(options.folder)!r}{how})"
+    console.print(call, highlight=False, soft_wrap=True)
 
 
 def _tensorboard(options: argparse.Namespace, console: Console) -> None:
