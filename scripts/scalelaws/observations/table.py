@@ -27,7 +27,8 @@ LOSS_COLUMNS = {
     "result": "bool",
 }
 """One row per (run, step, corpus, split). `result` marks the step that is the run's result: with early stopping the
-step of the lowest held-out loss, otherwise the last. Losses are in nats per token; flops = 6·N·tokens."""
+step of the lowest held-out loss, otherwise the last. Losses are in nats per token; flops = 6·N·tokens,
+N as often as a token goes through it (`recurrence`)."""
 
 RUN_COLUMNS = {
     "run": "str",
