@@ -229,14 +229,14 @@ class Problem:
             own = _products(slope, feature, feature)
             if curvature is not None:
                 own += np.einsum("rn,rnij->rij", slope, curvature)
-            hessian[np.ix_(np.arange(len(phi)), block.columns, block.columns)] += own
+            hessian[:, block.columns[:, None], block.columns] += own
         for k, block in enumerate(self.blocks):
             for m in range(k, len(self.blocks)):
                 other = self.blocks[m]
                 cross = _products(inner * shares[k] * shares[m], features[k], features[m])
-                hessian[np.ix_(np.arange(len(phi)), block.columns, other.columns)] += cross
+                hessian[:, block.columns[:, None], other.columns] += cross
                 if m != k:
-                    hessian[np.ix_(np.arange(len(phi)), other.columns, block.columns)] += cross.transpose(0, 2, 1)
+                    hessian[:, other.columns[:, None], block.columns] += cross.transpose(0, 2, 1)
         if self.outer is not None:
             gradient[:, self.outer] = np.einsum("rn,rn->r", g, f)
             hessian[:, self.outer, self.outer] = np.einsum("rn,rn->r", h * f + g, f)
