@@ -7,9 +7,12 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from scalelaws.laws.answers import predictions, splits
+from scalelaws.laws.fitted import Laws
 from scalelaws.laws.summary import COUNTED, number
 from scalelaws.report.calculator import GPUS
+from scalelaws.report.page import write_report
 
+from . import CONFIG, write_study
 from .browser import EXECUTABLE, opened, started
 
 pytestmark = pytest.mark.skipif(EXECUTABLE is None, reason="no Chromium or Chrome on this machine to open the page in")
@@ -216,6 +219,17 @@ def test_every_control_can_be_reached_and_used_by_keyboard(wide):
     assert not wide.page.is_checked("#explorer-groups input >> nth=0")
     wide.page.keyboard.press("Space")
     assert wide.page.is_checked("#explorer-groups input >> nth=0")
+
+
+def test_a_study_that_determines_nothing_still_has_a_page(browser, observations, tmp_path):
+    write_study(tmp_path)
+    nothing = Laws("empty", {}, {}, observations.runs.iloc[:0].assign(reason=""), {})
+    write_report(tmp_path / "report.html", observations, nothing, None, [], CONFIG, {})
+    with opened(browser, tmp_path / "report.html") as seen:
+        assert seen.complaints == []
+        assert "These runs determine no law." in seen.page.inner_text("#answer")
+        assert seen.drawn()["marks"] == len(observations.results("documentation"))
+        assert not seen.page.query_selector("#calculator")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

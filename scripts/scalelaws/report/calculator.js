@@ -1,6 +1,8 @@
 // The calculator: the same arithmetic as scalelaws.laws, on the same resamples, printed as `scalelaws allocate` prints.
 (() => {
   "use strict";
+  const form = document.getElementById("calculator-form");
+  if (!form) return; // no law to reckon with
   const data = JSON.parse(document.getElementById("calculator-data").textContent);
   const LEVEL = [0.025, 0.975];
   const FAR = 1; // decades beyond the data past which an answer carries a warning
@@ -154,7 +156,6 @@
 
   // --- the forms ---------------------------------------------------------------------------------------------------
 
-  const form = document.getElementById("calculator-form");
   const field = (name) => form.elements.namedItem(name);
 
   function budget() {
