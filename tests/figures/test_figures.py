@@ -468,8 +468,7 @@ def test_a_study_of_few_sizes_or_subsets_gets_the_figures_that_it_can_have(sizes
     drawn = 0
     for name in NAMES:
         try:
-            FigureCanvasAgg(draw(name, few, laws)).draw()
-            drawn += 1
+            drawn += len(numbers_of(draw(name, few, laws))) > 0
         except NotDrawableError as reason:
             assert len(str(reason)) > 20
     assert 5 < drawn < len(NAMES)
@@ -485,7 +484,7 @@ def test_a_bare_table_of_sizes_data_and_losses_gets_figures_or_reasons(curves, o
     reasons = []
     for name in NAMES:
         try:
-            FigureCanvasAgg(draw(name, bare, laws)).draw()
+            assert len(numbers_of(draw(name, bare, laws)))
         except NotDrawableError as reason:
             reasons.append(str(reason))
     assert 8 < len(NAMES) - len(reasons) < len(NAMES)

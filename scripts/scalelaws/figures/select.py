@@ -96,5 +96,5 @@ def of_one_kind(rows: pd.DataFrame) -> pd.DataFrame:
     if rows.empty:
         return rows
     kinds = ["family", "train_corpus"]
-    commonest = rows[kinds].value_counts().index[0]
-    return rows[(rows[kinds] == commonest).all(axis=1)]
+    family, corpus = rows[kinds].value_counts().index[0]
+    return rows[(rows["family"] == family) & (rows["train_corpus"] == corpus)]
