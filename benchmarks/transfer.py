@@ -16,7 +16,7 @@ from scalelaws.training.run import Run
 from scalelaws.training.state import initial_state
 
 WIDTHS = (32, 64, 128, 256)
-RATES = 0.001 * 2.0 ** np.arange(7)
+RATES = 0.00025 * 2.0 ** np.arange(7)
 CONTEXT, BATCH, LAST = 64, 1024, 20
 
 
