@@ -60,6 +60,11 @@ def test_it_fits_the_screen_in_light_and_dark(browser, study, width, scheme):
         assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
         background = seen.page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert background == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 22, 26)"}[scheme]
+        for view in range(seen.page.locator("[name=view] option").count()):
+            seen.page.select_option("[name=view]", str(view))
+            seen.settled()
+            assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
+            assert seen.page.evaluate("document.getElementById('explorer-form').scrollWidth") <= width
         shots = [seen.screenshot(f"report-top-{width}-{scheme}")]
         for part in ("calculator", "explorer-form"):
             seen.page.evaluate(f"document.getElementById('{part}').scrollIntoView()")

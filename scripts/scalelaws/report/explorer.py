@@ -59,7 +59,6 @@ def _runs(observations: Observations, laws: Laws) -> Iterable[dict[str, Any]]:
         yield {
             "axis": LABELS[column],
             "y": LOSS,
-            "dial": dial,
             "groups": groups,
             "points": _points(rows, column, "loss", names(rows[other]), _run_words(rows)),
             "lines": [],
@@ -72,38 +71,38 @@ def _curves(observations: Observations) -> Iterable[dict[str, Any]]:
     if rows.empty or rows.groupby("run")["step"].nunique().max() < 2:
         return
     groups, names = _size_groups(rows["parameters"], "N")
-    lines = [
-        {"group": names(part["parameters"])[0], "x": _numbers(part["tokens"]), "y": _numbers(part["loss"])}
-        for _, part in rows.groupby("run")
-    ]
     words = [
         f"{row.run}, step {row.step:,}: {number(row.loss, 4)} nats/token after {readable(row.tokens)} tokens"
         for row in rows.itertuples()
     ]
     for column in ("tokens", "flops"):
-        by_run = zip(lines, (part for _, part in rows.groupby("run")), strict=True)
+        lines = [
+            {"group": names(part["parameters"])[0], "x": _numbers(part[column]), "y": _numbers(part["loss"])}
+            for _, part in rows.groupby("run")
+        ]
         yield {
             "axis": LABELS[column],
             "y": LOSS,
-            "dial": "N",
             "groups": groups,
             "points": _points(rows, column, "loss", names(rows["parameters"]), words),
-            "lines": [{**line, "x": _numbers(part[column])} for line, part in by_run],
+            "lines": lines,
             "laws": [],
         }
 
 
 def _splits(laws: Laws) -> Iterable[dict[str, Any]]:
     found = [each for each in laws.allocations.values() if len(each.table)]
-    groups = _groups([each.title for each in found])
-    for share, label in (("parameters", "Best size N (parameters)"), ("tokens", "Best tokens D")):
+    names = {each.approach: _said(each.title, each.status) for each in found}
+    groups = _groups(list(names.values()))
+    for share, label in (("parameters", "Best size N (parameters)"), ("tokens", "Best data D (tokens)")):
         curves, optima = [], []
         for each in found:
             table = each.table.sort_values("flops")
-            ends = [table[f"{share}_low"], table[f"{share}_high"]]
-            line = {"group": each.title, "x": _numbers(table["flops"]), "y": _numbers(table[share])}
-            curves.append({**line, "low": _numbers(ends[0]), "high": _numbers(ends[1])})
-            optima.append(each.points[each.points["used"]].assign(group=each.title))
+            line = {"group": names[each.approach], "x": _numbers(table["flops"]), "y": _numbers(table[share])}
+            if each.status == DETERMINED:
+                line |= {"low": _numbers(table[f"{share}_low"]), "high": _numbers(table[f"{share}_high"])}
+            curves.append(line)
+            optima.append(each.points[each.points["used"]].assign(group=names[each.approach]))
         if not curves:
             return
         rows = pd.concat(optima)
@@ -112,7 +111,7 @@ def _splits(laws: Laws) -> Iterable[dict[str, Any]]:
             for row in rows.itertuples()
         ]
         yield {
-            "axis": f"{LABELS['flops']}, {label.lower()}",
+            "axis": label,
             "x": LABELS["flops"],
             "y": label,
             "groups": groups,
@@ -180,7 +179,11 @@ def _curves_of(law: FittedLaw, column: str, groups: Sequence[dict[str, Any]]) ->
             bottom, top = law.band(0.95, **at)
             curve |= {"low": _numbers(bottom), "high": _numbers(top)}
         curves.append(curve)
-    return {"title": law.title + ("" if law.status == DETERMINED else " (not determined)"), "curves": curves}
+    return {"title": _said(law.title, law.status), "curves": curves}
+
+
+def _said(title: str, status: str) -> str:
+    return title if status == DETERMINED else f"{title} (not determined)"
 
 
 def _run_words(rows: pd.DataFrame) -> list[str]:
