@@ -22,7 +22,15 @@ def test_size(size, text):
 
 @pytest.mark.parametrize(
     ("mathtext", "html"),
-    [(r"\alpha_N", "α<sub>N</sub>"), ("N_c", "N<sub>c</sub>"), ("E", "E"), (r"\lambda", "λ"), ("a<b", "a&lt;b")],
+    [
+        (r"\alpha_N", "α<sub>N</sub>"),
+        ("N_c", "N<sub>c</sub>"),
+        ("E", "E"),
+        (r"\lambda", "λ"),
+        ("C^*", "C<sup>*</sup>"),
+        ("x_{ab}^2", "x<sub>ab</sub><sup>2</sup>"),
+        ("a<b", "a&lt;b"),
+    ],
 )
 def test_a_symbol_is_html(mathtext, html):
     assert symbol_html(mathtext) == html

@@ -33,8 +33,8 @@ NO_DATE = {"Date": None, "Creator": None}
 
 
 def symbol_html(mathtext: str) -> Markup:
-    """A parameter's symbol, such as \\alpha_N, with a Greek letter and a subscript."""
+    """A parameter's symbol, such as \\alpha_N or C^*, with a Greek letter, a subscript, a superscript."""
     text = str(escape(re.sub(r"\\([A-Za-z]+)", lambda match: GREEK.get(match.group(1), match.group(1)), mathtext)))
-    return Markup(
-        re.sub(r"_(?:\{([^}]*)\}|(\w))", lambda match: f"<sub>{match.group(1) or match.group(2)}</sub>", text)
-    )
+    for mark, tag in (("_", "sub"), (r"\^", "sup")):
+        text = re.sub(rf"{mark}(?:\{{([^}}]*)\}}|([\w*]))", rf"<{tag}>\1\2</{tag}>", text)
+    return Markup(text)
