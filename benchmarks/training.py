@@ -64,7 +64,7 @@ def make_loop(name: str, run: Run, device: str) -> PlainLoop | Engine:
     """A loop of LOOPS."""
     if name == "engine":
         keep_freed_memory()
-        return Engine(run, initial_state(run.shape, run.seed).to(device), device)
+        return Engine(run, initial_state(run.shape, run.seed).to(torch.device(device)), torch.device(device))
     tuned = name == "tuned"
     return PlainLoop(run, torch.bfloat16 if tuned else torch.float32, compiled=tuned, device=device)
 

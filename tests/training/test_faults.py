@@ -122,7 +122,7 @@ def test_a_run_whose_losses_explode_without_overflow_is_marked_diverged(tokens, 
 
 def test_a_run_that_cannot_fit_says_so_before_it_begins(tokens, tmp_path):  # noqa: F811
     huge = replace(RUN, d_model=32_768, n_layer=200, vocabulary=50_257)
-    assert available_bytes() < needed_bytes(huge, 8, 3)
+    assert available_bytes(torch.device("cpu")) < needed_bytes(huge, 8, 3)
     with pytest.raises(InputError, match="GB of memory"):
         trained(huge, tokens, tmp_path)
     assert needed_bytes(RUN, 8, 3) < 1 << 30

@@ -22,6 +22,7 @@ from scalelaws.training.schedule import average_weight, learning_rate
 from scalelaws.training.spikes import SPIKE_WINDOW, is_spike
 from scalelaws.training.state import State, views
 
+CPU = torch.device("cpu")
 LARGEST_GRADIENT = 1.0
 """A longer gradient is scaled down to this norm, which bounds what one bad batch can do."""
 COMPILED_ABOVE_TOKENS = 250_000
@@ -36,10 +37,10 @@ class Engine:
     Several processes (torchrun) hold the same state; each takes its share of every batch, and gradients are summed.
     """
 
-    def __init__(self, run: Run, state: State, device: str = "cpu") -> None:
+    def __init__(self, run: Run, state: State, device: torch.device = CPU) -> None:
         self.run = run
         self.state = state
-        self.device = torch.device(device)
+        self.device = device
         self.dtype = {"bfloat16": torch.bfloat16, "float32": torch.float32}[run.precision]
         self.layer = _compiled_layer() if run.tokens > COMPILED_ABOVE_TOKENS else transformer_layer
         self.gradient = torch.zeros_like(state.weights)

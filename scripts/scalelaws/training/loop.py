@@ -52,21 +52,24 @@ def train(
     step of the minimum.
 
     A run whose schedule is trunk saves its states in `checkpoints`/FORKS; a branch begins from such a folder, `trunk`.
-    Under torchrun all processes train this one run; the first of them writes its files.
+    Under torchrun all processes train this one run; the first of them writes its files. A GPU is used where there is
+    one; that path was written without one at hand and has not been run.
     """
     keep_freed_memory()
     processes.join()
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
+    device = processes.device()
+    torch.use_deterministic_algorithms(device.type == "cpu")
     say = progress.say if processes.rank() == 0 else lambda _line: None
-    check_memory(run, sequences_at_once(run, "cpu"), len(tokens))
+    check_memory(run, sequences_at_once(run, device.type), len(tokens), device)
     state = read_checkpoint(checkpoints, owner, say)
     if state is None and trunk is not None:
         state = branched_state(trunk, run.first_step, say)
     state = state or initial_state(run.shape, run.seed, run.optimizer)
     if state.step:
         say(f"goes on from step {state.step:,} of {run.steps:,}")
-    engine = Engine(run, state)
+    state = state.to(device)
+    engine = Engine(run, state, device)
     sets = evaluation_sets(run, tokens, train_corpus)
     held_out = next(s for s in sets if (s.corpus, s.split) == (train_corpus, "test"))
     ids = subset(tokens[train_corpus, "train"], run.stream_tokens or run.dataset_tokens)
@@ -88,7 +91,7 @@ def train(
             if state.step in full:
                 others = [s for s in sets if s is not held_out]
                 if state.step < run.steps:
-                    others = [s.in_passing(engine.sequences_at_once) for s in others]
+                    others = [s.in_passing() for s in others]
                 _record(engine, others if state.step in checks else [held_out, *others])
             if state.step == run.steps and state.status == "running":
                 state.status = "finished"
@@ -96,11 +99,12 @@ def train(
             state.seconds = earlier_seconds + now - started
             if state.step in forks and processes.rank() == 0:
                 write_checkpoint(checkpoints / FORKS, state, owner, kept=None)
-            if now > next_checkpoint or terminated():
+            stopping = processes.any_of_all(terminated())
+            if now > next_checkpoint or stopping:
                 _try_to_write(checkpoints, state, owner, say)
                 written = time.monotonic()
                 next_checkpoint = written + max(CHECKPOINT_SECONDS, CHECKPOINT_SHARE * (written - now))
-            if terminated():
+            if stopping:
                 raise SystemExit(143)
             if counted_from is None:  # the first step also compiles the layer and says nothing about the others
                 counted_from, progress.started = state.step, now

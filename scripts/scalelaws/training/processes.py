@@ -9,7 +9,7 @@ from torch import Tensor
 def join() -> None:
     """Join the group that torchrun started; a process started alone stays alone."""
     if "WORLD_SIZE" in os.environ and not torch.distributed.is_initialized():
-        torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        torch.distributed.init_process_group()  # gloo, and nccl for tensors on GPUs
 
 
 def rank() -> int:
@@ -20,6 +20,18 @@ def rank() -> int:
 def count() -> int:
     """How many processes there are."""
     return torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
+
+
+def device() -> torch.device:
+    """What this process computes on: a GPU of its own where there are any, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    return torch.device("cpu")
+
+
+def any_of_all(flag: bool) -> bool:
+    """Whether `flag` is set in any process: all of them get the same answer."""
+    return bool(sum_over_all(torch.tensor(float(flag))))
 
 
 def sum_over_all(values: Tensor) -> Tensor:

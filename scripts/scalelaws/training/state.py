@@ -53,7 +53,7 @@ class State:
     positions: list[dict[str, Any]] = field(default_factory=list)
     """The result's held-out loss at every position in the context."""
 
-    def to(self, device: str) -> "State":
+    def to(self, device: torch.device) -> "State":
         """The same state with its buffers on a device."""
         return replace(self, **{name: getattr(self, name).to(device) for name in BUFFERS})
 
