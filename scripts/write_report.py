@@ -14,5 +14,7 @@ with logged(snakemake.log[0], "write_report"):
         pd.read_csv(files.plan) if files.plan else None,
         files.cards,
         params.config,
-        provenance(params.recipe, params.config["seed"], params.config, files, ["bokeh", "jinja2", "matplotlib", "pandas"]),
+        provenance(
+            params.recipe, params.config["seed"], params.config, files, ["bokeh", "jinja2", "matplotlib", "pandas"]
+        ),
     )

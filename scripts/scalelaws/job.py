@@ -30,9 +30,9 @@ BOOKKEEPING = (
 def logged(log: str | Path, title: str) -> Iterator["Progress"]:
     """Send file descriptors 1 and 2 to `log`, so that tracebacks and child processes' output land there too.
 
-    Yields a Progress that writes to the user's terminal and to the log: jobs on a cluster have no other. The closing line says how long the job took, or, after a
-    failure, the error's own words and where the log is. SIGTERM ends the job as an exception does: with status 143, and
-    without leaving half-written files.
+    Yields a Progress that writes to the user's terminal and to the log: jobs on a cluster have no other. The closing
+    line says how long the job took, or, after a failure, the error's own words and where the log is. SIGTERM ends the
+    job as an exception does: with status 143, and without leaving half-written files.
     """
     sys.stdout.flush()
     sys.stderr.flush()
