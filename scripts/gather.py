@@ -6,10 +6,8 @@ from scalelaws.observations.table import write_observations
 from scalelaws.recipe import provenance
 
 with logged(snakemake.log[0], "gather") as progress:
-    observations = gather(snakemake.input.records, snakemake.input.losses)
-    output = snakemake.output
-    made_with = provenance(
-        snakemake.params.recipe, snakemake.params.seed, {}, snakemake.input.records, ["pandas", "pyarrow"]
-    )
-    write_observations(observations, output.observations, output.runs, output.csv, made_with)
+    files, output = snakemake.input, snakemake.output
+    observations = gather(files.records, files.losses, files.positions)
+    made_with = provenance(snakemake.params.recipe, snakemake.params.seed, {}, files.records, ["pandas", "pyarrow"])
+    write_observations(observations, output.observations, output.runs, output.csv, made_with, output.positions)
     progress.say(f"{len(observations.runs)} runs, {len(observations.losses):,} losses")

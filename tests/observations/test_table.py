@@ -6,6 +6,7 @@ import pytest
 from scalelaws.errors import InputError
 from scalelaws.observations.table import (
     LOSS_COLUMNS,
+    POSITION_COLUMNS,
     RUN_COLUMNS,
     Observations,
     read_observations,
@@ -32,6 +33,12 @@ def tables():
         for step in (3, 2, 1)
     ]
     return pd.DataFrame(losses), runs
+
+
+def positions():
+    """Two positions of each run, the last one first."""
+    example = {column: EXAMPLES[kind] for column, kind in POSITION_COLUMNS.items()}
+    return pd.DataFrame([{**example, "run": name, "position": place} for name in ("b", "a") for place in (2, 1)])
 
 
 def test_what_is_written_is_read_back(tmp_path):
@@ -80,11 +87,41 @@ def test_a_broken_table_is_refused_with_its_place(damage, message):
         validated(losses, runs, "table.csv")
 
 
+def test_losses_by_position_go_with_the_table_where_it_has_them(tmp_path):
+    observations = validated(*tables(), positions=positions())
+    places = observations.positions[["run", "position"]].to_numpy().tolist()
+    assert places == [["a", 1], ["a", 2], ["b", 1], ["b", 2]]
+    files = [tmp_path / name for name in ("observations.parquet", "runs.parquet", "observations.csv")]
+    by_position = tmp_path / "positions.parquet"
+    write_observations(observations, *files, {"seed": 3}, by_position)
+    pd.testing.assert_frame_equal(read_observations(*files[:2], by_position).positions, observations.positions)
+    assert json.loads(pq.read_schema(by_position).metadata[b"provenance"]) == {"seed": 3}
+    assert read_observations(*files[:2]).positions is None
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("run", "c", "positions: row 1: run = 'c' is not in the runs table"),
+        ("position", 0, "position = 0 is before the first token"),
+        ("position", 1, "position = 1 is given twice"),
+        ("loss", -1.0, r"positions: row 1: loss = -1.0 is not a positive number"),
+        ("loss", "low", "positions: a value has the wrong type"),
+    ],
+)
+def test_a_broken_loss_by_position_is_refused_with_its_place(column, value, message):
+    with pytest.raises(InputError, match=message):
+        validated(*tables(), "runs", positions().assign(**{column: value}))
+    with pytest.raises(InputError, match=f"the column '{column}' is missing"):
+        validated(*tables(), "runs", positions().drop(columns=column))
+
+
 def test_runs_of_a_sweep_are_kept_apart_from_those_of_the_grid():
     names = ["grid", "batch", "both", "lstm"]
     runs = pd.DataFrame({"run": names, "variant": [None, "batch512", "batch512-rate0.1", "lstm"]})
-    observations = Observations(pd.DataFrame({"run": names * 2}), runs)
+    observations = Observations(pd.DataFrame({"run": names * 2}), runs, pd.DataFrame({"run": names * 3}))
     assert list(observations.of_variants().runs["run"]) == ["grid"]
+    assert list(observations.of_variants().positions["run"]) == ["grid"] * 3
     assert list(observations.of_variants().losses["run"]) == ["grid", "grid"]
     assert list(observations.of_variants("batch_tokens").runs["run"]) == ["grid", "batch"]
     assert list(observations.of_variants("batch_tokens", "learning_rate").runs["run"]) == ["grid", "batch", "both"]

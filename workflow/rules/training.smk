@@ -91,9 +91,11 @@ rule gather:
         plan="<study>/plan.csv",
         records=expand("<study>/runs/{run}/run.json", run=RUNS),
         losses=expand("<study>/runs/{run}/losses.parquet", run=RUNS),
+        positions=expand("<study>/runs/{run}/positions.parquet", run=RUNS),
     output:
         observations="<study>/observations.parquet",
         runs="<study>/runs.parquet",
+        positions="<study>/positions.parquet",
         csv="<study>/observations.csv",
     log:
         "<study>/logs/gather.log",

@@ -64,6 +64,17 @@ RUN_COLUMNS = {
 """One row per run. status: finished, early_stopped or diverged. tokens, flops and steps are what the whole run
 processed; flops_total counts the embedding and attention terms and the evaluations too."""
 
+POSITION_COLUMNS = {
+    "run": "str",
+    "corpus": "str",
+    "split": "str",
+    "position": "int64",
+    "loss": "float64",
+    "loss_sem": "float64",
+}
+"""One row per (run, corpus, split, position): the loss of the run's result at each token of the context, the first one
+predicted, from the one before it, being position 1."""
+
 EXTRA_LOSS_COLUMNS = {"noise_scale": "float64"}
 """Kept where they were measured: the gradient noise scale in tokens."""
 EXTRA_RUN_COLUMNS = {
@@ -88,10 +99,14 @@ branch its trunk, and how many of its steps that made; updates left out because 
 
 @dataclass(frozen=True)
 class Observations:
-    """Two frames: `losses` with LOSS_COLUMNS and `runs` with RUN_COLUMNS, joined by `run`."""
+    """Two frames: `losses` with LOSS_COLUMNS and `runs` with RUN_COLUMNS, joined by `run`.
+
+    Beside them `positions` with POSITION_COLUMNS, where the runs are our own: tables from elsewhere have none.
+    """
 
     losses: pd.DataFrame
     runs: pd.DataFrame
+    positions: pd.DataFrame | None = None
 
     @property
     def train_corpus(self) -> str:
@@ -111,7 +126,8 @@ class Observations:
         if "variant" not in self.runs:
             return self
         runs = self.runs[[changes_only(variant, settings) for variant in self.runs["variant"].fillna("")]]
-        return Observations(self.losses[self.losses["run"].isin(runs["run"])], runs)
+        kept = None if self.positions is None else self.positions[self.positions["run"].isin(runs["run"])]
+        return Observations(self.losses[self.losses["run"].isin(runs["run"])], runs, kept)
 
     def curves(self, corpus: str, split: str = "test", *, diverged: bool = False) -> pd.DataFrame:
         """Every evaluated step of every run on a corpus, joined with the runs table, sorted by run and step."""
@@ -122,30 +138,30 @@ class Observations:
         return joined.sort_values(["run", "step"], ignore_index=True)
 
 
-def validated(losses: pd.DataFrame, runs: pd.DataFrame, where: str = "observations") -> Observations:
-    """The two frames with the declared columns and types. Raises InputError naming table, column and row."""
+def validated(
+    losses: pd.DataFrame, runs: pd.DataFrame, where: str = "observations", positions: pd.DataFrame | None = None
+) -> Observations:
+    """The frames with the declared columns and types. Raises InputError naming table, column and row."""
     losses = _typed(losses, LOSS_COLUMNS, EXTRA_LOSS_COLUMNS, f"{where}: losses")
     runs = _typed(runs, RUN_COLUMNS, EXTRA_RUN_COLUMNS, f"{where}: runs")
     _refuse_rows(runs["run"].duplicated(), runs, f"{where}: runs", "run", "appears twice", "Keep one row per run.")
-    unknown = ~losses["run"].isin(runs["run"])
-    _refuse_rows(unknown, losses, f"{where}: losses", "run", "is not in the runs table", "Add its row there.")
-    key = ["run", "step", "corpus", "split"]
-    twice = losses.duplicated(key)
-    _refuse_rows(twice, losses, f"{where}: losses", "step", "is given twice for one corpus and split", "Keep one row.")
-    diverged = losses["run"].isin(runs.loc[runs["status"] == "diverged", "run"])
-    bad = ~(np.isfinite(losses["loss"]) & (losses["loss"] > 0)) & ~diverged
-    remedy = "A loss is in nats per token, above zero; mark the run 'diverged' if it is."
-    _refuse_rows(bad, losses, f"{where}: losses", "loss", "is not a positive number", remedy)
+    losses = _measured(losses, runs, "step", f"{where}: losses")
     for column in ("parameters", "dataset_tokens"):
         bad = ~(runs[column] > 0)
         _refuse_rows(bad, runs, f"{where}: runs", column, "is not a positive number", "Give it in units, not millions.")
-    losses = losses.sort_values(["run", "step", "corpus", "split"], ignore_index=True)
-    return Observations(losses, runs.sort_values("run", ignore_index=True))
+    if positions is not None:
+        positions = _typed(positions, POSITION_COLUMNS, {}, f"{where}: positions")
+        before = positions["position"] < 1
+        remedy = "Count positions from 1."
+        _refuse_rows(before, positions, f"{where}: positions", "position", "is before the first token", remedy)
+        positions = _measured(positions, runs, "position", f"{where}: positions")
+    return Observations(losses, runs.sort_values("run", ignore_index=True), positions)
 
 
-def read_observations(losses: str | Path, runs: str | Path) -> Observations:
-    """The observations in two parquet files that `write_observations` wrote."""
-    return validated(pd.read_parquet(losses), pd.read_parquet(runs), str(losses))
+def read_observations(losses: str | Path, runs: str | Path, positions: str | Path | None = None) -> Observations:
+    """The observations in parquet files that `write_observations` wrote."""
+    by_position = None if positions is None else pd.read_parquet(positions)
+    return validated(pd.read_parquet(losses), pd.read_parquet(runs), str(losses), by_position)
 
 
 def write_observations(
@@ -154,12 +170,16 @@ def write_observations(
     runs: str | Path,
     csv: str | Path,
     provenance: dict[str, Any] | None = None,
+    positions: str | Path | None = None,
 ) -> None:
-    """Write both tables as parquet and, for people, their join as one CSV, each atomically.
+    """Write losses and runs as parquet and, for people, their join as one CSV, each atomically; and the `positions`.
 
     The parquet files carry `provenance` as JSON in their metadata, under that key.
     """
-    for frame, path in ((observations.losses, losses), (observations.runs, runs)):
+    frames = [(observations.losses, losses), (observations.runs, runs)]
+    if observations.positions is not None and positions is not None:
+        frames.append((observations.positions, positions))
+    for frame, path in frames:
         table = pa.Table.from_pandas(frame, preserve_index=False)
         made_with = {**table.schema.metadata, b"provenance": json.dumps(provenance or {}).encode()}
         with atomic_path(path) as temporary:
@@ -178,6 +198,20 @@ def _typed(frame: pd.DataFrame, columns: dict[str, str], extra: dict[str, str], 
         return frame[list(columns)].astype(columns)
     except (ValueError, TypeError) as error:
         raise InputError(where, f"a value has the wrong type ({error})", "See scalelaws.observations.table.") from None
+
+
+def _measured(losses: pd.DataFrame, runs: pd.DataFrame, place: str, where: str) -> pd.DataFrame:
+    """Losses in order, none of an unknown run, twice for one `place` (step or position) or, unless diverged, absurd."""
+    unknown = ~losses["run"].isin(runs["run"])
+    _refuse_rows(unknown, losses, where, "run", "is not in the runs table", "Add its row there.")
+    key = ["run", place, "corpus", "split"]
+    twice = losses.duplicated(key)
+    _refuse_rows(twice, losses, where, place, "is given twice for one corpus and split", "Keep one row.")
+    diverged = losses["run"].isin(runs.loc[runs["status"] == "diverged", "run"])
+    bad = ~(np.isfinite(losses["loss"]) & (losses["loss"] > 0)) & ~diverged
+    remedy = "A loss is in nats per token, above zero; mark the run 'diverged' if it is."
+    _refuse_rows(bad, losses, where, "loss", "is not a positive number", remedy)
+    return losses.sort_values(key, ignore_index=True)
 
 
 def _refuse_rows(bad: pd.Series, frame: pd.DataFrame, where: str, column: str, problem: str, remedy: str) -> None:
