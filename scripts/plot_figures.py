@@ -7,7 +7,7 @@ from scalelaws.recipe import provenance
 files, params = snakemake.input, snakemake.params
 with logged(snakemake.log[0], "plot_figures") as progress:
     draw_figures(
-        read_observations(files.observations, files.runs),
+        read_observations(files.observations, files.runs, files.positions or None),
         read_laws(files.laws, files.draws),
         snakemake.output.figures,
         Look(**params.look),

@@ -21,6 +21,8 @@ OOD = {
 }
 """Offset and slope of each OOD corpus's loss against the held-out loss."""
 CHINCHILLA = {"E": 1.5, "A": 100.0, "B": 800.0, "alpha": 0.35, "beta": 0.45}
+CONTEXT = 128
+POSITION = {"E": 2.0, "T_0": 6.0, "alpha": 0.6, "alpha_N": 0.08}
 GAP = {"G": 0.75, "p": 0.35, "q": 0.45}
 
 
@@ -36,7 +38,26 @@ def synthetic_observations(
                 run, rows = _run(size, subset, number, noise, random)
                 runs.append(run)
                 losses += rows
-    return validated(pd.DataFrame(losses, columns=list(LOSS_COLUMNS)), pd.DataFrame(runs, columns=list(RUN_COLUMNS)))
+    table = pd.DataFrame(runs, columns=list(RUN_COLUMNS))
+    return validated(pd.DataFrame(losses, columns=list(LOSS_COLUMNS)), table, positions=losses_by_position(table))
+
+
+def position_law(size: float, position: np.ndarray) -> np.ndarray:
+    """The loss of a size at positions in the context."""
+    p = POSITION
+    return (size / 1e5) ** -p["alpha_N"] * (p["E"] + (p["T_0"] / position) ** p["alpha"])
+
+
+def losses_by_position(runs: pd.DataFrame) -> pd.DataFrame:
+    """What `position_law` says of every run, a little more for less data: only the most data have the law itself."""
+    position = np.arange(1, CONTEXT + 1)
+    own = {"corpus": "documentation", "split": "test", "position": position, "loss_sem": 0.1}
+    worse = (4e6 / runs["dataset_tokens"]) ** 0.05
+    parts = [
+        pd.DataFrame({"run": run, **own, "loss": factor * position_law(size, position)})
+        for run, size, factor in zip(runs["run"], runs["parameters"], worse, strict=True)
+    ]
+    return pd.concat(parts, ignore_index=True)
 
 
 def _run(size: float, subset: float, seed: int, noise: float, random: np.random.Generator) -> tuple[dict, list[dict]]:
@@ -66,7 +87,7 @@ def _run(size: float, subset: float, seed: int, noise: float, random: np.random.
     total = tokens[last - 1]
     run = {
         **{"run": name, "family": "transformer", "parameters": size, "embedding_parameters": 5e5},
-        **{"n_layer": 2, "d_model": 64, "n_head": 4, "context": 128, "vocabulary": 4096, "positions": "learned"},
+        **{"n_layer": 2, "d_model": 64, "n_head": 4, "context": CONTEXT, "vocabulary": 4096, "positions": "learned"},
         **{"train_corpus": "documentation", "dataset_tokens": subset, "seed": seed, "batch_tokens": BATCH},
         **{"learning_rate": 4e-3, "schedule": "constant", "warmup_steps": 50, "averaging": 0.1, "dropout": 0.0},
         **{"weight_decay": 0.1, "precision": "bfloat16", "status": "early_stopped", "steps": steps[last - 1]},

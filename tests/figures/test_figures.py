@@ -22,14 +22,13 @@ from .study import OOD, SIZES, STEPS, SUBSETS, synthetic_observations
 from .varied import BATCHES, CONTEXTS, FEED_FORWARD, RATES, SHAPES
 from .varied import SIZES as VARIED_SIZES
 
-UNRECORDED = {"loss_by_position"}
 FROM_VARIED = {
     *("loss_vs_least_compute", "loss_vs_parameters_and_steps", "stopping_bound", "batch_scan", "critical_batch"),
     *("learning_rates", "schedule_horizon", "shape", "families", "context", "depth_and_transfer", "training_corpora"),
     *("least_compute_split",),
 }
 """Figures of what the usual study does not vary."""
-NAMES = [kind.name for kind in kinds() if kind.name not in UNRECORDED]
+NAMES = [kind.name for kind in kinds()]
 USUAL = [name for name in NAMES if name not in FROM_VARIED]
 RUNS = len(SIZES) * (len(SUBSETS) + 2)
 LOGARITHMIC = dict.fromkeys(NAMES, "xy") | {
@@ -425,6 +424,24 @@ def test_sample_efficiency_reads_tokens_off_the_curves(drawn, observations):
         before = size[size["tokens"] <= row.y * (1 + 1e-9)]
         after = size[(size["tokens"] >= row.y * (1 - 1e-9)) & (size["tokens"] <= size["dataset_tokens"] * 1.01)]
         assert before["loss"].max() >= target >= after["loss"].min() * (1 - 1e-6)
+
+
+def test_each_approach_has_an_exponent_with_its_interval_under_each_account(drawn, laws):
+    sheet = drawn("reconciled_exponents")
+    assert len(laws.accounts["parametric/parameters"].estimates) == 2
+    for approach, found in laws.allocations.items():
+        counted = laws.accounts[f"{approach}/parameters"].estimates
+        for account, estimate in counted.items():
+            series = f"{found.title}, {account.replace('_', ' ')}"
+            assert numbers(sheet, "points", series)["x"].item() == estimate.value
+            ends = numbers(sheet, "interval of x", series)[["low", "high"]]
+            assert ends.to_numpy().tolist() == [[estimate.low, estimate.high]]
+
+
+def test_without_embeddings_one_account_is_drawn(observations, laws):
+    points = numbers(draw("reconciled_exponents", observations, replace(laws, accounts={})), "points")
+    assert sorted(points["x"]) == sorted(each.exponents["parameters"].value for each in laws.allocations.values())
+    assert points["series"].str.endswith(", without embeddings").all()
 
 
 def test_an_undetermined_law_is_grey_dotted_and_labelled_so(observations, laws):

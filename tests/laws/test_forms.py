@@ -17,6 +17,7 @@ X = {
     "needed_parameters": np.geomspace(5e5, 8e8, 7),
     "width": np.array([256.0, 512, 1024, 2048, 512, 1536, 3072]),
     "depth": np.array([4.0, 16, 8, 12, 32, 24, 3]),
+    "position": np.array([1.0, 2, 4, 8, 20, 50, 128]),
 }
 OBJECTIVES = [Objective("log", None), Objective("log", 0.3), Objective("loss", None), Objective("loss", 0.7)]
 

@@ -5,6 +5,7 @@ rule plot_figures:
         runs="<study>/runs.parquet",
         laws="<study>/laws.json",
         draws="<study>/laws_draws.npz",
+        positions="<study>/positions.parquet" if CORPORA else [],
         cards=expand("<study>/corpus/{corpus}/card.json", corpus=CORPORA),
         style=(
             [config["figures"]["style"]]

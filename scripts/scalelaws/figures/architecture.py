@@ -1,14 +1,19 @@
 """Figures of what a model is made of: its shape, its embeddings, its family."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from scalelaws.figures.axes import LABELS, log_axis
-from scalelaws.figures.marks import canvas, legend_above, points, size_bar
-from scalelaws.figures.registry import NotDrawableError, figure, unrecorded
+from scalelaws.figures.marks import canvas, curve, legend_above, points, size_bar
+from scalelaws.figures.positions import FORM, binned, fitted_losses, losses_of_models
+from scalelaws.figures.registry import NotDrawableError, figure
 from scalelaws.figures.select import law_of, of_one_kind, ood_corpora, readable_name
-from scalelaws.figures.style import SizeColours, category_marks
+from scalelaws.figures.style import MARKERS, SizeColours, category_marks
 from scalelaws.laws.fitted import Laws
 from scalelaws.observations.table import Observations
 from scalelaws.units import readable
@@ -22,14 +27,12 @@ RATIOS = {
     "head": "Head size, width over heads",
 }
 """What a shape is told by, and the labels."""
-
-unrecorded(
-    "loss_by_position",
-    "Loss by position in the window",
-    "Loss against the position of the token in its window, for Transformers and LSTMs of every size.",
-    "the table records one mean loss over all positions of a window, none by position",
-    __name__,
-)
+Styles = dict[str, tuple[str, str]]
+"""Marker and line of each family."""
+STYLES = ("-", "--", ":", "-.")
+"""Lines of the families, the first one's solid with filled points."""
+FOLLOWED = 5
+"""So many bins of positions, from the first to the last, are followed over sizes."""
 
 
 @figure(
@@ -115,6 +118,33 @@ def families(observations: Observations, laws: Laws) -> Figure:
 
 
 @figure(
+    "Loss by position in the context",
+    "Above: held-out loss of the runs on the most data at each position of the context, by size N. Points are means "
+    "over positions within a factor of 2, lines a law of position fitted to every position. A model that makes use of "
+    "distant words goes on falling to the right. Below: how the loss at some positions falls with size. All read the "
+    "same windows, so that chance moves the points of one position together.",
+    sweeps=("transformer", "lstm", "universal", "recurrence"),
+)
+def loss_by_position(observations: Observations, laws: Laws) -> Figure:
+    """Loss per token by position, size and family (Kaplan et al. 2020, figure 7, right, and figures 20 and 21)."""
+    losses = losses_of_models(observations)
+    bins = binned(losses)
+    numbers = np.sort(bins["bin"].unique())
+    chosen = numbers[np.linspace(0, len(numbers) - 1, FOLLOWED).round().astype(int)]
+    followed = bins[bins["bin"].isin(chosen)].assign(position=lambda rows: rows["position"].round())
+    families = sorted(losses["family"].unique(), key=lambda family: (family != "transformer", family))
+    styles = {family: (MARKERS[i], STYLES[i % len(STYLES)]) for i, family in enumerate(families)}
+    sizes, places = SizeColours(losses["parameters"].unique(), "N"), SizeColours(followed["position"].unique(), "T")
+    sheet, (above, below) = canvas(rows=2, height=4.6)
+    _over_positions(above, losses, bins, sizes, styles)
+    _over_sizes(below, followed, places, styles)
+    size_bar(sheet, [above], sizes, "$N$")
+    size_bar(sheet, [below], places, "$T$")
+    legend_above(sheet, _family_keys(styles), columns=3)
+    return sheet
+
+
+@figure(
     "Loss against the length of the context",
     "Held-out loss of the runs on the most data against the tokens in a window, by size N. A longer context gives "
     "every prediction more to go by.",
@@ -170,6 +200,43 @@ def depth_and_transfer(observations: Observations, laws: Laws) -> Figure:
     ax.set_title(f"$N$ = {low}" if low == high else f"$N$ from {low} to {high}", loc="left")
     legend_above(sheet, columns=2)
     return sheet
+
+
+def _over_positions(ax: Axes, losses: pd.DataFrame, bins: pd.DataFrame, colours: SizeColours, styles: Styles) -> None:
+    """The binned losses of each family's sizes against position, with the law fitted to every position."""
+    for (family, size), part in bins.groupby(["family", "parameters"]):
+        marker, style = styles[family]
+        name, colour = f"{family}, N = {readable(size)}", colours(size)
+        points(ax, part["position"], part["loss"], name, colour, marker, hollow=style != "-", markersize=2.8)
+        every = losses[(losses["family"] == family) & (losses["parameters"] == size)]
+        x = np.geomspace(1, every["position"].max(), 60)
+        law = fitted_losses(every, x)
+        if law is not None:
+            curve(ax, x, law, f"{name}, law", colour, linestyle=style, linewidth=0.8)
+    log_axis(ax, "x", "Position $T$ in the context (tokens)")
+    log_axis(ax, "y", LABELS["loss"])
+
+
+def _over_sizes(ax: Axes, bins: pd.DataFrame, colours: SizeColours, styles: Styles) -> None:
+    """The losses of some bins of positions against size, by family."""
+    for (family, position), part in bins.groupby(["family", "position"]):
+        marker, style = styles[family]
+        name, colour = f"{family}, T = {position:g}", colours(position)
+        points(ax, part["parameters"], part["loss"], name, colour, marker, hollow=style != "-", markersize=2.8)
+        ax.plot(part["parameters"], part["loss"], color=colour, linestyle=style, linewidth=0.6)
+    log_axis(ax, "x", LABELS["parameters"])
+    log_axis(ax, "y", LABELS["loss"])
+
+
+def _family_keys(styles: Styles) -> list[Line2D]:
+    """The legend's words for the families, where there are several, and for the law."""
+    keys = []
+    for family, (marker, style) in styles.items():
+        face = "0.3" if style == "-" else "none"
+        look: dict[str, Any] = {"marker": marker, "markerfacecolor": face, "linestyle": style, "color": "0.3"}
+        keys.append(Line2D([], [], label=readable_name(family), **look))
+    law = Line2D([], [], color="0.3", linewidth=0.8, label=f"Above: ${FORM.formula}$")
+    return [*keys, law] if len(keys) > 1 else [law]
 
 
 def _with_ratios(rows: pd.DataFrame) -> pd.DataFrame:

@@ -70,12 +70,3 @@ def _add(function: Callable[..., Figure], title: str, caption: str, draw: Callab
     if name in FIGURES:
         raise ValueError(f"two figures are named {name}")
     FIGURES[name] = FigureKind(name, title, caption, function.__module__, draw)
-
-
-def unrecorded(name: str, title: str, caption: str, reason: str, module: str) -> None:
-    """List a figure of the papers that no table of ours can hold the data for, with the reason."""
-
-    def refuse(material: Material) -> Figure:
-        raise NotDrawableError(reason)
-
-    FIGURES[name] = FigureKind(name, title, caption, module, refuse)

@@ -20,8 +20,8 @@ LAW_COLOUR = "#1a1a1a"
 UNDETERMINED_COLOUR = "#9a9a9a"
 UNUSED_SHARE = 0.35
 """How much of its colour a point keeps that no law was fitted to."""
-SIZE_MAPS = {"N": "viridis", "D": "plasma", "C": "cividis", "L": "magma"}
-"""Perceptual maps of the sizes: parameters, dataset tokens, compute, and of the loss."""
+SIZE_MAPS = {"N": "viridis", "D": "plasma", "C": "cividis", "L": "magma", "T": "inferno"}
+"""Perceptual maps of the sizes: parameters, dataset tokens, compute; of the loss, and of positions in the context."""
 CATEGORY_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#8c8c00")
 """Okabe and Ito's colour-blind-safe set, its yellow left out (too pale on white), two darker hues added."""
 MOST_LABELS = 9
@@ -82,7 +82,7 @@ class SizeColours:
     """Colours and markers for the values of one size (N, D or C), on a logarithmic perceptual scale."""
 
     def __init__(self, values: Sequence[float] | np.ndarray, dial: str) -> None:
-        """`dial` is "N", "D", "C" or "L": each has its own map, so that they are never mistaken for each other."""
+        """`dial` is "N", "D", "C", "L" or "T": each has its own map, so that they are never mistaken for each other."""
         self.sizes = sorted({float(value) for value in values})
         self.dial = dial
         low, high = self.sizes[0], self.sizes[-1]

@@ -12,6 +12,7 @@ LETTERS = {
     D: ("D", "tokens"),
     C: ("C", "FLOPs"),
     "flops_min": (r"C_{\min}", "FLOPs"),
+    "position": ("T", "tokens"),
 }
 
 
@@ -272,6 +273,7 @@ FORMS: dict[str, Form] = {
         power_with_floor(N),
         power_with_floor(D),
         power_with_floor(C),
+        power_with_floor("position"),
         KAPLAN,
         KAPLAN_STEPS,
         CRITICAL_BATCH,
