@@ -426,24 +426,6 @@ def test_sample_efficiency_reads_tokens_off_the_curves(drawn, observations):
         assert before["loss"].max() >= target >= after["loss"].min() * (1 - 1e-6)
 
 
-def test_each_approach_has_an_exponent_with_its_interval_under_each_account(drawn, laws):
-    sheet = drawn("reconciled_exponents")
-    assert len(laws.accounts["parametric/parameters"].estimates) == 2
-    for approach, found in laws.allocations.items():
-        counted = laws.accounts[f"{approach}/parameters"].estimates
-        for account, estimate in counted.items():
-            series = f"{found.title}, {account.replace('_', ' ')}"
-            assert numbers(sheet, "points", series)["x"].item() == estimate.value
-            ends = numbers(sheet, "interval of x", series)[["low", "high"]]
-            assert ends.to_numpy().tolist() == [[estimate.low, estimate.high]]
-
-
-def test_without_embeddings_one_account_is_drawn(observations, laws):
-    points = numbers(draw("reconciled_exponents", observations, replace(laws, accounts={})), "points")
-    assert sorted(points["x"]) == sorted(each.exponents["parameters"].value for each in laws.allocations.values())
-    assert points["series"].str.endswith(", without embeddings").all()
-
-
 def test_an_undetermined_law_is_grey_dotted_and_labelled_so(observations, laws):
     doubtful = replace(laws.laws["loss_of_parameters"], status="undetermined")
     sheet = draw("loss_vs_parameters", observations, with_laws(laws, loss_of_parameters=doubtful))

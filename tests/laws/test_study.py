@@ -87,9 +87,22 @@ def test_laws_survive_the_disk(laws, tmp_path):
         np.testing.assert_array_equal(other.draws, law.draws)
         pd.testing.assert_frame_equal(other.data, law.data, check_dtype=False)
         assert (other.backtest is None) == (law.backtest is None)
+    assert laws.accounts
+    assert again.accounts == laws.accounts
     for name, found in laws.allocations.items():
         pd.testing.assert_frame_equal(again.allocations[name].table, found.table, check_dtype=False)
         pd.testing.assert_frame_equal(again.allocations[name].points, found.points, check_dtype=False)
+
+
+def test_laws_of_before_there_were_accounts_are_read(laws, tmp_path):
+    paths = tmp_path / "laws.json", tmp_path / "draws.npz"
+    write_laws(laws, *paths)
+    document = json.loads(paths[0].read_text())
+    del document["accounts"]
+    paths[0].write_text(json.dumps(document))
+    again = read_laws(*paths)
+    assert again.accounts == {}
+    assert set(again.laws) == set(laws.laws)
 
 
 def test_the_same_study_gives_the_same_bytes(observations, tmp_path):

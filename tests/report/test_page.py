@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 from scalelaws.figures.draw import kinds
-from scalelaws.figures.words import with_interval
+from scalelaws.figures.words import estimate_value, with_interval
 
 from . import MISSING
 
@@ -101,6 +101,14 @@ def test_every_law_stands_with_all_its_numbers(page, text, laws):
     for allocation in laws.allocations.values():
         assert allocation.title in text
         assert allocation.source in text
+
+
+def test_exponents_stand_without_and_with_embeddings(text, laws):
+    assert laws.accounts
+    assert "embeddings counted in both" in text
+    for found in laws.accounts.values():
+        for estimate in found.estimates.values():
+            assert estimate_value(estimate) in text
 
 
 def test_corpora_stand_with_counts_sources_and_what_was_removed(text):

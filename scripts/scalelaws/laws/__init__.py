@@ -21,6 +21,7 @@
     predictions(laws, {"parameters": 7e9, "tokens": 2e12})
     splits(laws, flops=1e24)  # the best N and D for a budget, by each of Hoffmann et al.'s approaches
     laws.derived  # what follows by Kaplan et al.'s formulas
+    laws.accounts  # every exponent of N and C without embeddings and with them, where the table records these
 
 A law is a declarative `form.Form`; all of them are in `forms.FORMS`. `estimate.fit_law` fits one to rows of your own,
 with weights, held or tied parameters; `kaplan`, `accounting` and `profile` are plain functions. `files.write_laws`

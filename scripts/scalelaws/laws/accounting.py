@@ -1,16 +1,21 @@
 """What is counted as N and as C, and how much an exponent depends on it."""
 
+from collections.abc import Iterator, Mapping
+
 import numpy as np
 import numpy.typing as npt
 
-from scalelaws.laws.fitted import FittedLaw
+from scalelaws.laws.fitted import Estimate, FittedLaw, Laws, Recounted
 from scalelaws.laws.forms import FORMS
-from scalelaws.laws.problem import Objective, Problem
-from scalelaws.laws.starts import solve
+from scalelaws.observations.table import Observations
 
 Array = npt.NDArray[np.float64]
 PEARCE_SONG = 47491.0
 """N_total = N + 47491·N^(1/3): embeddings of Chinchilla's models against their size (Pearce & Song 2024, eq. 4)."""
+WITHOUT, WITH = "without_embeddings", "with_embeddings"
+"""The accounts of Kaplan et al. 2020, which is this project's, and of Hoffmann et al. 2022."""
+COUNTED = {"parameters", "flops", "flops_min"}
+"""Variables of laws in which embeddings may be counted."""
 
 
 def total_parameters(parameters: npt.ArrayLike, embedding_factor: float = PEARCE_SONG) -> Array:
@@ -39,30 +44,64 @@ def local_exponent(parameters: npt.ArrayLike, exponent: float, embedding_factor:
     return np.asarray(exponent * (parameters + embeddings / 3) / (parameters + embeddings))
 
 
-def frontier_exponent(parameters: npt.ArrayLike, exponent: float, embedding_factor: float = PEARCE_SONG) -> Array:
-    """The exponent of N_opt ∝ C^a near N without embeddings in N and C, where with them in both it is `exponent`.
+def frontier_exponent(
+    parameters: npt.ArrayLike, alpha: float, beta: float, embedding_factor: float = PEARCE_SONG
+) -> Array:
+    """The exponent of N_opt ∝ C^a near N without embeddings in either, of L = E + A/N_total^α + B/D^β.
 
-    With e = d ln N_total/d ln N and C = C_total·N/N_total, d ln N/d ln C = 1/(e/a + 1 - e). Where a = 0.5 it is 0.75
-    for the smallest models: most of what parts Kaplan et al.'s 0.73 from Hoffmann et al.'s 0.50 (Pearce & Song 2024).
+    At a given C = 6·N·D the loss is least where αA·e·N_total^-α = βB·D^-β, with e = d ln N_total/d ln N, so that
+    d ln C/d ln N = 1 + (α·e - d ln e/d ln N)/β. Both terms make the frontier of small models steeper than β/(α + β), as
+    it is with embeddings: most of what parts Kaplan et al.'s 0.73 from Hoffmann et al.'s 0.50 (Pearce & Song 2024).
     """
-    embeddings = local_exponent(parameters, 1.0, embedding_factor)
-    return np.asarray(1 / (embeddings / exponent + 1 - embeddings))
+    parameters = np.asarray(parameters, float)
+    embeddings = embedding_factor * np.cbrt(parameters)
+    slope = local_exponent(parameters, 1.0, embedding_factor)
+    bend = (parameters + embeddings / 9) / (parameters + embeddings / 3) - slope
+    return np.asarray(1 / (1 + (alpha * slope - bend) / beta))
 
 
-def exponents_by_convention(law: FittedLaw, embedding_parameters: npt.ArrayLike) -> dict[str, dict[str, float]]:
-    """The law's exponents with N counted without and with embeddings.
+def with_embeddings(observations: Observations) -> Observations | None:
+    """The same runs with embeddings counted in N and in C = 6·N·tokens; None unless every run records them.
 
-    embedding_parameters: one number for each used row of `law.data`. Everything else is fitted as it was.
+    A token goes through the embeddings once, however often it goes through the layers.
     """
-    form = FORMS[law.form]
-    used = law.data[law.data["used"]]
-    size = used["parameters"].to_numpy(float)
-    x = {name: used[name].to_numpy(float) for name in form.variables}
-    objective = Objective(law.objective["residual"], law.objective["delta"])
-    found = {}
-    for convention, counted in (("non_embedding", size), ("total", size + np.asarray(embedding_parameters, float))):
-        problem = Problem(form, {**x, "parameters": counted}, objective)
-        theta = solve(problem, used["observed"].to_numpy(float), np.ones(len(used))).theta[0]
-        values = dict(zip((p.name for p in form.parameters), form.to_parameters(theta), strict=True))
-        found[convention] = {p.name: float(values[p.name]) for p in form.parameters if p.role == "exponent"}
+    runs, losses = observations.runs, observations.losses
+    embeddings = runs["embedding_parameters"]
+    if not (embeddings > 0).all():
+        return None
+    more = 6 * losses["run"].map(embeddings.set_axis(runs["run"])) * losses["tokens"]
+    counted = runs.assign(
+        parameters=runs["parameters"] + embeddings, flops=runs["flops"] + 6 * embeddings * runs["tokens"]
+    )
+    return Observations(losses.assign(flops=losses["flops"] + more), counted)
+
+
+def counting(laws: Laws) -> list[str]:
+    """Names, without corpora, of the fitted laws that are functions of N or C: what is counted changes them."""
+    return list(dict.fromkeys(law.name.partition(":")[0] for law in _of_counted(laws)))
+
+
+def recounted(accounts: Mapping[str, Laws]) -> dict[str, Recounted]:
+    """Every exponent of the laws of N or C and of the allocations, as of each account (Porian et al. 2024)."""
+    found: dict[str, Recounted] = {}
+    for account, laws in accounts.items():
+        for owner, title, exponent, estimate, status in _exponents(laws):
+            entry = found.setdefault(f"{owner}/{exponent}", Recounted(title, exponent, {}, {}))
+            entry.estimates[account] = estimate
+            entry.status[account] = status
     return found
+
+
+def _of_counted(laws: Laws) -> list[FittedLaw]:
+    return [law for law in laws.laws.values() if law.parameters and COUNTED & set(law.variables)]
+
+
+def _exponents(laws: Laws) -> Iterator[tuple[str, str, str, Estimate, str]]:
+    """Law or approach, its title, the exponent's name, its estimate, whether it is determined."""
+    for law in _of_counted(laws):
+        for parameter in FORMS[law.form].parameters:
+            if parameter.role == "exponent":
+                yield law.name, law.title, parameter.name, law.parameters[parameter.name], law.status
+    for approach, found in laws.allocations.items():
+        for name, estimate in found.exponents.items():
+            yield approach, found.title, name, estimate, found.status

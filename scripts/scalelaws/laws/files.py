@@ -10,7 +10,7 @@ import pandas as pd
 
 from scalelaws.io import atomic_path, read_json, write_json
 from scalelaws.laws.answers import ranking
-from scalelaws.laws.fitted import Allocation, Backtest, Derived, Estimate, FittedLaw, Laws
+from scalelaws.laws.fitted import Allocation, Backtest, Derived, Estimate, FittedLaw, Laws, Recounted
 
 
 def write_laws(
@@ -23,6 +23,7 @@ def write_laws(
         "allocations": {name: _allocation(found) for name, found in laws.allocations.items()},
         "ranking": _columns(ranking(laws)),
         "derived": {name: asdict(found) for name, found in laws.derived.items()},
+        "accounts": {name: asdict(found) for name, found in laws.accounts.items()},
         "excluded": _columns(laws.excluded),
         "settings": laws.settings,
         "provenance": dict(provenance or laws.provenance),
@@ -35,7 +36,7 @@ def write_laws(
 
 
 def read_laws(json_path: str | Path, draws_path: str | Path) -> Laws:
-    """The laws that `write_laws` wrote."""
+    """The laws that `write_laws` wrote; files of before there were accounts have none."""
     document = read_json(json_path)
     with np.load(draws_path) as draws:
         laws = {name: _read_law(name, law, draws[f"laws/{name}"]) for name, law in document["laws"].items()}
@@ -44,8 +45,9 @@ def read_laws(json_path: str | Path, draws_path: str | Path) -> Laws:
             for name, found in document["allocations"].items()
         }
         derived = {name: _read_derived(found) for name, found in document["derived"].items()}
-    excluded = pd.DataFrame(document["excluded"])
-    return Laws(document["study"], laws, allocations, excluded, document["settings"], document["provenance"], derived)
+    accounts = {name: _read_recounted(found) for name, found in document.get("accounts", {}).items()}
+    excluded, settings, provenance = pd.DataFrame(document["excluded"]), document["settings"], document["provenance"]
+    return Laws(document["study"], laws, allocations, excluded, settings, provenance, derived, accounts)
 
 
 def _law(law: FittedLaw) -> dict[str, Any]:
@@ -131,6 +133,10 @@ def _read_estimates(estimates: Mapping[str, Any]) -> dict[str, Estimate]:
 
 def _read_derived(found: Mapping[str, Any]) -> Derived:
     return Derived(found["title"], found["source"], Estimate(**found["estimate"]))
+
+
+def _read_recounted(found: Mapping[str, Any]) -> Recounted:
+    return Recounted(found["title"], found["exponent"], _read_estimates(found["estimates"]), found["status"])
 
 
 def _backtest(backtest: Backtest | None) -> dict[str, Any] | None:

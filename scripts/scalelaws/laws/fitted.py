@@ -218,8 +218,24 @@ class Derived:
 
 
 @dataclass(frozen=True)
+class Recounted:
+    """One exponent of a law or of an allocation, fitted to the same runs under each account of N and C.
+
+    `title` is the law's or the approach's; estimates and status are by account, without those that gave no value.
+    """
+
+    title: str
+    exponent: str
+    estimates: dict[str, Estimate]
+    status: dict[str, str]
+
+
+@dataclass(frozen=True)
 class Laws:
-    """All laws of one study; `excluded` has one row per run that no law uses: run, reason. `derived` is by name."""
+    """All laws of one study; `excluded` has one row per run that no law uses: run, reason. `derived` is by name.
+
+    `accounts` is by "<law or approach>/<exponent>"; empty where the table does not record embeddings.
+    """
 
     study: str
     laws: dict[str, FittedLaw]
@@ -228,3 +244,4 @@ class Laws:
     settings: dict[str, Any]
     provenance: dict[str, Any] = field(default_factory=dict)
     derived: dict[str, Derived] = field(default_factory=dict)
+    accounts: dict[str, Recounted] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pandas as pd
 
 from scalelaws.job import Progress
 from scalelaws.laws import allocation, batches
+from scalelaws.laws.accounting import WITH, WITHOUT, counting, recounted, with_embeddings
 from scalelaws.laws.curves import curve_rows, profiles, seed_noise
 from scalelaws.laws.derived import derived
 from scalelaws.laws.designs import design_tasks
@@ -40,6 +42,8 @@ ENVELOPES = (
     ("loss_of_flops", "power_of_flops", "L(C)"),
     ("loss_of_flops_with_floor", "power_of_flops_with_floor", "L(C) with floor"),
 )
+RECOUNTED_RESAMPLES = 300
+"""At most as many resamples for the account that only compares exponents."""
 DEFAULTS: dict[str, Any] = {
     "fit": list(LAWS),
     "resamples": 1000,
@@ -58,9 +62,29 @@ def fit_laws(
 ) -> Laws:
     """Every law that `settings["fit"]` names (DEFAULTS where a setting is absent), with the allocations of compute.
 
-    Sparse data give laws whose status is "undetermined" and whose messages say why, never an exception.
+    Sparse data give laws whose status is "undetermined" and whose messages say why, never an exception. Where every run
+    records its embeddings, the laws of N or C and the allocations are fitted again with these counted (`accounts`).
     """
     settings = {**DEFAULTS, **settings}
+    found = _fitted(observations, settings, seed, progress, study)
+    whole = with_embeddings(observations)
+    if whole is None:
+        return found
+    fewer = min(settings["resamples"], RECOUNTED_RESAMPLES)
+    again = _fitted(whole, {**settings, "fit": counting(found), "resamples": fewer}, seed, tested=False)
+    return replace(found, accounts=recounted({WITHOUT: found, WITH: again}))
+
+
+def _fitted(
+    observations: Observations,
+    settings: Mapping[str, Any],
+    seed: int,
+    progress: Progress | None = None,
+    study: str = "",
+    *,
+    tested: bool = True,
+) -> Laws:
+    """The laws and allocations of one account of N and C; `tested`: also fitted without the largest runs."""
     objective = Objective(settings["residual"], settings["huber_delta"])
     resamples = settings["resamples"]
     wanted = set(settings["fit"])
@@ -74,6 +98,7 @@ def fit_laws(
     between_seeds = noise
 
     def fit(task: Task, redrawn: Resampled | None = None) -> FittedLaw:
+        task = replace(task, tested=task.tested and tested)
         return fit_law(task, resamples, _seed(seed, task.name), settings["backtest"], redrawn, between_seeds)
 
     direct = [*held_out_tasks(observations, objective), *design_tasks(shapes, objective)]

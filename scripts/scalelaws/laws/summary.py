@@ -15,7 +15,10 @@ from scalelaws.units import readable
 if TYPE_CHECKING:
     from scalelaws.laws.answers import Answer, Difference
 
+DETERMINED = "determined"
 COUNTED = {"parameters", "tokens"}
+ALLOCATED = {"parameters": "a", "tokens": "b"}
+"""The letters of an allocation's exponents, N ∝ C^a and D ∝ C^b."""
 
 
 def results_folder(named: str | Path) -> Path:
@@ -49,6 +52,8 @@ def summary(folder: Path) -> RenderableType:
         parts.append(ranking_table(document))
     if document["derived"]:
         parts.append(derived_table(document))
+    if any(DETERMINED in found["status"].values() for found in document.get("accounts", {}).values()):
+        parts.append(accounts_table(document))
     notes = [f"{law['title']}: {why}" for law in document["laws"].values() for why in law["messages"]]
     notes += [f"{found['title']}: {why}" for found in document["allocations"].values() for why in found["messages"]]
     if notes:
@@ -70,10 +75,10 @@ def laws_table(document: Mapping[str, Any]) -> Table:
 def allocation_table(document: Mapping[str, Any]) -> Table:
     """One row per approach: the exponents of N_opt and D_opt against compute."""
     table = Table(title="Compute-optimal N ∝ C^a, D ∝ C^b", title_justify="left", title_style="bold")
-    for column in ("approach", "a", "b", "status"):
+    for column in ("approach", *ALLOCATED.values(), "status"):
         table.add_column(column)
     for found in document["allocations"].values():
-        exponents = [_estimate(found["exponents"][k]) if found["exponents"] else "–" for k in ("parameters", "tokens")]
+        exponents = [_estimate(found["exponents"][k]) if found["exponents"] else "–" for k in ALLOCATED]
         table.add_row(found["title"], *exponents, _status(found["status"]))
     return table
 
@@ -101,6 +106,19 @@ def derived_table(document: Mapping[str, Any]) -> Table:
     return table
 
 
+def accounts_table(document: Mapping[str, Any]) -> Table:
+    """The exponents that one account or the other determines, under each; laws.json has those of neither too."""
+    table = Table(title="Exponents by what is counted", title_justify="left", title_style="bold")
+    accounts = list(dict.fromkeys(key for found in document["accounts"].values() for key in found["estimates"]))
+    for column in ("law", "exponent", *(account.replace("_", " ") for account in accounts)):
+        table.add_column(column, overflow="fold")
+    for found in document["accounts"].values():
+        if DETERMINED in found["status"].values():
+            symbol = ALLOCATED.get(found["exponent"], found["exponent"])
+            table.add_row(found["title"], symbol, *(_counted(found, account) for account in accounts))
+    return table
+
+
 def number(value: float, unit: str = "") -> str:
     """A value as a report prints it: three to four digits, counts with a letter."""
     if unit in COUNTED and 1 <= abs(value) < 1e12:
@@ -113,8 +131,15 @@ def _estimate(estimate: Mapping[str, Any]) -> str:
     return f"{value} ({low} – {high})"
 
 
+def _counted(found: Mapping[str, Any], account: str) -> Text:
+    if account not in found["estimates"]:
+        return Text("–")
+    value, status = _estimate(found["estimates"][account]), found["status"][account]
+    return Text(value) if status == DETERMINED else Text(f"{value} {status}", style="yellow")
+
+
 def _status(status: str) -> Text:
-    return Text(status, style="green" if status == "determined" else "yellow")
+    return Text(status, style="green" if status == DETERMINED else "yellow")
 
 
 def _backtest(backtest: Mapping[str, Any] | None) -> str:

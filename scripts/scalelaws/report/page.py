@@ -22,6 +22,7 @@ from scalelaws.report.calculator import calculator_data
 from scalelaws.report.corpora import corpus_sections
 from scalelaws.report.explorer import explorer_data
 from scalelaws.report.tables import (
+    account_rows,
     allocation_rows,
     artifact_rows,
     cost_rows,
@@ -75,6 +76,7 @@ def write_report(
         ood_laws=law_rows(laws, observations.train_corpus, others=True),
         allocations=allocation_rows(laws),
         derived=derived_rows(laws),
+        accounts=account_rows(laws),
         calculator=calculator_data(laws),
         explorer=explorer_data(observations, laws),
         **_first_questions(observations),

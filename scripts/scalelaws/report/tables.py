@@ -8,7 +8,8 @@ import pandas as pd
 
 from scalelaws.figures.select import readable_name
 from scalelaws.figures.words import estimate_value, number, percent, with_interval
-from scalelaws.laws.fitted import DETERMINED, Allocation, Backtest, FittedLaw, Laws
+from scalelaws.laws.accounting import WITH, WITHOUT
+from scalelaws.laws.fitted import DETERMINED, Allocation, Backtest, FittedLaw, Laws, Recounted
 from scalelaws.observations.table import Observations
 from scalelaws.report.formulas import formula_image, symbol_html
 from scalelaws.units import readable
@@ -26,6 +27,18 @@ def law_rows(laws: Laws, corpus: str, others: bool = False) -> list[dict[str, An
 def allocation_rows(laws: Laws) -> list[dict[str, Any]]:
     """One row per approach: title, source, exponents, status, messages, and its table of budgets as text."""
     return [_allocation_row(allocation) for allocation in laws.allocations.values()]
+
+
+def account_rows(laws: Laws) -> list[dict[str, Any]]:
+    """One row per exponent that embeddings may change: its law, its symbol, its values without and with them."""
+    return [
+        {
+            "title": found.title,
+            "symbol": symbol_html(next(iter(found.estimates.values())).symbol),
+            "values": [_counted(found, account) for account in (WITHOUT, WITH)],
+        }
+        for found in laws.accounts.values()
+    ]
 
 
 def derived_rows(laws: Laws) -> list[dict[str, Any]]:
@@ -173,6 +186,13 @@ def _allocation_row(allocation: Allocation) -> dict[str, Any]:
         "messages": allocation.messages,
         "budgets": budgets,
     }
+
+
+def _counted(found: Recounted, account: str) -> str:
+    if account not in found.estimates:
+        return "not fitted"
+    doubt = "" if found.status[account] == DETERMINED else ", not determined"
+    return f"{estimate_value(found.estimates[account])}{doubt}"
 
 
 def _amount(column: str, value: float) -> str:
