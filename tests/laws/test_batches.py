@@ -1,9 +1,13 @@
 """A study of batch sizes whose laws are known: the critical batch, and the laws in S_min and C_min that follow."""
 
+import json
+from dataclasses import asdict, replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from scalelaws.laws import kaplan
+from scalelaws.laws.derived import derived
 from scalelaws.laws.study import fit_laws
 from scalelaws.observations.read import read_table
 from scipy.optimize import brentq
@@ -73,9 +77,9 @@ def test_the_frontier_of_least_compute_is_as_the_other_laws_say(laws):
     predicted = kaplan.compute_exponents(STEPS["alpha_N"], STEPS["alpha_S"], BATCH["alpha_B"])
     assert laws.laws["loss_of_least_flops"].parameters["alpha_C"].value == pytest.approx(predicted["loss"], rel=0.05)
     for name, value in predicted.items():
-        derived = laws.derived[f"predicted_{name}_exponent"].estimate
+        predicted_here = laws.derived[f"predicted_{name}_exponent"].estimate
         measured = laws.derived[f"measured_{name}_exponent"].estimate
-        assert derived.value == pytest.approx(value, abs=0.02), name
+        assert predicted_here.value == pytest.approx(value, abs=0.02), name
         assert measured.value == pytest.approx(value, abs=0.06), name
         assert measured.low <= measured.value <= measured.high
 
@@ -96,3 +100,15 @@ def test_without_a_critical_batch_its_laws_are_left_out(table, tmp_path):
         "loss_of_parameters_and_steps",
         "loss_of_least_flops",
     }
+
+
+def test_what_has_no_finite_value_is_left_out_and_the_rest_stays(laws):
+    law = laws.laws["loss_of_parameters_and_steps"]
+    steep = {
+        name: replace(each, value=2.0) if name.startswith("alpha") else each for name, each in law.parameters.items()
+    }
+    # With exponents of two, half the best size never reaches the loss: 1 + (1 - 2²) is below zero.
+    found = derived({law.name: replace(law, parameters=steep)}, {}, None)
+    assert "cost_of_half_size" not in found
+    assert "efficient_excess" in found
+    json.dumps([asdict(each.estimate) for each in found.values()], allow_nan=False)

@@ -26,7 +26,10 @@ LETTERS = {
 def derived(
     laws: Mapping[str, FittedLaw], allocations: Mapping[str, Allocation], least: Allocation | None
 ) -> dict[str, Derived]:
-    """Everything that the determined laws imply. `least` is the envelope against C_min, if there is one."""
+    """Everything that the determined laws imply. `least` is the envelope against C_min, if there is one.
+
+    What has no finite value is left out: a model of half the best size may reach the loss at no compute at all.
+    """
     found = _overfitting(laws.get("loss_of_parameters_and_data_kaplan"))
     steps = laws.get("loss_of_parameters_and_steps")
     batch = next((laws[n] for n in ("critical_batch_by_scans", "critical_batch_by_noise_scale") if n in laws), None)
@@ -37,7 +40,8 @@ def derived(
         found |= _measured(least, batch)
     compute = next((laws[n] for n in ("loss_of_least_flops", "loss_of_flops") if n in laws), None)
     growth = least if least is not None and least.exponents else allocations.get("envelope")
-    return found | _contradiction(compute, laws.get("loss_of_dataset_tokens"), growth)
+    found |= _contradiction(compute, laws.get("loss_of_dataset_tokens"), growth)
+    return {name: each for name, each in found.items() if _is_finite(each.estimate)}
 
 
 def _overfitting(law: FittedLaw | None) -> dict[str, Derived]:
@@ -163,9 +167,13 @@ def _paired(first: dict[str, Array], second: dict[str, Array]) -> tuple[dict[str
     return {k: v[:size] for k, v in first.items()}, {k: v[:size] for k, v in second.items()}
 
 
+def _is_finite(estimate: Estimate) -> bool:
+    return bool(np.isfinite([estimate.value, estimate.low, estimate.high]).all())
+
+
 def _derived(title: str, source: str, values: "Array | float", symbol: str, unit: str = "") -> Derived:
-    """The first value with the interval of the others; those that are not finite are left out."""
+    """The first value with the interval of the others, which has no end where more than its level are not finite."""
     values = np.asarray(values)
     rest = values[1:][np.isfinite(values[1:])]
-    low, high = interval(rest if len(rest) else values[:1])
+    low, high = interval(rest) if len(rest) >= LEVEL * len(values[1:]) > 0 else (np.nan, np.nan)
     return Derived(title, source, Estimate(float(values[0]), float(low), float(high), unit, symbol))
