@@ -1,5 +1,9 @@
 """A study of a table of finished runs: laws, figures and report, and nothing to train."""
 
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -23,9 +27,9 @@ def folder(tmp_path):
 
 
 def test_a_table_becomes_laws_figures_and_a_report(folder):
-    rules = planned(folder, "report")
+    rules = planned(folder, "--", "report")
     assert set(rules) == {"import_table", "fit", "plot_figures", "write_report", "report"}
-    printed = snakemake(folder, "report")
+    printed = snakemake(folder, "--", "report")
     assert "parameters: column 'Model Size'" in printed
     results = folder / "results" / "brought"
     law = read_json(results / "laws.json")["laws"]["loss_of_parameters_and_data_chinchilla"]
@@ -35,13 +39,24 @@ def test_a_table_becomes_laws_figures_and_a_report(folder):
     page = (results / "report.html").read_text()
     assert "L(N,D), Chinchilla" in page
     assert 'id="corpora"' not in page
-    assert planned(folder, "report") == {}
+    assert planned(folder, "--", "report") == {}
     (folder / "mine.csv").write_text((folder / "mine.csv").read_text().replace("7.0", "7.5"))
-    assert planned(folder, "report")["fit"] == 1
+    assert planned(folder, "--", "report")["fit"] == 1
+
+
+def test_a_table_may_be_given_by_its_url(folder):
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        there = {"path": f"http://127.0.0.1:{server.server_port}/mine.csv", "where": "loss < 4"}
+        (folder / "study.yaml").write_text(yaml.safe_dump({**STUDY, "table": there}))
+        snakemake(folder, "--", "runs")
+        server.shutdown()
+    assert len(pd.read_parquet(folder / "results/brought/runs.parquet")) == 36
 
 
 def test_a_table_that_is_not_there_is_one_line(folder):
     (folder / "mine.csv").unlink()
-    done = snakemake(folder, "report", check=False)
+    done = snakemake(folder, "--", "report", check=False)
     assert "study.yaml: table.path: mine.csv: there is no such file. Name an existing table, or its URL." in done
     assert "Traceback" not in done
