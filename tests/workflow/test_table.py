@@ -12,7 +12,7 @@ from scalelaws.io import read_json
 
 from .test_study import planned, snakemake
 
-STUDY = {"study": "brought", "table": {"path": "mine.csv", "where": "loss < 4"}, "laws": {"resamples": 200}}
+STUDY = {"study": "brought", "table": {"path": "mine.csv", "where": "loss < 6"}, "laws": {"resamples": 200}}
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_a_table_may_be_given_by_its_url(folder):
     handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        there = {"path": f"http://127.0.0.1:{server.server_port}/mine.csv", "where": "loss < 4"}
+        there = {"path": f"http://127.0.0.1:{server.server_port}/mine.csv", "where": "loss < 6"}
         (folder / "study.yaml").write_text(yaml.safe_dump({**STUDY, "table": there}))
         snakemake(folder, "--", "runs")
         server.shutdown()
