@@ -140,7 +140,8 @@ def held_out(task: Task, form: Form, rows: pd.DataFrame, by: str, share: float |
     )
     if not np.isfinite(table["relative_error"]).all():
         return None
-    table = table.sort_values([by, "run"], ignore_index=True)
+    # Of runs of equal compute the one with more of what the law is of comes last: the largest.
+    table = table.sort_values(list(dict.fromkeys([by, *form.variables, "run"])), ignore_index=True)
     return Backtest(by, table, len(kept), float(np.log10(rest[by].max() / kept[by].max())))
 
 
