@@ -105,6 +105,8 @@ def _end(
     lowest: Callable[[float], float], centre: float, side: float, allowed: float, bounds: tuple[float, float]
 ) -> float:
     """Where the lowest objective passes what is allowed, on one side of the best value; how far it goes if nowhere."""
+    if lowest(centre) >= allowed:  # residuals of nothing but rounding: no growth of their squares can be told
+        return centre
     limit = float(np.clip(centre + side * FARTHEST, *bounds))
     near, step = centre, FIRST_STEP * max(abs(centre), 0.1)
     while True:
