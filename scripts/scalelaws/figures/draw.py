@@ -119,6 +119,7 @@ def _draw(kind: FigureKind, material: Material, folder: Path, formats: Sequence[
     files = ["png", *(suffix for suffix in formats if suffix != "png")]
     for suffix in files:
         figure.savefig(folder / f"{kind.name}.{suffix}", metadata=NO_STAMPS[suffix])
+        figure.set_layout_engine("none")  # the first file's layout serves the others
     numbers_of(figure).to_csv(folder / f"{kind.name}.csv", index=False)
     width, height = figure.get_size_inches() * float(mpl.rcParams["savefig.dpi"])
     return {**entry, "width": round(width), "height": round(height), "formats": files}
