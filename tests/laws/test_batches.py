@@ -112,3 +112,10 @@ def test_what_has_no_finite_value_is_left_out_and_the_rest_stays(laws):
     assert "cost_of_half_size" not in found
     assert "efficient_excess" in found
     json.dumps([asdict(each.estimate) for each in found.values()], allow_nan=False)
+
+
+@pytest.mark.parametrize("status", ["determined", "undetermined"])
+def test_an_undetermined_frontier_implies_nothing(laws, status):
+    frontier = replace(laws.allocations["envelope"], status=status)
+    found = derived(laws.laws, laws.allocations, frontier)
+    assert any(name.startswith("measured_") for name in found) == (status == "determined")

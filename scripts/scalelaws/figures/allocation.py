@@ -167,7 +167,7 @@ def least_compute_split(observations: Observations, laws: Laws) -> Figure:
     powers, factors = _measured(laws, "exponent"), _measured(laws, "factor")
     envelope_law = law_of(laws, "power_of_flops_min", observations.train_corpus)
     if not powers or envelope_law is None:
-        raise NotDrawableError("no critical batch size was measured, which C_min needs")
+        raise NotDrawableError("no critical batch size was measured, or no best size against C_min")
     low, high = envelope_law.ranges["flops_min"]
     x = np.unique([*np.geomspace(low, high * 10, 60), high])
     sheet, axes = canvas(rows=2, height=4.2)
@@ -194,10 +194,10 @@ def frontier_curvature(observations: Observations, laws: Laws) -> Figure:
     found = {
         name: each
         for name, each in laws.allocations.items()
-        if each.curvature is not None and each.points["used"].any()
+        if each.curvature is not None and len(set(each.points.loc[each.points["used"], "parameters"])) > 1
     }
     if not found:
-        raise NotDrawableError("fewer than four budgets have a best size, too few for a curvature")
+        raise NotDrawableError("fewer than four budgets have a best size, or all the same: no curvature")
     sheet, (ax,) = canvas()
     for name, (colour, marker) in category_marks(list(found)).items():
         allocation = found[name]
@@ -305,7 +305,7 @@ def contradiction(observations: Observations, laws: Laws) -> Figure:
 
 
 def _measured(laws: Laws, what: str) -> dict[str, Estimate]:
-    """Exponents or factors of what grows with C_min, by name; none where no critical batch was measured."""
+    """Exponents or factors of what grows with C_min, by name; none where the runs do not determine them."""
     start, end = "measured_", f"_{what}"
     return {
         name.removeprefix(start).removesuffix(end): found.estimate

@@ -36,10 +36,12 @@ def derived(
     found |= _efficient(steps)
     if _known(steps) and _known(batch):
         found |= _predicted(steps, batch)
-    if least is not None and least.exponents and _known(batch):
+    if least is not None and least.status != DETERMINED:
+        least = None
+    if least is not None and _known(batch):
         found |= _measured(least, batch)
     compute = next((laws[n] for n in ("loss_of_least_flops", "loss_of_flops") if n in laws), None)
-    growth = least if least is not None and least.exponents else allocations.get("envelope")
+    growth = least or allocations.get("envelope")
     found |= _contradiction(compute, laws.get("loss_of_dataset_tokens"), growth)
     return {name: each for name, each in found.items() if _is_finite(each.estimate)}
 
