@@ -121,3 +121,26 @@ def test_the_best_loss_far_beyond_the_data_keeps_to_its_floor(laws, approach):
     row, exact = laws.allocations[approach].at(1e22), laws.allocations["parametric"].at(1e22)
     assert row["loss"] == pytest.approx(exact["loss"], rel=0.02)
     assert row["loss_low"] < row["loss"] < row["loss_high"]
+
+
+def test_the_lowest_of_noisy_losses_is_not_taken_for_the_best_loss():
+    """Twenty sizes, one of which is always lucky: without a correction these intervals hold the truth in a tenth."""
+
+    def loss(n, d):
+        return 1.817 + 477.8 / n**0.347 + 2143 / d**0.367
+
+    size, budget, noise = np.geomspace(1e8, 1e10, 20)[:, None], np.logspace(19, 22, 73), 0.0076
+    tokens_per_parameter = budget / (6 * size**2)
+    trained = (tokens_per_parameter > 1) & (tokens_per_parameter < 300)
+    best = min(loss(n, 1e21 / (6 * n)) for n in np.geomspace(1e8, 1e10, 2000))
+    rng = np.random.default_rng(1)
+    held = {"envelope": 0, "isoflop": 0}
+    for _ in range(40):
+        log_loss = np.log(loss(size, budget / (6 * size))) + noise * rng.standard_normal((20, 1))
+        runs = [f"{n:.2g}" for n in size[:, 0]]
+        seen = Profiles(size[:, 0], budget, np.where(trained, log_loss, np.nan), trained.astype(int), noise, runs)
+        for approach in (envelope, isoflop):
+            row = approach(seen, 200, 1).at(1e21)
+            held[approach.__name__] += row["loss_low"] <= best <= row["loss_high"]
+    assert held["envelope"] >= 30
+    assert held["isoflop"] >= 34

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from scalelaws.laws.curves import BUDGETS_PER_DECADE, Profiles, lowest_sizes
+from scalelaws.laws.curves import BUDGETS_PER_DECADE, Profiles, lowest_sizes, unbiased
 from scalelaws.laws.fitted import DETERMINED, UNDETERMINED, Allocation, Estimate, FittedLaw
 from scalelaws.laws.form import bounded_exp
 from scalelaws.laws.forms import FORMS
@@ -52,6 +52,7 @@ def envelope(profiles: Profiles, resamples: int, seed: int, *, floor: bool = Tru
     redrawn = profiles.redrawn(resamples, seed)
     best_r, lowest_r, inside_r = lowest_sizes(redrawn)
     points = _points(profiles.flops, log_n, lowest, inside, "the best size has no smaller or no larger rival")
+    lowest, lowest_r = unbiased(lowest, lowest_r)
     line = _lines(profiles.flops, log_n[None], lowest[None], inside[None])
     draws = _lines(profiles.flops, np.log(profiles.parameters)[best_r], lowest_r, inside_r)
     if floor:
@@ -84,9 +85,10 @@ def isoflop(profiles: Profiles, resamples: int, seed: int) -> Allocation:
     points = points[reason[0] != MISSING]
     redrawn = profiles.redrawn(resamples, seed)[:, :, chosen]
     centre_r, height_r, _, _, reason_r = parabolas(log_n, redrawn)
-    line = _lines(flops, centre, height, accepted[None])
+    lowest, height_r = unbiased(height[0], np.where(reason_r == "", height_r, height))
+    line = _lines(flops, centre, lowest[None], accepted[None])
     draws = _lines(flops, centre_r, height_r, reason_r == "")
-    line, draws = _to_a_floor(flops, (height, accepted[None]), (height_r, reason_r == ""), line, draws)
+    line, draws = _to_a_floor(flops, (lowest[None], accepted[None]), (height_r, reason_r == ""), line, draws)
     present = np.isfinite(log_loss) & (reason[0] != MISSING)
     size, budget = np.nonzero(present)
     table = pd.DataFrame(

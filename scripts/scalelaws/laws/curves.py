@@ -90,6 +90,17 @@ def lowest_sizes(log_loss: Array) -> tuple[npt.NDArray[np.intp], Array, npt.NDAr
     return best, filled.min(axis=-2), below & above
 
 
+def unbiased(lowest: Array, redrawn: Array) -> tuple[Array, Array]:
+    """Lowest ln losses (G,) and resamples of them (R, G), both without the bias of choosing the lowest.
+
+    The lowest of noisy losses lies too low, and that of losses with noise redrawn upon noise about twice as much; their
+    difference is the bias (the bootstrap's estimate of it, Efron & Tibshirani 1993, chapter 10).
+    """
+    with np.errstate(invalid="ignore"):
+        bias = np.nan_to_num(np.where(np.isfinite(redrawn), redrawn, lowest).mean(axis=0) - lowest)
+    return lowest - bias, redrawn - 2 * bias
+
+
 def _size_curve(rows: pd.DataFrame, flops: Array) -> tuple[Array, npt.NDArray[np.intp]]:
     """Mean ln loss of a size's tracks at each budget within them, and how many reach it: fresh ones where there are."""
     fresh, count = _mean_curve(rows[rows["fresh"]], flops)
