@@ -28,7 +28,7 @@ def split(
     show: Show,
 ) -> None:
     """Write `folder`/train and `folder`/test (parquet shards) and `folder`/README.md, which make it a data set that
-    `datasets` loads and the hub shows; and the counts to `report` (JSON), with how much of the test side is in training.
+    `datasets` loads and the hub shows; and the counts to `report` (JSON), with how much of the tests is in training.
 
     `training` is None for the corpus that is trained on, which is split by hash; for any other it is the folder of the
     training documents, and all documents are for testing. `settings`: test_share, overlap_ngram (words), and
