@@ -61,6 +61,7 @@ rule encode:
         runtime=growing(240),
     params:
         recipe=recipe("tokens.encode"),
+        mixture=lookup(dpath="corpora/{corpus}/mixture", within=config),
         seed=config["seed"],
     message:
         "Encode {wildcards.corpus}, {wildcards.split} split"

@@ -20,7 +20,8 @@ CONTROL = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 127])
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One document. `id` is the same wherever and whenever its page is met; `source` is the kind it came from."""
+    """One document. `id` is the same wherever and whenever its page is met; `source` is the kind and number of the
+    source it came from."""
 
     id: str
     url: str

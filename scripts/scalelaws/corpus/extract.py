@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import trafilatura
@@ -39,7 +40,11 @@ def extract(
     logging.getLogger("trafilatura").setLevel(logging.CRITICAL)  # its warnings are counted here as reasons
     funnel = Funnel("extract")
     total = _expected(sources, pages)
-    raws = (raw for n, source in enumerate(sources) for raw in read_source(source, n, pages, pins, seed))
+    raws = (
+        replace(raw, source=f"{raw.source} {n + 1}")
+        for n, source in enumerate(sources)
+        for raw in read_source(source, n, pages, pins, seed)
+    )
     results = ordered_map(extracted, raws, processes, SECONDS_PER_PAGE, MEMORY_PER_PAGE, PAGES_PER_PROCESS)
     with atomic_path(folder) as temporary, DocumentWriter(temporary, "documents") as writer:
         for done, (raw, result) in enumerate(results, 1):
