@@ -32,7 +32,7 @@ def test_each_dropped_document_is_counted_under_its_reason_with_examples(tmp_pat
     assert kept == good
     assert report["out"]["documents"] == 5 and report["out"]["bytes"] == sum(len(text.encode()) for text in good)
     reasons = {reason: count["documents"] for reason, count in report["removed"].items()}
-    assert reasons == {"too_few_words": 1, "too_few_stop_words": 1}
+    assert reasons == {"too_few_words": 1, "other_language": 1}
     example = report["removed"]["too_few_words"]["examples"][0]
     assert example == {"url": "http://site.example/5", "excerpt": "too short", "note": "2 against gopher.min_words 50"}
 
@@ -108,5 +108,5 @@ def test_the_result_does_not_depend_on_the_number_of_processes(tmp_path):
 
 def test_a_corpus_of_which_nothing_is_left_fails_with_the_reasons(tmp_path):
     with pytest.raises(InputError, match=r"clean: kept 0 of 2 documents \(removed: too_few_words 2\).*relax"):
-        cleaned(tmp_path, ["a", "b"])
+        cleaned(tmp_path, ["a", "b"], language=None)
     assert not (tmp_path / "out").exists()

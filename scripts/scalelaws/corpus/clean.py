@@ -91,15 +91,15 @@ def _verdict(document: Document, settings: Mapping[str, Any], seed: int, limit: 
         )
         if not text:
             return text, ("only_boilerplate", ""), changes
+    if settings["language"] is not None:  # before the rules: what they measure is English prose
+        language, confidence = language_of(text)
+        if language != settings["language"] or confidence < settings["language_confidence"]:
+            return text, ("other_language", f"{language} {confidence:.2f}"), changes
     if settings["quality"] is not None:
         text, broken, lines = judged_text(text, settings["quality"])
         changes.update(lines)
         if broken:
             return text, broken, changes
-    if settings["language"] is not None:
-        language, confidence = language_of(text)
-        if language != settings["language"] or confidence < settings["language_confidence"]:
-            return text, ("other_language", f"{language} {confidence:.2f}"), changes
     text, personal = masked(text, settings["personal_data"])
     changes.update({f"{kind}_masked": times for kind, times in personal.items()})
     return text, None, +changes
