@@ -11,4 +11,5 @@ with logged(snakemake.log[0], f"encode {name}") as progress:
         threads=snakemake.threads,
         recipe=snakemake.params.recipe,
         progress=progress,
+        mixture=snakemake.params.mixture if snakemake.wildcards.split == "train" else None,
     )

@@ -104,6 +104,12 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("folder", type=Path, help="the new folder")
     export.set_defaults(command=_export)
 
+    push = commands.add_parser("push", help="upload a corpus's documents and card to the Hugging Face hub")
+    push.add_argument("corpus", type=Path, help="the folder results/<study>/corpus/<corpus>")
+    push.add_argument("name", help="of the data set on the hub, as user/name")
+    push.add_argument("--public", action="store_true", help="everyone may read it (default: you alone)")
+    push.set_defaults(command=_push)
+
     tensorboard = commands.add_parser("tensorboard", help="learning curves as TensorBoard's event files")
     tensorboard.add_argument("study", type=Path, help="results/<study>")
     tensorboard.set_defaults(command=_tensorboard)
@@ -293,6 +299,12 @@ def _export(options: argparse.Namespace, console: Console) -> None:
     how = ", trust_remote_code=True" if (options.folder / "hub.py").exists() else ""
     call = f"transformers.AutoModelForCausalLM.from_pretrained({str(options.folder)!r}{how})"
     console.print(call, highlight=False, soft_wrap=True)
+
+
+def _push(options: argparse.Namespace, console: Console) -> None:
+    from scalelaws.corpus.publish import push_corpus
+
+    console.print(push_corpus(options.corpus, options.name, not options.public), highlight=False, soft_wrap=True)
 
 
 def _tensorboard(options: argparse.Namespace, console: Console) -> None:

@@ -1,9 +1,11 @@
+import pytest
 from scalelaws.corpus.card import describe, write_card
 from scalelaws.corpus.clean import clean
 from scalelaws.corpus.dedup import deduplicate
 from scalelaws.corpus.extract import extract
 from scalelaws.corpus.split import split
 from scalelaws.corpus.workers import silent
+from scalelaws.errors import InputError
 from scalelaws.io import read_json, write_json
 
 from . import test_clean, test_dedup, test_split
@@ -19,7 +21,8 @@ def test_the_card_has_the_papers_table_and_what_each_step_removed(tmp_path):
     folders = [step.with_suffix("") for step in steps]
     extract([source], None, PINS, folders[0], steps[0], 1, "r", 1, silent)
     clean(folders[0], folders[1], steps[1], test_clean.SETTINGS, 1, "r", 1, silent)
-    deduplicate(folders[1], folders[2], steps[2], test_dedup.SETTINGS, 1, "r", 1, silent)
+    signatures = tmp_path / "c" / "signatures"
+    deduplicate(folders[1], None, folders[2], signatures, steps[2], test_dedup.SETTINGS, 1, "r", 1, silent)
     split(folders[2], None, folders[3], steps[3], test_split.SETTINGS, 1, "r", 1, silent)
     tokens = {}
     for name in ("train", "test"):
@@ -39,7 +42,13 @@ def test_the_card_has_the_papers_table_and_what_each_step_removed(tmp_path):
 
     page = (tmp_path / "card.md").read_text()
     assert f"| train | {train['documents']} |" in page
-    assert "too few words" in page and "<00.txt> (2 against min_words 50): too short" in page
+    assert "too few words" in page and "<00.txt> (2 against gopher.min_words 50): too short" in page
+    assert "of the held-out documents" in page
+
+    report = read_json(steps[2])
+    write_json(steps[2], report | {"in": report["in"] | {"digest": "another"}})
+    with pytest.raises(InputError, match="deduplicate did not read the documents that clean wrote"):
+        write_card("mine", "train", [source], None, steps, tokens, tmp_path / "card.json", tmp_path / "card.md", "r")
 
 
 def test_each_kind_of_source_is_told_in_a_line():

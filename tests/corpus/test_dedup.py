@@ -4,11 +4,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scalelaws.corpus import duplicates as duplicates_module
+from scalelaws.corpus import shuffle as shuffle_module
 from scalelaws.corpus.dedup import deduplicate
 from scalelaws.corpus.documents import DocumentWriter, document, read_documents
-from scalelaws.corpus.minhash import MinHash, components
+from scalelaws.corpus.duplicates import KEYS, duplicates
+from scalelaws.corpus.minhash import MinHash
 from scalelaws.corpus.ngrams import ngram_hashes, word_hashes
 from scalelaws.corpus.workers import silent
+from scalelaws.errors import InputError
 from scalelaws.io import file_digest, read_json
 
 from .conftest import prose, texts_of, write_documents
@@ -30,9 +34,10 @@ def changed(text: str, words: int, seed: int) -> str:
     return " ".join(parts)
 
 
-def run(folder, texts, urls="http://site.example/{}", processes=2):
+def run(folder, texts, training=None, urls="http://site.example/{}", processes=2):
     source = write_documents(folder / "in", texts, url=urls)
-    deduplicate(source, folder / "out", folder / "out.json", SETTINGS, 1, "recipe", processes, silent)
+    signatures, report = folder / "signatures", folder / "out.json"
+    deduplicate(source, training, folder / "out", signatures, report, SETTINGS, 1, "recipe", processes, silent)
     return texts_of(folder / "out"), read_json(folder / "out.json")
 
 
@@ -55,36 +60,86 @@ def test_equal_texts_and_other_versions_of_a_page_are_told_from_near_duplicates(
     with DocumentWriter(source, "documents") as writer:
         for url, text in (("http://a/", prose(1)), ("http://b/", prose(1)), ("http://a/", prose(2, 300))):
             writer.write(document(text, "test", url))
-    deduplicate(source, tmp_path / "out", tmp_path / "out.json", SETTINGS, 1, "recipe", 1, silent)
+    report = tmp_path / "out.json"
+    deduplicate(source, None, tmp_path / "out", tmp_path / "signatures", report, SETTINGS, 1, "recipe", 1, silent)
     assert counts(read_json(tmp_path / "out.json")) in ({"exact_duplicate": 1, "same_page": 1}, {"exact_duplicate": 1})
     kept = list(read_documents(tmp_path / "out"))
     assert len({row.id for row in kept}) == len(kept) == len({row.text for row in kept})
 
 
-@given(st.lists(st.integers(0, 5), min_size=2, max_size=12), st.randoms(use_true_random=False))
+@given(st.lists(st.integers(0, 5), min_size=2, max_size=12), st.integers(1, 4), st.randoms(use_true_random=False))
 @settings(deadline=None, max_examples=8)
-def test_who_survives_does_not_depend_on_the_order(tmp_path_factory, numbers, shuffle):
+def test_survivors_and_their_order_are_the_same_for_any_order_shards_and_processes(
+    tmp_path_factory, numbers, shards, shuffle
+):
     rows = [
         document(changed(prose(n, 200), place % 3, place), "test", f"http://a/{place % 9}")
         for place, n in enumerate(numbers)
     ]
-    survivors = []
+    digests = set()
     for attempt in range(2):
         folder = tmp_path_factory.mktemp("order")
-        with DocumentWriter(folder / "in", "documents") as writer:
-            for row in rows:
-                writer.write(row)
-        deduplicate(folder / "in", folder / "out", folder / "r.json", SETTINGS, 1, "recipe", 1 + attempt, silent)
-        survivors.append(sorted((row.id, row.text) for row in read_documents(folder / "out")))
+        for shard in range(shards if attempt else 1):
+            with DocumentWriter(folder / "in", f"{shard}") as writer:
+                for row in rows[shard :: shards if attempt else 1]:
+                    writer.write(row)
+        report = folder / "r.json"
+        deduplicate(folder / "in", None, folder / "out", folder / "s", report, SETTINGS, 1, "r", 1 + attempt, silent)
+        digests.add((file_digest(folder / "out"), file_digest(folder / "s"), read_json(report)["out"]["digest"]))
         shuffle.shuffle(rows)
-    assert survivors[0] == survivors[1]
+    assert len(digests) == 1
+
+
+def test_documents_on_disk_are_put_in_order_in_parts_as_in_memory(tmp_path, monkeypatch):
+    rows = [document(prose(n), "test", f"http://a/{n}") for n in range(60)]
+    whole = list(shuffle_module.in_order_of_id(enumerate(rows), tmp_path, 1))
+    assert [row.id for _, row in whole] == sorted(row.id for row in rows) and all(rows[n] == row for n, row in whole)
+    monkeypatch.setattr(shuffle_module, "BYTES_PER_PART", 3000)
+    monkeypatch.setattr(shuffle_module, "BUFFERED_BYTES", 2000)
+    assert list(shuffle_module.in_order_of_id(enumerate(rows), tmp_path, 40_000)) == whole
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_the_training_corpus_has_goes_from_another_corpus_and_never_the_other_way(tmp_path):
+    trained = [prose(n, 400) for n in range(10)]
+    run(tmp_path / "train", trained)
+    copies = [trained[0], changed(trained[1], 2, 1) + " and words that make it longer"]
+    own = [prose(100 + n, 400) for n in range(4)]
+    kept, report = run(
+        tmp_path / "ood",
+        [*copies, *own, changed(own[0], 1, 5)],
+        tmp_path / "train" / "signatures",
+        "http://b.example/{}",
+    )
+    assert len(kept) == 4 and not set(copies) & set(kept)
+    assert counts(report) == {"in_training_corpus": 2, "near_duplicate": 1}
+    assert report["removed"]["in_training_corpus"]["examples"][0]["note"].endswith("document of the training corpus")
+
+
+def test_signatures_made_with_other_settings_are_refused(tmp_path):
+    run(tmp_path / "train", [prose(1)])
+    source = write_documents(tmp_path / "in", [prose(2)])
+    other = SETTINGS | {"bands": 10}
+    with pytest.raises(InputError, match="bands is 10 here and 20 in the training corpus"):
+        deduplicate(
+            source,
+            tmp_path / "train/signatures",
+            tmp_path / "o",
+            tmp_path / "s",
+            tmp_path / "r",
+            other,
+            1,
+            "",
+            1,
+            silent,
+        )
 
 
 def test_unrelated_and_merely_similar_texts_are_kept(tmp_path):
     texts = [prose(n, 300) for n in range(20)] + [changed(prose(n, 300), 60, n) for n in range(20)]
     assert max(jaccard(texts[n], texts[20 + n]) for n in range(20)) < 0.6
     kept, report = run(tmp_path, texts)
-    assert kept == texts and not counts(report)
+    assert sorted(kept) == sorted(texts) and not counts(report)
 
 
 def test_a_bucket_of_hundreds_of_copies_leaves_one(tmp_path):
@@ -122,24 +177,59 @@ def test_signatures_estimate_the_jaccard_similarity(share):
     assert np.std(errors) < 0.08
 
 
+def joined(signatures, minhash):
+    """The survivor of each document, told from signatures alone: lengths order the documents as they stand."""
+    keys = np.zeros(len(signatures), KEYS)
+    keys["id"][:, 0] = keys["text"][:, 0] = np.arange(len(signatures), dtype=np.uint64) << np.uint64(32)
+    keys["bytes"] = -np.arange(len(signatures))
+    return duplicates(keys, signatures, list(minhash.band_keys(signatures).T), minhash)[0]
+
+
 @pytest.mark.parametrize("similarity", [0.5, 0.6, 0.7])
-def test_pairs_become_candidates_as_often_as_the_s_curve_says(similarity):
+def test_pairs_become_duplicates_as_often_as_the_s_curve_says(similarity):
     draw = np.random.default_rng(0)
     loose = MinHash(5, bands=8, rows=6, threshold=0.01, seed=3)
     trials = 1500
     base = draw.integers(0, 2**32, (trials, 48), np.uint32)
     other = np.where(draw.random((trials, 48)) < similarity, base, draw.integers(0, 2**32, (trials, 48), np.uint32))
-    signatures = np.concatenate([base, other])
-    found = set(loose.pairs(signatures, np.arange(2 * trials)))
-    rate = len(found) / trials
+    survivors = joined(np.concatenate([base, other]), loose)
+    rate = float((survivors[trials:] == np.arange(trials)).mean())
     expected = loose.candidate_probability(similarity)
     assert abs(rate - expected) < 4 * np.sqrt(expected * (1 - expected) / trials)
 
 
-@given(st.lists(st.tuples(st.integers(0, 19), st.integers(0, 19)), max_size=40))
-@settings(deadline=None, max_examples=100)
-def test_components_are_those_of_a_search_through_the_graph(pairs):
-    found = components(20, pairs)
+@pytest.mark.parametrize("words", [16, 22, 30])
+def test_planted_texts_of_known_similarity_are_found_at_the_rate_of_the_s_curve(tmp_path, words):
+    """Bands and rows so loose that the curve is far from 0 and 1, and a threshold that lets every candidate through."""
+    loose = {"ngram": 5, "bands": 4, "rows": 4, "threshold": 0.01}
+    curve = MinHash(**loose, seed=1)
+    originals = [prose(n, 300) for n in range(150)]
+    copies = [changed(text, words, n) for n, text in enumerate(originals)]
+    chances = np.array([curve.candidate_probability(jaccard(*pair)) for pair in zip(originals, copies, strict=True)])
+    assert 0.1 < chances.mean() < 0.9
+    source = write_documents(tmp_path / "in", originals + copies)
+    report = tmp_path / "r.json"
+    deduplicate(source, None, tmp_path / "out", tmp_path / "s", report, loose, 1, "r", 2, silent)
+    found = counts(read_json(report))["near_duplicate"]
+    assert abs(found - chances.sum()) < 4 * np.sqrt((chances * (1 - chances)).sum())
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 19), st.integers(0, 19)), max_size=40),
+    st.integers(1, 30),
+)
+@settings(deadline=None, max_examples=60)
+def test_groups_are_those_of_a_search_through_the_graph(pairs, part):
+    """Each pair shares one band of its own, so the bands are the graph's edges."""
+    minhash = MinHash(1, bands=40, rows=1, threshold=1 / 40, seed=0)
+    signatures = np.arange(20 * 40, dtype=np.uint32).reshape(20, 40)
+    for band, (a, b) in enumerate(pairs):
+        signatures[a, band] = signatures[b, band]
+    before, duplicates_module.PART = duplicates_module.PART, part
+    try:
+        found = joined(signatures, minhash)
+    finally:
+        duplicates_module.PART = before
     for start in range(20):
         reached, waiting = {start}, [start]
         while waiting:

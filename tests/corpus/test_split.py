@@ -5,6 +5,7 @@ import subprocess
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scalelaws.corpus import overlap as overlap_module
 from scalelaws.corpus.documents import document, read_documents
 from scalelaws.corpus.split import Count, is_test, split
 from scalelaws.corpus.workers import silent
@@ -86,7 +87,7 @@ def test_short_overlaps_below_the_threshold_are_kept(tmp_path):
 
 def test_the_result_does_not_depend_on_the_number_of_processes(tmp_path):
     texts = [prose(n) for n in range(200)]
-    digests = {file_digest(run(tmp_path / str(p), texts, processes=p)[0]) for p in (1, 3)}
+    digests = {file_digest(run(tmp_path / str(p) / "corpus", texts, processes=p)[0]) for p in (1, 3)}
     assert len(digests) == 1
 
 
@@ -106,3 +107,38 @@ def test_words_are_counted_as_wc_counts_them(tmp_path):
     command = [wc, "-w", "-c", str(tmp_path / "t")]
     counted = subprocess.run(command, capture_output=True, text=True, env={"LC_ALL": "C.UTF-8"})
     assert [count.words, count.bytes] == [int(number) for number in counted.stdout.split()[:2]]
+
+
+def test_the_report_says_how_much_of_a_corpus_was_in_training(tmp_path):
+    training, _ = run(tmp_path / "train", [prose(n, 200) for n in range(50)])
+    quoted, copied = texts_of(training / "train")[:2]
+    half = prose(998, 100) + " " + " ".join(quoted.split()[:100])
+    _, report = run(tmp_path / "ood", [prose(999, 200), half, copied, "too short"], training / "train")
+    found = report["overlap"]
+    assert found["ngrams"] == 3 * 188 and found["in_training"] == 188 + 88 and found["share"] == round(276 / 564, 6)
+    assert found["documents_up_to"] == {"0": 2, "0.01": 0, "0.05": 0, "0.2": 0, "0.5": 1, "1": 1}
+    assert found["too_short_to_tell"] == 1
+
+
+def test_ngrams_looked_for_in_pieces_give_the_same_report(tmp_path, monkeypatch):
+    texts = [f"{prose(n, 200)} {' '.join(prose((n + 1) % 70, 200).split()[:20])}" for n in range(70)]
+    whole = run(tmp_path / "whole", texts)[1]
+    monkeypatch.setattr(overlap_module, "NGRAMS_AT_ONCE", 500)
+    assert run(tmp_path / "pieces", texts)[1]["overlap"] == whole["overlap"]
+    assert whole["overlap"]["in_training"] > 0
+
+
+def test_documents_that_have_no_ngram_to_look_for_fail(tmp_path):
+    training, _ = run(tmp_path / "train", [prose(n, 200) for n in range(50)])
+    with pytest.raises(InputError, match="none of 2 test documents has the 13 words"):
+        run(tmp_path / "ood", ["a few words", "some more"], training / "train")
+
+
+def test_the_folder_loads_as_a_data_set_with_the_counts_of_its_card(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    out, report = run(tmp_path, [prose(n) for n in range(60)])
+    loaded = datasets.load_dataset(str(out), cache_dir=str(tmp_path / "cache"))
+    assert {name: len(split) for name, split in loaded.items()} == {
+        name: count["documents"] for name, count in report["splits"].items()
+    }
+    assert loaded["test"]["text"][:] == texts_of(out / "test")

@@ -17,7 +17,7 @@ SOURCES = [
     {"kind": "installed-docs", "content": "docstrings", "packages": ["click", "jinja2", "rich"], "exclude": []},
     {"kind": "installed-docs", "content": "readmes", "packages": ["click", "jinja2", "rich"], "exclude": []},
 ]
-SETTINGS = test_clean.SETTINGS | {"quality": {"min_words": 30}}
+SETTINGS = test_clean.SETTINGS | {"quality": {"gopher": {"min_words": 30}}}
 
 
 def whole_stage(folder, processes):
@@ -27,20 +27,23 @@ def whole_stage(folder, processes):
     scrape(SOURCES, PINS, pages, folder / "state", "r", processes, silent)
     extract(SOURCES, pages, PINS, extracted, folder / "extracted.json", 1, "r", processes, silent)
     clean(extracted, cleaned, folder / "cleaned.json", SETTINGS, 1, "r", processes, silent)
-    deduplicate(cleaned, unique, folder / "unique.json", test_dedup.SETTINGS, 1, "r", processes, silent)
+    signatures, report = folder / "signatures", folder / "unique.json"
+    deduplicate(cleaned, None, unique, signatures, report, test_dedup.SETTINGS, 1, "r", processes, silent)
     split(unique, None, documents, folder / "documents.json", test_split.SETTINGS, 1, "r", processes, silent)
 
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("first")
+    folder = tmp_path_factory.mktemp("first") / "corpus"
+    folder.mkdir()
     whole_stage(folder, 2)
     return folder
 
 
 def test_made_again_with_other_processes_each_file_is_the_same_bit_for_bit(first, tmp_path):
-    whole_stage(tmp_path, 1)
-    assert file_digest(tmp_path) == file_digest(first)
+    (tmp_path / "corpus").mkdir()
+    whole_stage(tmp_path / "corpus", 1)
+    assert file_digest(tmp_path / "corpus") == file_digest(first)
 
 
 def test_documents_read_as_english_documentation_without_the_pages_furniture(first):
@@ -57,4 +60,4 @@ def test_documents_read_as_english_documentation_without_the_pages_furniture(fir
 def test_nothing_but_the_results_is_left_behind(first):
     names = {path.name for path in first.iterdir()}
     steps = {"extracted", "cleaned", "unique", "documents"}
-    assert names == {"pages"} | steps | {f"{step}.json" for step in steps}
+    assert names == {"pages", "signatures"} | steps | {f"{step}.json" for step in steps}

@@ -4,7 +4,7 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scalelaws.corpus.workers import AHEAD, Failure, ordered_map
+from scalelaws.corpus.workers import AHEAD, Failure, ordered_map, sure
 
 
 def _double(item):
@@ -42,6 +42,30 @@ def test_an_item_that_kills_its_process_costs_only_itself():
     results = dict(ordered_map(_die_on_seven, range(40), 2))
     assert results.pop(7) == Failure("crashed")
     assert results == {n: n for n in range(40) if n != 7}
+
+
+def _fill_memory_on_seven(item):
+    return len(bytearray(2 << 30 if item == 7 else 1000)) and item
+
+
+def test_an_item_that_asks_for_too_much_memory_costs_only_itself():
+    results = dict(ordered_map(_fill_memory_on_seven, range(40), 2, memory=1 << 30))
+    assert results.pop(7) == Failure("out_of_memory")
+    assert results == {n: n for n in range(40) if n != 7}
+
+
+def _process(_):
+    return os.getpid()
+
+
+def test_a_process_is_replaced_after_its_lifetime():
+    processes = [process for _, process in ordered_map(_process, range(20), 2, lifetime=4)]
+    assert max(map(processes.count, processes)) <= 4 and len(set(processes)) >= 5
+
+
+def test_where_no_result_may_be_missing_a_failure_is_an_error():
+    with pytest.raises(RuntimeError, match="a worker process crashed at 7"):
+        list(sure(ordered_map(_die_on_seven, range(40), 2)))
 
 
 def _fail(item):

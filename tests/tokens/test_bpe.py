@@ -9,15 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scalelaws.errors import InputError
 from scalelaws.tokens.bpe import (
+    DIGITS,
     END_OF_DOCUMENT,
-    GPT2_PIECES,
+    WHITE_SPACE,
     byte_characters,
     check_encoding,
     fast_encoding,
     load_tokenizer,
+    pieces,
+    save_tokenizer,
     train_bpe,
     train_tokenizer,
 )
+from scalelaws.tokens.given import take_tokenizer
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from .conftest import VOCABULARY, made_up_text, write_documents
@@ -63,7 +67,7 @@ def test_both_libraries_cut_text_at_the_same_characters():
     # A vocabulary in which each pair is one id, if the pattern does not cut it.
     parts = sorted({pair.encode()[:size] for pair in pairs for size in range(2, 6)}, key=len)
     ranks = {bytes([byte]): byte for byte in range(256)} | {part: 256 + rank for rank, part in enumerate(parts)}
-    encoding = tiktoken.Encoding("pairs", pat_str=GPT2_PIECES, mergeable_ranks=ranks, special_tokens={})
+    encoding = tiktoken.Encoding("pairs", pat_str=pieces(), mergeable_ranks=ranks, special_tokens={})
     assert [p for p in pairs if (len(encoding.encode_ordinary(p)) == 1) != (len(cut(p)) == 1)] == []
 
 
@@ -118,9 +122,85 @@ def test_too_little_text_for_the_vocabulary_is_refused_with_what_it_can_reach():
         train_bpe(["one two one two"], 5000)
 
 
+@pytest.fixture(scope="module")
+def cut_otherwise():
+    """By its digits and white space, a tokenizer and its merges in tiktoken."""
+    text = made_up_text(20_000)
+    ways = [(digits, white_space) for digits in DIGITS for white_space in WHITE_SPACE]
+    made = {way: train_bpe([text], VOCABULARY, *way) for way in ways}
+    return {way: (tokenizer, fast_encoding(tokenizer)) for way, tokenizer in made.items()}
+
+
+@given(text=TEXTS, way=st.tuples(st.sampled_from(sorted(DIGITS)), st.sampled_from(sorted(WHITE_SPACE))))
+@settings(max_examples=200, deadline=None)
+def test_each_way_to_cut_gives_both_libraries_the_same_ids_and_the_text_back(cut_otherwise, text, way):
+    tokenizer, encoding = cut_otherwise[way]
+    tokenizer.encode_special_tokens = True
+    ids = tokenizer.encode(text).ids
+    assert encoding.encode_to_numpy(text, disallowed_special=()).tolist() == ids
+    assert tokenizer.decode(ids, skip_special_tokens=False) == text
+
+
+@pytest.mark.parametrize(("digits", "size", "longest"), [("runs", 265, 8), ("threes", 262, 3), ("single", 257, 1)])
+def test_no_id_holds_more_digits_than_asked(digits, size, longest):
+    tokenizer = train_bpe(["12345678 " * 50], size, digits)
+    runs = [sum(map(str.isdigit, token)) for token in tokenizer.get_vocab()]
+    assert max(runs) == longest
+
+
+def test_white_space_cut_singly_is_never_merged():
+    text = "if x:\n        return x\n" * 50
+    spaces = {way: train_bpe([text], 262, white_space=way).encode("\n        ").ids for way in WHITE_SPACE}
+    assert len(spaces["single"]) == 9 > len(spaces["runs"])
+
+
+def test_a_vocabulary_given_as_merges_is_the_one_they_were_learned_for(tmp_path, tokenizer):
+    model = json.loads(tokenizer.to_str())["model"]
+    merges = tmp_path / "vocab.bpe"
+    merges.write_text("#version: 0.2\n" + "\n".join(" ".join(pair) for pair in model["merges"]) + "\n")
+    take_tokenizer(merges, tmp_path / "taken", VOCABULARY, "r")
+    taken = load_tokenizer(tmp_path / "taken")
+    assert taken.get_vocab() == tokenizer.get_vocab()
+    text = made_up_text(500, seed=5)
+    assert taken.encode(text).ids == tokenizer.encode(text).ids
+    assert (tmp_path / "taken" / "provenance.json").is_file()
+
+
+def test_a_vocabulary_given_as_tokenizer_json_keeps_its_way_to_cut(tmp_path):
+    made = train_bpe([made_up_text(20_000)], VOCABULARY, "single", "single")
+    save_tokenizer(made, tmp_path / "made")
+    take_tokenizer(tmp_path / "made" / "tokenizer.json", tmp_path / "taken", VOCABULARY, "r")
+    assert load_tokenizer(tmp_path / "taken").encode("in 2024  ").ids == made.encode("in 2024  ").ids
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("merges.txt", "a b\nzz q\n", "line 2 is no pair of pieces"),
+        ("merges.txt", "a b\n", r"has 258 ids, and 300 are asked for. Set it to 258"),
+        ("tokenizer.json", "{}", "not a vocabulary"),
+        ("none.bpe", None, "not a vocabulary"),
+    ],
+)
+def test_a_file_that_is_no_vocabulary_is_refused(tmp_path, name, content, message):
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match=message):
+        take_tokenizer(tmp_path / name, tmp_path / "taken", 300, "r")
+
+
 def _train(tmp_path: Path, documents: dict[str, str], progress, shards=1, **changes) -> Tokenizer:
     folder = write_documents(tmp_path / f"documents{shards}", documents, shards)
-    arguments = {"vocabulary": 400, "sample_bytes": 10**6, "seed": 1, "recipe": "r", "progress": progress, **changes}
+    arguments = {
+        "vocabulary": 400,
+        "digits": "runs",
+        "white_space": "runs",
+        "sample_bytes": 10**6,
+        "seed": 1,
+        "recipe": "r",
+        "progress": progress,
+        **changes,
+    }
     train_tokenizer(folder, tmp_path / f"tokenizer{shards}", **arguments)
     return load_tokenizer(tmp_path / f"tokenizer{shards}")
 

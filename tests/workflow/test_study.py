@@ -21,7 +21,7 @@ STUDY = {
         "graphs": {
             "role": "train",
             "sources": [{"kind": "installed-docs", "content": "docstrings", "packages": ["networkx"]}],
-            "clean": {"language_confidence": 0, "quality": {"max_repeated_ngrams": 0.5, "max_repeated_lines": 0.5}},
+            "clean": {"language_confidence": 0, "quality": {"repetition": None, "c4": None, "fineweb": None}},
         },
         "code": {
             "role": "ood",

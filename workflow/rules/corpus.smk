@@ -10,6 +10,9 @@ rule clean:
     """Keep documents in the corpus's language that break no quality rule; each one dropped is counted under its rule."""
     input:
         documents="<study>/corpus/{corpus}/extracted",
+        lists=lambda wildcards: blocklist_files(
+            config["corpora"][wildcards.corpus]["clean"]
+        ),
     output:
         documents=directory("<study>/corpus/{corpus}/cleaned"),
         report="<study>/corpus/{corpus}/cleaned.json",
@@ -34,11 +37,17 @@ rule clean:
 
 
 rule deduplicate:
-    """Keep one document of each group of equal, re-fetched or near-duplicate ones: the longest, whatever their order."""
+    """Keep one document of each group of equal, re-fetched or near-duplicate ones, and none that training text has."""
     input:
         documents="<study>/corpus/{corpus}/cleaned",
+        training=lambda wildcards: (
+            []
+            if wildcards.corpus == TRAIN_CORPUS
+            else f"<study>/corpus/{TRAIN_CORPUS}/signatures"
+        ),
     output:
         documents=directory("<study>/corpus/{corpus}/unique"),
+        signatures=directory("<study>/corpus/{corpus}/signatures"),
         report="<study>/corpus/{corpus}/unique.json",
     log:
         "<study>/logs/deduplicate/{corpus}.log",

@@ -9,7 +9,7 @@ ROOT = Path(str(workflow.current_basedir)).parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from scalelaws.config import checked_config
-from scalelaws.corpus.settings import any_crawled, input_files
+from scalelaws.corpus.settings import any_crawled, blocklist_files, input_files
 from scalelaws.errors import InputError
 from scalelaws.job import hush_bookkeeping
 from scalelaws.observations.read import local_table

@@ -7,9 +7,14 @@
 
 
 rule tokenizer:
-    """Learn the byte-level BPE on a bounded, seeded sample of training documents; no test or OOD text is seen."""
+    """Learn the byte-level BPE on a bounded, seeded sample of training documents alone, or take over the one given."""
     input:
-        documents=f"<study>/corpus/{TRAIN_CORPUS}/documents",
+        documents=(
+            []
+            if config["tokenizer"]["file"]
+            else f"<study>/corpus/{TRAIN_CORPUS}/documents"
+        ),
+        given=config["tokenizer"]["file"] or [],
     output:
         folder=directory("<study>/tokens/tokenizer"),
     log:
@@ -23,8 +28,10 @@ rule tokenizer:
         mem_mb=growing(8000),
         runtime=growing(120),
     params:
-        recipe=recipe("tokens.bpe"),
+        recipe=recipe("tokens.bpe", "tokens.given"),
         vocabulary=config["tokenizer"]["vocabulary"],
+        digits=config["tokenizer"]["digits"],
+        white_space=config["tokenizer"]["white_space"],
         sample_bytes=config["tokenizer"]["sample_bytes"],
         seed=config["seed"],
     message:
@@ -54,6 +61,7 @@ rule encode:
         runtime=growing(240),
     params:
         recipe=recipe("tokens.encode"),
+        mixture=lookup(dpath="corpora/{corpus}/mixture", within=config),
         seed=config["seed"],
     message:
         "Encode {wildcards.corpus}, {wildcards.split} split"

@@ -1,9 +1,11 @@
 """The corpus card: the table that Kaplan et al. 2020 (section 2.3) give for WebText2, and what each step removed."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from scalelaws.errors import InputError
 from scalelaws.io import atomic_path, read_json, write_json
 from scalelaws.recipe import provenance
 
@@ -33,6 +35,7 @@ def write_card(
     `tokens` the sidecar of the token file of each split.
     """
     reports = [read_json(path) for path in steps]
+    _require_chain(name, reports)
     counts = reports[-1]["splits"]
     splits = {split: _row(counts[split], read_json(path)["tokens"]) for split, path in tokens.items()}
     card = {
@@ -41,7 +44,8 @@ def write_card(
         "sources": [dict(source) for source in sources],
         "splits": splits,
         "crawl": read_json(pages / "pages.json")["outcomes"] if pages else {},
-        "steps": [{key: report[key] for key in ("step", "in", "out", "removed")} for report in reports],
+        "steps": [{key: report[key] for key in ("step", "in", "out", "removed", "changed")} for report in reports],
+        "overlap": reports[-1]["overlap"],
         "provenance": provenance(recipe, 0, {"sources": sources}, [*steps, *tokens.values()], ["pyarrow"]),
     }
     write_json(json, card)
@@ -66,6 +70,7 @@ def card_markdown(card: Mapping[str, Any]) -> str:
         lines.append(f"| {STEPS[step['step']]} | *kept* | {kept['documents']:,} | {kept['bytes']:,} |")
         for reason, count in step["removed"].items():
             lines.append(f"| | {reason.replace('_', ' ')} | {count['documents']:,} | {count['bytes']:,} |")
+    lines += _changes(card["steps"]) + _overlap(card["overlap"], card["role"])
     lines += ["", "## Examples of what was removed"]
     for step in card["steps"]:
         for reason, count in step["removed"].items():
@@ -91,5 +96,43 @@ def describe(source: Mapping[str, Any]) -> str:
     return f"dataset {source['path']}{name}, split {source['split']}, field {source['field']}"
 
 
+def _require_chain(name: str, reports: Sequence[Mapping[str, Any]]) -> None:
+    """Raise InputError unless each step read the very documents that the one before it wrote."""
+    for before, after in pairwise(reports):
+        if before["out"]["digest"] != after["in"]["digest"]:
+            problem = f"{after['step']} did not read the documents that {before['step']} wrote"
+            raise InputError(
+                f"corpus {name}", problem, f"Make them again: snakemake corpus --forcerun {after['step']}."
+            )
+
+
+def _changes(steps: Sequence[Mapping[str, Any]]) -> list[str]:
+    rows = [
+        f"| {STEPS[step['step']]} | {reason.replace('_', ' ')} | {count['documents']:,} | {count['times']:,} |"
+        for step in steps
+        for reason, count in step["changed"].items()
+    ]
+    heading = ["", "## What was changed in documents that stayed", ""]
+    return [*heading, "| step | what | documents | times |", "|---|---|--:|--:|", *rows] if rows else []
+
+
+def _overlap(overlap: Mapping[str, Any], role: str) -> list[str]:
+    """The reverse report of decontamination: how much of what is tested on was in training, before documents went."""
+    tested = "the held-out documents" if role == "train" else "this corpus"
+    total, n = sum(overlap["documents_up_to"].values()), overlap["ngram"]
+    some = total - overlap["documents_up_to"]["0"]
+    lines = ["", "## How much of it was in training text", ""]
+    lines.append(f"{overlap['share']:.2%} of the {overlap['ngrams']:,} {n}-grams of {tested}; {some:,} of {total:,}")
+    lines[-1] += f" documents share one or more, {overlap['too_short_to_tell']:,} are too short to have any."
+    bounds = [f"up to {float(step):.0%}" if step != "0" else "none" for step in overlap["documents_up_to"]]
+    cells = [f"{count:,}" for count in overlap["documents_up_to"].values()]
+    lines += ["", f"| share of a document | {' | '.join(bounds)} |", f"|---|{'--:|' * len(bounds)}"]
+    return [*lines, f"| documents | {' | '.join(cells)} |"]
+
+
 def _row(count: Mapping[str, int], tokens: int) -> dict[str, float]:
-    return {**count, "tokens": tokens, "bytes_per_token": round(count["bytes"] / tokens, 4) if tokens else 0.0}
+    return {
+        **{k: count[k] for k in ("documents", "bytes", "words")},
+        "tokens": tokens,
+        "bytes_per_token": round(count["bytes"] / tokens, 4) if tokens else 0.0,
+    }

@@ -1,7 +1,7 @@
 """Documents: one row each of parquet shards that every step of the corpus stage reads and writes."""
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +20,8 @@ CONTROL = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 127])
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One document. `id` is the same wherever and whenever its page is met; `source` is the kind it came from."""
+    """One document. `id` is the same wherever and whenever its page is met; `source` is the kind and number of the
+    source it came from."""
 
     id: str
     url: str
@@ -48,6 +49,22 @@ def normalized(text: str) -> str:
     return unicodedata.normalize("NFC", text).strip("\n ")
 
 
+class Digest:
+    """A running digest of documents in their order, whatever the shards that they stand in."""
+
+    def __init__(self) -> None:
+        self._state = xxhash.xxh3_128()
+
+    def add(self, *fields: str | bytes | None) -> None:
+        """Take in the fields of one document, or of one page before it is one."""
+        for field in fields:
+            content = field.encode("utf-8", "surrogatepass") if isinstance(field, str) else field or b""
+            self._state.update(len(content).to_bytes(8, "little") + content)
+
+    def __str__(self) -> str:
+        return self._state.hexdigest()
+
+
 class DocumentWriter:
     """Writes documents to parquet shards <prefix>-00000.parquet, … in a folder, holding one row group in memory.
 
@@ -59,6 +76,7 @@ class DocumentWriter:
         self.folder = folder
         self.prefix = prefix
         self.documents = 0
+        self.digest = Digest()
         self._rows: list[Document] = []
         self._group_bytes = 0
         self._shard_bytes = 0
@@ -79,6 +97,7 @@ class DocumentWriter:
     def write(self, row: Document) -> None:
         """Add one document."""
         self._rows.append(row)
+        self.digest.add(row.id, row.url, row.source, row.title, row.text)
         self._group_bytes += len(row.text)
         self.documents += 1
         if self._group_bytes >= GROUP_BYTES:
@@ -105,10 +124,18 @@ def read_documents(folder: str | Path) -> Iterator[Document]:
                 yield Document(**row)
 
 
-def batches(folder: str | Path, size: int = 64) -> Iterator[list[Document]]:
-    """The documents of a folder in lists of `size`."""
+def digested(documents: Iterable[Document], digest: Digest) -> Iterator[Document]:
+    """The documents, each taken into `digest` as it passes."""
+    for row in documents:
+        digest.add(row.id, row.url, row.source, row.title, row.text)
+        yield row
+
+
+def batches(folder: str | Path, size: int = 64, digest: Digest | None = None) -> Iterator[list[Document]]:
+    """The documents of a folder in lists of `size`, taken into `digest` where there is one."""
     batch: list[Document] = []
-    for row in read_documents(folder):
+    rows = read_documents(folder)
+    for row in digested(rows, digest) if digest else rows:
         batch.append(row)
         if len(batch) == size:
             yield batch
@@ -120,6 +147,15 @@ def batches(folder: str | Path, size: int = 64) -> Iterator[list[Document]]:
 def count_documents(folder: str | Path) -> int:
     """How many documents a folder's shards hold, read from their footers."""
     return sum(pq.ParquetFile(shard).metadata.num_rows for shard in _shards(folder))
+
+
+def text_bytes(folder: str | Path) -> int:
+    """How much text a folder's shards hold, uncompressed, read from their footers."""
+    total = 0
+    for shard in _shards(folder):
+        metadata = pq.ParquetFile(shard).metadata
+        total += sum(metadata.row_group(n).total_byte_size for n in range(metadata.num_row_groups))
+    return total
 
 
 def _shards(folder: str | Path) -> list[Path]:

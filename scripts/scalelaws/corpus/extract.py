@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import trafilatura
@@ -18,6 +19,10 @@ from scalelaws.recipe import provenance
 
 SECONDS_PER_PAGE = 30.0
 """A page that takes longer is given up; the median page takes ten milliseconds."""
+MEMORY_PER_PAGE = 2 << 30
+"""A page that asks for more bytes is given up; a page of 5 MB asks for 300 MB."""
+PAGES_PER_PROCESS = 5000
+"""Then a fresh process takes over, since the extractor and its parsers keep some memory of every page."""
 
 
 def extract(
@@ -35,9 +40,15 @@ def extract(
     logging.getLogger("trafilatura").setLevel(logging.CRITICAL)  # its warnings are counted here as reasons
     funnel = Funnel("extract")
     total = _expected(sources, pages)
-    raws = (raw for n, source in enumerate(sources) for raw in read_source(source, n, pages, pins, seed))
+    raws = (
+        replace(raw, source=f"{raw.source} {n + 1}")
+        for n, source in enumerate(sources)
+        for raw in read_source(source, n, pages, pins, seed)
+    )
+    results = ordered_map(extracted, raws, processes, SECONDS_PER_PAGE, MEMORY_PER_PAGE, PAGES_PER_PROCESS)
     with atomic_path(folder) as temporary, DocumentWriter(temporary, "documents") as writer:
-        for done, (raw, result) in enumerate(ordered_map(extracted, raws, processes, SECONDS_PER_PAGE), 1):
+        for done, (raw, result) in enumerate(results, 1):
+            funnel.entered.add(raw.url, raw.text if raw.html is None else raw.html)
             if isinstance(result, Document):
                 writer.write(result)
                 funnel.keep(result)
@@ -49,7 +60,7 @@ def extract(
         funnel.require_documents(f"{folder.parent.name}: extract")
         inputs: list[str | Path] = [pins, *([pages] if pages else []), *input_files(sources, "sources")]
         made_with = provenance(recipe, seed, {"sources": sources}, inputs, ["trafilatura", "lxml", "pyarrow"])
-        write_json(report, funnel.as_dict() | {"provenance": made_with})
+        write_json(report, funnel.as_dict(writer.digest) | {"provenance": made_with})
 
 
 def extracted(raw: Raw) -> Document | str:
@@ -63,6 +74,8 @@ def extracted(raw: Raw) -> Document | str:
             title = title or tree.findtext(".//title") or ""
             # deduplicate=True would keep a cache over pages: a page's text would depend on those before it
             text = trafilatura.extract(tree, include_comments=False, deduplicate=False)
+        except MemoryError:
+            raise
         except Exception:
             return "broken_html"
     if not text or not text.strip():

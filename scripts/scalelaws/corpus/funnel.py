@@ -1,10 +1,11 @@
 """What a step kept and what it removed, under named reasons with examples: the rows of the corpus card."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import xxhash
 
-from scalelaws.corpus.documents import Document
+from scalelaws.corpus.documents import Digest, Document
 from scalelaws.errors import InputError
 
 EXAMPLES = 3
@@ -20,11 +21,19 @@ class Funnel:
     def __init__(self, step: str) -> None:
         self.step = step
         self.kept = {"documents": 0, "bytes": 0}
+        self.entered = Digest()
+        self.trimmed = 0
+        self.changed: dict[str, dict[str, int]] = {}
         self.removed: dict[str, dict[str, int]] = {}
         self._examples: dict[str, list[tuple[str, dict[str, str]]]] = {}
 
-    def keep(self, document: Document) -> None:
-        """Count a document that goes on."""
+    def keep(self, document: Document, changes: Mapping[str, int] | None = None, trimmed: int = 0) -> None:
+        """Count a document that goes on, how often it was changed for which reason, and the bytes that it lost."""
+        self.trimmed += trimmed
+        for reason, times in (changes or {}).items():
+            count = self.changed.setdefault(reason, {"documents": 0, "times": 0})
+            count["documents"] += 1
+            count["times"] += times
         self.kept["documents"] += 1
         self.kept["bytes"] += document.bytes
 
@@ -44,20 +53,41 @@ class Funnel:
         examples.sort(key=lambda pair: pair[0])
         del examples[EXAMPLES:]
 
-    def as_dict(self) -> dict[str, Any]:
-        """The counts: step, documents and bytes in and out, and each reason with examples, the most frequent first."""
+    def as_dict(self, left: Digest) -> dict[str, Any]:
+        """The counts: step, documents and bytes in and out, each with a digest of them (`left` is of those that went
+        on), each reason with examples, the most frequent first, and what was changed in documents that went on.
+        """
         order = sorted(self.removed, key=lambda reason: (-self.removed[reason]["documents"], reason))
         removed = {r: self.removed[r] | {"examples": [example for _, example in self._examples[r]]} for r in order}
-        entered = {
-            key: self.kept[key] + sum(count[key] for count in self.removed.values()) for key in ("documents", "bytes")
+        return {
+            "step": self.step,
+            "in": self._entered() | {"digest": str(self.entered)},
+            "out": self.kept | {"digest": str(left)},
+            "removed": removed,
+            "changed": {reason: self.changed[reason] for reason in sorted(self.changed)},
         }
-        return {"step": self.step, "in": entered, "out": self.kept, "removed": removed}
+
+    def _entered(self) -> dict[str, int]:
+        removed = self.removed.values()
+        entered = {key: self.kept[key] + sum(count[key] for count in removed) for key in ("documents", "bytes")}
+        return entered | {"bytes": entered["bytes"] + self.trimmed}
+
+    def name_survivors(self, urls: Mapping[str, str]) -> None:
+        """Put URLs into the examples' notes that name a document by its number."""
+        for examples in self._examples.values():
+            for _, example in examples:
+                if example.get("note") in urls:
+                    example["note"] = f"kept instead: {urls[example['note']]}"
+
+    def notes(self) -> set[str]:
+        """The notes of all examples."""
+        return {example["note"] for found in self._examples.values() for _, example in found if "note" in example}
 
     def require_documents(self, where: str) -> None:
         """Raise InputError if nothing was kept: a step that silently passes nothing on hides a mistake."""
         if self.kept["documents"]:
             return
-        counts = self.as_dict()
-        reasons = ", ".join(f"{reason} {count['documents']}" for reason, count in counts["removed"].items())
-        problem = f"kept 0 of {counts['in']['documents']} documents" + (f" (removed: {reasons})" if reasons else "")
+        order = sorted(self.removed, key=lambda reason: (-self.removed[reason]["documents"], reason))
+        reasons = ", ".join(f"{reason} {self.removed[reason]['documents']}" for reason in order)
+        problem = f"kept 0 of {self._entered()['documents']} documents" + (f" (removed: {reasons})" if reasons else "")
         raise InputError(where, problem, "Check the corpus's sources, or relax the settings under its 'clean'.")

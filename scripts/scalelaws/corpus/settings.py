@@ -29,6 +29,11 @@ def input_files(sources: Sequence[Source], where: str) -> list[str]:
     return [str(path) for path in expanded(patterns, where)]
 
 
+def blocklist_files(clean: Mapping[str, Mapping[str, str | None]]) -> list[str]:
+    """The files that a corpus's `clean` settings name, so that a rule depends on them."""
+    return [path for path in clean["blocklist"].values() if path]
+
+
 def expanded(patterns: Sequence[str], where: str) -> list[Path]:
     """The files that glob patterns name, sorted, each once. Raises InputError for a pattern that names none."""
     found: set[Path] = set()

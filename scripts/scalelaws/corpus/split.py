@@ -1,18 +1,16 @@
 """Split a corpus into training and test documents, and keep from the test side whatever the training side contains."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from scalelaws.corpus.clean import place
-from scalelaws.corpus.documents import Document, DocumentWriter, batches, count_documents, read_documents
+from scalelaws.corpus.dataset_card import dataset_readme
+from scalelaws.corpus.documents import Digest, Document, DocumentWriter, count_documents, digested, read_documents
 from scalelaws.corpus.funnel import Funnel
-from scalelaws.corpus.ngrams import Hashes, ngram_hashes, word_hashes
-from scalelaws.corpus.workers import Failure, Show, ordered_map
+from scalelaws.corpus.overlap import overlap
+from scalelaws.corpus.workers import Show
 from scalelaws.errors import InputError
 from scalelaws.io import atomic_path, write_json
 from scalelaws.recipe import provenance
@@ -29,46 +27,57 @@ def split(
     processes: int,
     show: Show,
 ) -> None:
-    """Write `folder`/train and `folder`/test (parquet shards), and the counts to `report` (JSON).
+    """Write `folder`/train and `folder`/test (parquet shards) and `folder`/README.md, which make it a data set that
+    `datasets` loads and the hub shows; and the counts to `report` (JSON), with how much of the tests is in training.
 
     `training` is None for the corpus that is trained on, which is split by hash; for any other it is the folder of the
     training documents, and all documents are for testing. `settings`: test_share, overlap_ngram (words), and
     max_overlap: a test document is dropped if a larger share of its n-grams occurs in the training documents.
     """
     funnel = Funnel("split")
+    held_out = (lambda _: True) if training else partial(is_test, share=settings["test_share"], seed=seed)
+    where = f"{folder.parent.name}: split"
     with atomic_path(folder) as temporary:
         counts = {"train": Count(), "test": Count()}
         if training is None:
             with DocumentWriter(temporary / "train", "train") as writer:
                 for document in read_documents(documents):
-                    if not is_test(document, settings["test_share"], seed):
+                    if not held_out(document):
                         writer.write(document)
                         funnel.keep(document)
                         counts["train"].add(document)
+            counts["train"].digest = str(writer.digest)
             _require(counts["train"], documents, settings, "train")
 
-        def candidates() -> Iterable[Document]:
-            chosen = read_documents(documents)
-            return chosen if training else (d for d in chosen if is_test(d, settings["test_share"], seed))
+        def candidates() -> Iterator[Document]:
+            return (document for document in read_documents(documents) if held_out(document))
 
-        n = int(settings["overlap_ngram"])
-        seen = Overlap(candidates(), n)
-        seen.mark(training or temporary / "train", processes, show)
+        leaks = overlap(candidates, training or temporary / "train", settings["overlap_ngram"], processes, show)
+        if len(leaks.ngrams) and not leaks.ngrams.sum():
+            problem = f"none of {len(leaks.ngrams)} test documents has the {leaks.n} words of an n-gram to look for"
+            raise InputError(where, problem, "Lower split.overlap_ngram, or give it longer documents.")
         with DocumentWriter(temporary / "test", "test") as writer:
-            for document in candidates():
-                overlap = seen.share(document)
-                if overlap > settings["max_overlap"]:
-                    funnel.drop(document, "in_training_text", f"{overlap:.0%} of its {n}-grams")
+            for document, leaked in zip(candidates(), leaks.shares.tolist(), strict=True):
+                if leaked > settings["max_overlap"]:
+                    funnel.drop(document, "in_training_text", f"{leaked:.0%} of its {leaks.n}-grams")
                 else:
                     writer.write(document)
                     funnel.keep(document)
                     counts["test"].add(document)
-        funnel.require_documents(f"{folder.parent.name}: split")
+        counts["test"].digest = str(writer.digest)
+        funnel.require_documents(where)
         _require(counts["test"], documents, settings, "test")
+        left = Digest()
+        for _ in digested(read_documents(documents), funnel.entered):
+            pass
+        left.add(*(count.digest for count in counts.values()))
         splits = {name: count.as_dict() for name, count in counts.items() if count.documents}
+        readme = dataset_readme(folder.parent.name, splits)
+        (temporary / "README.md").write_text(readme, encoding="utf-8")
         inputs = [documents, *([training] if training else [])]
         made_with = provenance(recipe, seed, settings, inputs, ["numpy", "pyarrow", "xxhash"])
-        write_json(report, funnel.as_dict() | {"splits": splits, "provenance": made_with})
+        overlaps = {"overlap": leaks.as_dict()}
+        write_json(report, funnel.as_dict(left) | {"splits": splits} | overlaps | {"provenance": made_with})
 
 
 def is_test(document: Document, share: float, seed: int) -> bool:
@@ -76,36 +85,12 @@ def is_test(document: Document, share: float, seed: int) -> bool:
     return place(document.id, seed + 1) < share * 2**64
 
 
-class Overlap:
-    """The n-grams of some documents, and which of them occur in others. Memory grows with the former only."""
-
-    def __init__(self, documents: Iterable[Document], n: int) -> None:
-        self.n = n
-        parts = [np.unique(_grams(document.text, n)) for document in documents]
-        self.grams: Hashes = np.unique(np.concatenate(parts)) if parts else np.zeros(0, np.uint64)
-        self.found = np.zeros(len(self.grams), bool)
-
-    def mark(self, folder: Path, processes: int, show: Show) -> None:
-        """Note which n-grams occur in a folder's documents."""
-        total, done = count_documents(folder), 0
-        for batch, hits in ordered_map(partial(_hits, grams=self.grams, n=self.n), batches(folder), processes):
-            if isinstance(hits, Failure):
-                raise RuntimeError(f"a process died while it searched {batch[0].url} and the {len(batch) - 1} after it")
-            self.found[hits] = True
-            done += len(batch)
-            show(done, total, "searching the training text")
-
-    def share(self, document: Document) -> float:
-        """The share of a document's n-grams that were found; 0 where it has fewer than n words."""
-        grams = _grams(document.text, self.n)
-        return float(self.found[np.searchsorted(self.grams, grams)].mean()) if len(grams) else 0.0
-
-
 class Count:
     """Documents, bytes, and words as `wc -w` counts them: runs of anything but white space."""
 
     def __init__(self) -> None:
         self.documents = self.bytes = self.words = 0
+        self.digest = ""
 
     def add(self, document: Document) -> None:
         """Count one document."""
@@ -114,23 +99,9 @@ class Count:
         self.bytes += len(encoded)
         self.words += len(encoded.split())
 
-    def as_dict(self) -> dict[str, int]:
-        """The three counts by name."""
-        return {"documents": self.documents, "bytes": self.bytes, "words": self.words}
-
-
-def _grams(text: str, n: int) -> Hashes:
-    words = word_hashes(text)
-    return ngram_hashes(words, n) if len(words) >= n else np.zeros(0, np.uint64)
-
-
-def _hits(batch: list[Document], grams: Hashes, n: int) -> NDArray[np.int64]:
-    """Places in the sorted `grams` of those that occur in a batch."""
-    if not len(grams):
-        return np.zeros(0, np.int64)
-    found = np.unique(np.concatenate([_grams(document.text, n) for document in batch]))
-    places = np.minimum(np.searchsorted(grams, found), len(grams) - 1)
-    return places[grams[places] == found]
+    def as_dict(self) -> dict[str, Any]:
+        """The three counts by name, and the digest of the documents."""
+        return {"documents": self.documents, "bytes": self.bytes, "words": self.words, "digest": self.digest}
 
 
 def _require(count: Count, documents: Path, settings: Mapping[str, Any], name: str) -> None:

@@ -1,12 +1,14 @@
-"""Work spread over processes: results in the order of the items, and a cap on the time that one item may take."""
+"""Work spread over processes: results in the order of the items, and caps on the time and memory of one item."""
 
 import multiprocessing
+import resource
 import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -27,7 +29,10 @@ def silent(done: float, total: float, note: str = "") -> None:
 
 @dataclass(frozen=True)
 class Failure:
-    """Stands in for the result of an item that took too long (`timed_out`) or took its process down (`crashed`)."""
+    """Stands in for the result of an item that took too much time or memory, or took its process down.
+
+    The reason is timed_out, out_of_memory or crashed.
+    """
 
     reason: str
 
@@ -37,6 +42,7 @@ class _Worker(Generic[Item]):
     process: Any
     pipe: Connection
     slot: "_Slot[Item] | None" = None
+    served: int = 0
     deadline: float = float("inf")
 
 
@@ -48,12 +54,18 @@ class _Slot(Generic[Item]):
 
 
 def ordered_map(
-    function: Callable[[Item], Result], items: Iterable[Item], processes: int, seconds: float = float("inf")
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    processes: int,
+    seconds: float = float("inf"),
+    memory: int | None = None,
+    lifetime: int | None = None,
 ) -> Iterator[tuple[Item, Result | Failure]]:
     """(item, function(item)) for each item, in order, computed in `processes` processes.
 
-    An item that runs longer than `seconds` is given up: its process is killed and replaced. An exception in the
-    function is raised here, with the worker's traceback. At most AHEAD × processes items are in memory.
+    An item that runs longer than `seconds`, or asks for more than `memory` bytes beyond what its process began with, is
+    given up: its process is killed and replaced. So is a process after `lifetime` items, for libraries that leak. An
+    exception in the function is raised here, with the worker's traceback. At most AHEAD × processes items are held.
     """
     source = iter(items)
     window: deque[_Slot[Item]] = deque()
@@ -72,7 +84,7 @@ def ordered_map(
                     exhausted = True
                     break
                 if not idle:
-                    workers.append(_start(function, workers))
+                    workers.append(_start(function, workers, memory))
                     idle.append(workers[-1])
                 _assign(idle.pop(), slot, seconds)
                 window.append(slot)
@@ -93,7 +105,8 @@ def ordered_map(
                     continue
                 assert worker.slot
                 worker.slot.result, worker.slot.done, worker.slot = outcome, True, None
-                if isinstance(outcome, Failure):
+                worker.served += 1
+                if isinstance(outcome, Failure) or worker.served == lifetime:
                     _stop(worker)
                     workers.remove(worker)
                 else:
@@ -104,18 +117,30 @@ def ordered_map(
             _stop(worker)
 
 
-def _start(function: Callable[[Item], Result], others: list[_Worker[Item]]) -> _Worker[Item]:
+def sure(results: Iterable[tuple[Item, Result | Failure]]) -> Iterator[tuple[Item, Result]]:
+    """The results of an ordered_map, for work in which none may be missing. Raises RuntimeError for a Failure."""
+    for item, result in results:
+        if isinstance(result, Failure):
+            raise RuntimeError(f"a worker process {result.reason.replace('_', ' ')} at {str(item)[:200]}")
+        yield item, result
+
+
+def _start(function: Callable[[Item], Result], others: list[_Worker[Item]], memory: int | None) -> _Worker[Item]:
     ours, theirs = FORK.Pipe()
     inherited = [ours, *(worker.pipe for worker in others)]
-    process = FORK.Process(target=_serve, args=(function, theirs, inherited), daemon=True)
+    process = FORK.Process(target=_serve, args=(function, theirs, inherited, memory), daemon=True)
     process.start()
     theirs.close()
     return _Worker(process, ours)
 
 
-def _serve(function: Callable[[Item], Result], pipe: Connection, inherited: list[Connection]) -> None:
+def _serve(
+    function: Callable[[Item], Result], pipe: Connection, inherited: list[Connection], memory: int | None
+) -> None:
     for connection in inherited:  # a copy of the parent's end would keep this pipe open after the parent has died
         connection.close()
+    if memory is not None:
+        _limit_memory(memory)
     while True:
         try:
             item = pipe.recv()
@@ -123,9 +148,18 @@ def _serve(function: Callable[[Item], Result], pipe: Connection, inherited: list
             return
         try:
             answer: tuple[bool, Any] = (True, function(item))
+        except MemoryError:
+            answer = (True, Failure("out_of_memory"))
         except Exception:
             answer = (False, traceback.format_exc())
         pipe.send(answer)
+
+
+def _limit_memory(memory: int) -> None:
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    wanted = pages * resource.getpagesize() + memory
+    resource.setrlimit(resource.RLIMIT_AS, (wanted if most == resource.RLIM_INFINITY else min(wanted, most), most))
 
 
 def _assign(worker: _Worker[Item], slot: _Slot[Item], seconds: float) -> None:

