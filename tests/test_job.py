@@ -41,11 +41,28 @@ def test_a_failure_says_what_is_wrong_and_where_the_log_is(tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_a_terminated_job_leaves_no_half_written_file(tmp_path):
+def test_a_log_on_a_full_disk_ends_no_job():
+    code = (
+        "from scalelaws.job import logged\n"
+        "with logged('/dev/full', 'encode') as progress:\n    progress.say('still here')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "still here" in done.stderr
+
+
+def test_a_full_disk_is_called_by_its_name(tmp_path):
+    done = _run(tmp_path / "log", "open('/dev/full', 'w', buffering=1).write('x\\n')")
+    assert done.returncode == 1
+    assert "failed: the disk is full; make room, and the same command goes on ([Errno 28]" in done.stderr
+
+
+@pytest.mark.parametrize("warning", ["SIGTERM", "SIGUSR1"])
+def test_a_terminated_job_leaves_no_half_written_file(tmp_path, warning):
     code = (
         "import os, signal, sys\nfrom scalelaws.io import atomic_path\nfrom scalelaws.job import logged\n"
         "with logged(sys.argv[1], 'encode'), atomic_path(sys.argv[1] + '.bin') as temporary:\n"
-        "    temporary.touch()\n    os.kill(os.getpid(), signal.SIGTERM)\n    signal.pause()\n"
+        f"    temporary.touch()\n    os.kill(os.getpid(), signal.{warning})\n    signal.pause()\n"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "log")], capture_output=True, text=True)
     assert done.returncode == 143

@@ -6,6 +6,7 @@ Everything that names SLURM is here and in workflow/profiles/slurm.
 import getpass
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Mapping
@@ -77,6 +78,15 @@ def claim_jobs(workflow: Any, study: str, say: Any) -> None:
             time.sleep(1)
         say(f"cancelled {len(orphans)} jobs that an earlier start left in SLURM; what is unfinished is done again")
     executor.run_uuid = prefix + executor.run_uuid
+
+
+def leave_warnings_to_scripts(workflow: Any) -> None:
+    """Let SIGUSR1, a cluster's warning before it ends a job, reach the job's script alone.
+
+    The Snakemake around the script would die of it, and take the script along before its checkpoint is written.
+    """
+    if not workflow.is_main_process:
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 
 def _jobs(prefix: str) -> list[str]:

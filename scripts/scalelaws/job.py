@@ -1,12 +1,14 @@
 """What every workflow script does around its one library call: log to a file, say to the user how far it is."""
 
+import errno
+import io
 import logging
 import os
 import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TextIO, TypeVar
@@ -31,30 +33,42 @@ def logged(log: str | Path, title: str) -> Iterator["Progress"]:
     """Send file descriptors 1 and 2 to `log`, so that tracebacks and child processes' output land there too.
 
     Yields a Progress that writes to the user's terminal and to the log: jobs on a cluster have no other. The closing
-    line says how long the job took, or, after a failure, the error's own words and where the log is. SIGTERM ends the
-    job as an exception does: with status 143, and without leaving half-written files.
+    line says how long the job took, or, after a failure, the error's own words and where the log is. SIGTERM and
+    SIGUSR1 (a cluster's warning) end the job as an exception does: with status 143, and without half-written files.
     """
     sys.stdout.flush()
     sys.stderr.flush()
-    with os.fdopen(os.dup(2), "w", buffering=1) as terminal, Path(log).open("w", buffering=1) as file:
+    with _unbuffered(os.dup(2)) as terminal, _unbuffered(log) as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
         progress = Progress(title, terminal, file)
         started = time.monotonic()
-        signal.signal(signal.SIGTERM, _leave)
+        for number in (signal.SIGTERM, signal.SIGUSR1):
+            signal.signal(number, _leave)
         try:
             yield progress
         except SystemExit:
             progress.say("stopped by a signal; the same command goes on")
             raise
         except BaseException as error:
-            progress.say(f"failed: {error or type(error).__name__}  (log: {log})")
+            progress.say(f"failed: {_words(error)}  (log: {log})")
             raise
         progress.say(f"done in {clock(time.monotonic() - started)}")
 
 
 def _leave(_signal: int, _frame: FrameType | None) -> None:
     raise SystemExit(143)
+
+
+def _unbuffered(file: str | Path | int) -> TextIO:
+    """A file to write lines to that keeps none back: what a full disk refuses is lost, not tried again at the end."""
+    return io.TextIOWrapper(io.FileIO(file, "w"), encoding="utf-8", write_through=True)
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk is full; make room, and the same command goes on ({error})"
+    return str(error) or type(error).__name__
 
 
 class Progress:
@@ -67,9 +81,10 @@ class Progress:
         self.last_line = self.started
 
     def say(self, text: str) -> None:
-        """Write one line under the job's title."""
+        """Write one line under the job's title; one that finds the disk full is lost, and ends no job."""
         for stream in self.streams:
-            stream.write(f"{self.title:<34} {text}\n")
+            with suppress(OSError):
+                stream.write(f"{self.title:<34} {text}\n")
 
     def show(self, done: float, total: float, note: str = "", before: float = 0) -> None:
         """Say how much of `total` is done, with an estimate of what is left; at most one line in five seconds.

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scalelaws.corpus import documents
 from scalelaws.corpus.documents import DocumentWriter, batches, count_documents, document, normalized, read_documents
+from scalelaws.errors import InputError
 
 from .conftest import write_documents
 
@@ -60,3 +61,14 @@ def test_a_failed_writer_leaves_no_open_file(tmp_path):
         writer.write(document("a", "test", "http://a/"))
         raise KeyError
     assert not list((tmp_path / "d").glob("*.parquet"))
+
+
+@pytest.mark.parametrize("damage", ["cut short", "one bit"])
+def test_a_damaged_shard_is_named(tmp_path, damage):
+    write_documents(tmp_path / "d", [f"text number {n}" for n in range(40)])
+    shard = next((tmp_path / "d").glob("*.parquet"))
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 4] ^= 1
+    shard.write_bytes(content if damage == "one bit" else content[: len(content) // 2])
+    with pytest.raises(InputError, match=rf"{shard.name}: this shard is damaged"):
+        list(read_documents(tmp_path / "d"))

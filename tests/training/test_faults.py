@@ -120,6 +120,35 @@ def test_a_run_whose_losses_explode_without_overflow_is_marked_diverged(tokens, 
     assert state.step < 400
 
 
+def test_a_run_whose_held_out_loss_is_no_number_is_marked_diverged_and_the_best_before_it_kept(
+    tokens,  # noqa: F811
+    tmp_path,
+    monkeypatch,
+):
+    plain_update = Engine.update
+
+    def broken_from_step_30(engine, inputs, targets):
+        loss = plain_update(engine, inputs, targets)
+        if engine.state.step == 30:
+            engine.state.average.fill_(torch.nan)
+        return loss
+
+    monkeypatch.setattr(Engine, "update", broken_from_step_30)
+    state = trained(RUN, tokens, tmp_path)
+    assert state.status == "diverged"
+    assert 0 < state.best_step < 30 <= state.step < 60
+    assert torch.isfinite(state.best).all()
+    assert np.isfinite(state.best_loss)
+
+
+def test_a_run_that_could_not_write_its_results_is_not_trained_again(tokens, tmp_path, monkeypatch):  # noqa: F811
+    undisturbed = trained(RUN, tokens, tmp_path)
+    assert newest_step(tmp_path) == RUN.steps
+    monkeypatch.setattr(Engine, "update", None)
+    again = trained(RUN, tokens, tmp_path)
+    assert (again.losses, again.positions) == (undisturbed.losses, undisturbed.positions)
+
+
 def test_a_run_that_cannot_fit_says_so_before_it_begins(tokens, tmp_path):  # noqa: F811
     huge = replace(RUN, d_model=32_768, n_layer=200, vocabulary=50_257)
     assert available_bytes(torch.device("cpu")) < needed_bytes(huge, 8, 3)

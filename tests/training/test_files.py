@@ -14,6 +14,7 @@ from scalelaws.errors import InputError
 from scalelaws.io import read_json
 from scalelaws.job import Progress
 from scalelaws.tokens.store import token_paths
+from scalelaws.training import loop
 from scalelaws.training.files import RECIPE, planned_run, train_planned
 from scalelaws.training.loop import train
 from scalelaws.training.plan import plan_rows
@@ -61,6 +62,19 @@ def test_a_run_by_hand_is_the_workflow_s_run(study, tokens, tmp_path):  # noqa: 
     assert not (study / "checkpoints").exists() or not list((study / "checkpoints").glob("*/*"))
     assert main(["tensorboard", str(study)]) == 0
     assert (study / "tensorboard/lstm-test/events.out.tfevents").stat().st_size > 500
+
+
+def test_a_diverged_run_keeps_its_last_good_checkpoint_and_names_it(study, monkeypatch):
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "CHECKPOINT_SHARE", 0.0)
+    exploding = replace(RUN, learning_rate=300.0, weight_decay=0.0, steps=400)
+    pd.DataFrame(plan_rows([exploding], 1e9)).to_csv(study / "plan.csv", index=False)
+    train_planned(study / "plan.csv", "1", None, threads=1)
+    record = read_json(study / f"runs/{RUN.run}/run.json")["run"]
+    assert record["status"] == "diverged"
+    assert record["good_checkpoint_step"] == record["steps"] - 1
+    kept = study / "checkpoints" / RUN.run
+    assert any(path.name.startswith(f"{record['good_checkpoint_step']:09}-") for path in kept.iterdir())
 
 
 @pytest.mark.parametrize(

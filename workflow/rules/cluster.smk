@@ -1,6 +1,8 @@
 # A SLURM cluster, with `--profile slurm`: is all there that the profile names, and who else works on this study?
 
-from scalelaws.cluster import claim_jobs
+from scalelaws.cluster import claim_jobs, leave_warnings_to_scripts
+
+leave_warnings_to_scripts(workflow)
 
 
 onstart:

@@ -1,5 +1,6 @@
 # What every stage needs to know of the study: its checked configuration, its corpora, its runs.
 
+import re
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -62,7 +63,7 @@ pathvars:
 wildcard_constraints:
     corpus="[a-z0-9_]+",
     split="train|test",
-    run="|".join(RUNS),
+    run="|".join(map(re.escape, RUNS)),
 
 
 if workflow.is_main_process:

@@ -49,7 +49,7 @@ rule train:
     benchmark:
         "<study>/benchmarks/train/{run}.tsv"
     wildcard_constraints:
-        run="|".join(set(RUNS) - set(TRUNKS)) or "none",
+        run="|".join(map(re.escape, set(RUNS) - set(TRUNKS))) or "none",
     # The costliest runs start first, so that none is left running alone at the end.
     priority: lambda wildcards: priority_of(RUNS[wildcards.run])
     conda:
@@ -82,7 +82,7 @@ use rule train as train_trunk with:
         weights="<study>/runs/{run}/model.safetensors",
         forks=directory("<study>/runs/{run}/forks"),
     wildcard_constraints:
-        run="|".join(TRUNKS) or "none",
+        run="|".join(map(re.escape, TRUNKS)) or "none",
 
 
 rule gather:

@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 
+from scalelaws.errors import InputError
+
 SCHEMA = pa.schema([(name, pa.string()) for name in ("id", "url", "source", "title", "text")])
 GROUP_BYTES = 8 << 20
 SHARD_BYTES = 256 << 20
@@ -106,7 +108,9 @@ class DocumentWriter:
     def _write_group(self) -> None:
         if self._file is None:
             path = self.folder / f"{self.prefix}-{self._shards:05}.parquet"
-            self._file = pq.ParquetWriter(path, SCHEMA, compression="zstd", compression_level=3)
+            self._file = pq.ParquetWriter(
+                path, SCHEMA, compression="zstd", compression_level=3, write_page_checksum=True
+            )
             self._shards += 1
         self._file.write_table(pa.Table.from_pylist([asdict(row) for row in self._rows], SCHEMA))
         self._shard_bytes += self._group_bytes
@@ -117,11 +121,13 @@ class DocumentWriter:
 
 
 def read_documents(folder: str | Path) -> Iterator[Document]:
-    """The documents of a folder's shards in order, a few at a time in memory."""
+    """The documents of a folder's shards in order, a few at a time in memory.
+
+    Raises InputError for a shard that is cut short or whose pages are not what was written.
+    """
     for shard in _shards(folder):
-        for batch in pq.ParquetFile(shard).iter_batches(batch_size=256, columns=SCHEMA.names):
-            for row in batch.to_pylist():
-                yield Document(**row)
+        for row in _rows(shard):
+            yield Document(**row)
 
 
 def digested(documents: Iterable[Document], digest: Digest) -> Iterator[Document]:
@@ -156,6 +162,16 @@ def text_bytes(folder: str | Path) -> int:
         metadata = pq.ParquetFile(shard).metadata
         total += sum(metadata.row_group(n).total_byte_size for n in range(metadata.num_row_groups))
     return total
+
+
+def _rows(shard: Path) -> Iterator[dict[str, str]]:
+    try:
+        with pq.ParquetFile(shard, page_checksum_verification=True) as file:
+            for batch in file.iter_batches(batch_size=256, columns=SCHEMA.names):
+                yield from batch.to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        remedy = f"Delete {shard.parent} and give the same command again."
+        raise InputError(str(shard), f"this shard is damaged ({' '.join(str(error).split())})", remedy) from None
 
 
 def _shards(folder: str | Path) -> list[Path]:

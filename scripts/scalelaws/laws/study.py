@@ -88,6 +88,7 @@ def _fitted(
     objective = Objective(settings["residual"], settings["huber_delta"])
     resamples = settings["resamples"]
     wanted = set(settings["fit"])
+    excluded = _excluded(observations)
     shapes, batched = observations.of_variants("aspect_ratio"), observations.of_variants("batch_tokens")
     observations = observations.of_variants()
     train = observations.train_corpus
@@ -138,7 +139,7 @@ def _fitted(
     names = [name for name in LAWS if name in laws] + [task.name for task in beyond]
     ordered = {name: laws[name] for name in names if name in laws}
     found = derived(ordered, allocations, least)
-    return Laws(study, ordered, allocations, _excluded(observations), dict(settings), derived=found)
+    return Laws(study, ordered, allocations, excluded, dict(settings), derived=found)
 
 
 def _batch_laws(

@@ -113,7 +113,7 @@ def _chosen_texts(folder: str | Path, chosen: np.ndarray) -> Iterator[list[str]]
 def _shard_batches(shard: Path) -> Iterator[Batch]:
     remedy = "Make the corpus again: rerun its rules."
     try:
-        with pq.ParquetFile(shard) as file:
+        with pq.ParquetFile(shard, page_checksum_verification=True) as file:
             missing = {"id", "text"} - set(file.schema_arrow.names)
             if missing:
                 raise InputError(str(shard), f"the column '{min(missing)}' is missing", remedy)
@@ -122,5 +122,5 @@ def _shard_batches(shard: Path) -> Iterator[Batch]:
                     raise InputError(str(shard), "a document has no text", remedy)
                 sizes = pc.binary_length(rows["text"]).to_numpy().astype(np.int64)
                 yield Batch(rows["id"].to_pylist(), rows["text"].to_pylist(), sizes)
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowException, OSError) as error:
         raise InputError(str(shard), f"not readable as parquet ({error})", remedy) from None

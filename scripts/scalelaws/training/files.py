@@ -17,7 +17,7 @@ from scalelaws.tokens.store import open_tokens
 from scalelaws.training import processes
 from scalelaws.training.loop import FORKS, run_record, train
 from scalelaws.training.run import Run
-from scalelaws.training.state import owner_of, views
+from scalelaws.training.state import State, last_step_before, owner_of, views
 
 RECIPE = ("training.files", "training.run")
 """The modules whose meaning is that of a run, as the rule `train` names them."""
@@ -51,7 +51,7 @@ def train_to_files(
     threads: int,
     progress: Progress,
 ) -> None:
-    """Train one run, or go on with it from its checkpoint, and write its results.
+    """Train one run, or go on with it from its checkpoint, and write its results. A diverged run keeps its checkpoints.
 
     sidecars: token files <corpus>.<split>.json, all of which are evaluated. made_by: the recipe's hash.
     """
@@ -75,11 +75,18 @@ def train_to_files(
         save_file({name: view.contiguous() for name, view in views(state.best, run.shape).items()}, temporary)
     record = run_record(run, state, train_corpus, threads)
     made_with = provenance(made_by, run.seed, asdict(run), sidecars, ["torch", "numpy"])
-    write_json(files.record, {"run": record, "provenance": made_with})
-    shutil.rmtree(files.checkpoints, ignore_errors=True)
-    progress.say(
-        f"{state.status} at step {state.step:,}; held-out loss {state.best_loss:.3f} at step {state.best_step:,}"
-    )
+    good = last_step_before(files.checkpoints, state.step) if state.status == "diverged" else None
+    write_json(files.record, {"run": {**record, "good_checkpoint_step": good}, "provenance": made_with})
+    if good is None:
+        shutil.rmtree(files.checkpoints, ignore_errors=True)
+    progress.say(f"{state.status} at step {state.step:,}; {_what_is_left(state, good, files.checkpoints)}")
+
+
+def _what_is_left(state: State, good: int | None, checkpoints: Path) -> str:
+    if state.status != "diverged":
+        return f"held-out loss {state.best_loss:.3f} at step {state.best_step:,}"
+    kept = "no checkpoint before it" if good is None else f"its checkpoint of step {good:,} stays in {checkpoints}"
+    return f"the laws leave it out; {kept}"
 
 
 def train_planned(plan: Path, which: str, folder: Path | None, threads: int) -> None:

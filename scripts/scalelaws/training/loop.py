@@ -45,7 +45,7 @@ def train(
     """Train one run to its end and return its final state; every (corpus, split) of `tokens` is evaluated.
 
     A checkpoint of the same `owner` in the folder `checkpoints` is taken up, and gives the same result, bit for bit on
-    one CPU, as a run that was never stopped. SIGTERM writes a checkpoint and leaves with status 143.
+    one CPU, as a run that was never stopped. SIGTERM and SIGUSR1 write a checkpoint and leave with status 143.
 
     Early stopping (run.patience > 0): after the first epoch, within which nothing can be overfitted, the held-out loss
     is checked at steps 10% apart; `patience` checks in a row without a new minimum end the run, whose result is the
@@ -113,6 +113,9 @@ def train(
                 share = 3 * run.shape.forward_flops * speed / peak
                 note = f"loss {loss:.3f}  {speed / 1e3:,.0f}k tokens/s  {share:.0%} of the machine's matrix products"
                 progress.show(state.step, run.steps, note, before=counted_from)
+    if state.status != "diverged":  # of a diverged run the last good checkpoints stay
+        # What follows may be killed, or find the disk full: nothing is trained again for that.
+        _try_to_write(checkpoints, state, owner, say)
     _record_result(engine, sets, held_out)
     state.seconds = earlier_seconds + time.monotonic() - started
     return state
@@ -139,9 +142,13 @@ def run_record(run: Run, state: State, train_corpus: str, threads: int) -> dict[
 
 
 def _check(engine: Engine, held_out: EvaluationSet, patience: int) -> None:
-    """Record the held-out loss, remember the best, and stop the run when there has been no gain for too long."""
+    """Record the held-out loss, remember the best, and stop the run when there has been no gain for too long, or when
+    the loss is no number any more."""
     state = engine.state
     (row,) = _record(engine, [held_out])
+    if not np.isfinite(row["loss"]):
+        state.status = "diverged"
+        return
     if patience == 0 or row["loss"] < state.best_loss:
         state.best_loss, state.best_step, state.checks_without_gain = row["loss"], state.step, 0
         state.best.copy_(engine.averaged)

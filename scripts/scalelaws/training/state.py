@@ -101,6 +101,12 @@ def read_checkpoint(folder: Path, owner: str, say: Callable[[str], None] = print
     return None
 
 
+def last_step_before(folder: Path, step: int) -> int | None:
+    """The newest checkpoint's step before `step`, or None: of a run that diverged there, the last one known as good."""
+    steps = [int(path.name.split("-")[0]) for path in folder.glob("*.safetensors")]
+    return max((found for found in steps if found < step), default=None)
+
+
 def branched_state(trunk: Path, last_step: int, say: Callable[[str], None] = print) -> State | None:
     """The newest of a trunk's saved states at or before `last_step`, as the beginning of a branch; or None."""
     for path in sorted(trunk.glob("*.safetensors"), reverse=True):
