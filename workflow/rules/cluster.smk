@@ -1,11 +1,4 @@
-# A SLURM cluster, with `--profile slurm`: is all there that the profile names, and who else works on this study?
-
-from scalelaws.cluster import claim_jobs
-
-
-onstart:
-    # Holding the lock of this folder, before the first job is submitted.
-    claim_jobs(workflow, config["study"], lambda text: print(text, file=sys.stderr))
+# A SLURM cluster, with `--profile slurm`: is all there that the profile names?
 
 
 rule check_cluster:

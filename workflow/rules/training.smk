@@ -19,10 +19,20 @@ rule plan:
     resources:
         mem_mb=growing(1000),
         runtime=growing(5),
+        # Not parameters: a study that goes on upon other machines is the same study.
+        hardware=config["hardware"],
+        longest_hours=str(config["longest_hours"]),
     params:
         runs=[asdict(run) for run in RUNS.values()],
-        run_threads=1,
-        recipe=recipe("training.plan", "training.run", "training.speed", "tokens.store"),
+        evaluated_sets=len(EVALUATED),
+        recipe=recipe(
+            "training.plan",
+            "training.hardware",
+            "training.needs",
+            "training.run",
+            "training.speed",
+            "tokens.store",
+        ),
     message:
         "Plan the runs"
     script:
@@ -54,11 +64,11 @@ rule train:
     priority: lambda wildcards: priority_of(RUNS[wildcards.run])
     conda:
         "../../envs/training.yaml"
-    threads: 1
+    threads: lambda wildcards: NEEDS[wildcards.run].devices_per_node
     resources:
-        mem_mb=growing(2000),
-        runtime=lambda wildcards, attempt: minutes_of(RUNS[wildcards.run])
-        * 2 ** (attempt - 1),
+        mem_mb=growing(lambda wildcards: NEEDS[wildcards.run].memory_mb),
+        runtime=growing(lambda wildcards: NEEDS[wildcards.run].minutes),
+        gpu=lambda wildcards: NEEDS[wildcards.run].gpus,
         # Not a parameter: that another run wants more tokens is no reason to train this one again.
         largest_subset=max((run.dataset_tokens for run in RUNS.values()), default=0),
     params:
