@@ -1,4 +1,4 @@
-"""Say what the site's lines of the SLURM profile name and this cluster lacks."""
+"""Say what the site's lines of the cluster's profile name and this cluster lacks."""
 
 from scalelaws.cluster import site_of, site_problems
 from scalelaws.errors import InputError

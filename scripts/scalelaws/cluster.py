@@ -14,6 +14,7 @@ from typing import Any
 
 from scalelaws.errors import InputError
 
+PROFILE = "workflow/profiles/slurm/profile.yaml"
 PATIENCE = 180.0
 """Seconds that cancelled jobs are waited for: SLURM leaves KillWait (30 by default) between SIGTERM and SIGKILL."""
 

@@ -35,7 +35,8 @@ def test_costs_are_those_of_the_jobs_that_will_run():
     assert costs["train"].jobs == 2
     assert costs["train"].gpu_hours == pytest.approx(sum(n.seconds * n.gpus for n in NEEDS.values()) / 3600)
     assert costs["train"].core_hours == 0
-    assert costs["train"].memory_gb == 90
+    assert costs["train"].memory_gb == NEEDS["large"].memory_mb / 1e3
+    assert costs["clean"].memory_gb == 4
     assert costs["train"].flops == sum(run.flops_total for run in RUNS.values())
     assert costs_of(JOBS[:2], RUNS, NEEDS)["train"].gpu_hours < costs["train"].gpu_hours
 
@@ -44,7 +45,7 @@ def test_the_table_ends_with_the_sum():
     lines = costs_table(costs_of(JOBS, RUNS, NEEDS))
     assert lines[0].split() == ["rule", "jobs", "core", "hours", "GPU", "hours", "memory", "disk", "tokens", "FLOPs"]
     assert lines[3].split()[:2] == ["all", "3"]
-    assert "90.0 GB" in lines[3]
+    assert f"{NEEDS['large'].memory_mb / 1e3:.1f} GB" in lines[3]
     assert "Checkpoints" in lines[4]
 
 

@@ -49,4 +49,4 @@ def test_the_site_is_described_in_five_lines_that_reach_the_jobs():
 
 def test_the_slurm_profile_sets_resources_of_rules_that_exist():
     named = {setting.split(":")[0] for setting in _settings("slurm")["set-resources"]}
-    assert named <= {*(rule.name for rule in rules()), "train_trunk"}
+    assert named <= {*(rule.name for rule in rules()), "train_trunk", "train_on_nodes"}

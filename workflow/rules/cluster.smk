@@ -1,10 +1,10 @@
-# A SLURM cluster, with `--profile slurm`: is all there that the profile names?
+# A cluster: is all there that its profile names?
 
 
 rule check_cluster:
     """Say in one line each what the site's lines of the profile name and the cluster lacks; submits nothing."""
     input:
-        profile=ROOT / "workflow/profiles/slurm/profile.yaml",
+        profile=ROOT / PROFILE,
     log:
         "<study>/logs/check_cluster.log",
     conda:

@@ -1,14 +1,13 @@
 # What every stage needs to know of the study: its checked configuration, its corpora, its runs.
 
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 ROOT = Path(str(workflow.current_basedir)).parents[1]
 # So that the library is found where it is not installed: a bare clone, a container, the conda environment of a stage.
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from scalelaws.cluster import claim_jobs
+from scalelaws.cluster import PROFILE, claim_jobs
 from scalelaws.config import OPERATION, checked_config
 from scalelaws.corpus.settings import any_crawled, input_files
 from scalelaws.errors import InputError
@@ -48,7 +47,6 @@ except InputError as error:
 # What a study is, without where and how it is made: that may change while it goes on.
 CONTENT = {key: value for key, value in config.items() if key not in OPERATION}
 STUDY = f"results/{config['study']}"
-TRUNKS = [name for name, run in RUNS.items() if run.schedule == "trunk"]
 TRAIN_CORPUS = next(
     (name for name, corpus in CORPORA.items() if corpus["role"] == "train"), None
 )
@@ -63,6 +61,7 @@ NEEDS = {
     name: needs_of(run, HARDWARE, config["longest_hours"], len(EVALUATED))
     for name, run in RUNS.items()
 }
+ON_NODES = [name for name, needs in NEEDS.items() if needs.nodes > 1]
 
 
 pathvars:
@@ -72,7 +71,8 @@ pathvars:
 wildcard_constraints:
     corpus="[a-z0-9_]+",
     split="train|test",
-    run="|".join(RUNS),
+    # Not the names themselves: Snakemake carries a constraint in every pattern and matches it for every file.
+    run=r"[\w.-]+",
 
 
 def costs():

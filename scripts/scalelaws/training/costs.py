@@ -51,7 +51,7 @@ def costs_of(jobs: Iterable[Any], runs: Mapping[str, Run], needs: Mapping[str, N
     for job in jobs:
         if not job.is_local or job.rule.has_products():
             name = getattr(job.wildcards, "run", "")
-            cost = _training(job, runs[name], needs[name]) if name in runs else _other(job, text_mb)
+            cost = _training(runs[name], needs[name]) if name in runs else _other(job, text_mb)
             found.setdefault(job.rule.name, []).append(cost)
     return {rule: together(costs) for rule, costs in found.items()}
 
@@ -88,13 +88,13 @@ def check_limits(costs: Iterable[Cost], limits: Mapping[str, float]) -> None:
             )
 
 
-def _training(job: Any, run: Run, needs: Needs) -> Cost:
+def _training(run: Run, needs: Needs) -> Cost:
     hours = needs.seconds / 3600
     return Cost(
         jobs=1,
         core_hours=0.0 if needs.gpus else hours * needs.devices,
         gpu_hours=hours * needs.gpus,
-        memory_gb=job.resources.mem_mb / 1e3,
+        memory_gb=needs.memory_mb / 1e3,
         disk_gb=disk_bytes(run) / 1e9,
         passing_gb=checkpoint_bytes(run) / 1e9,
         tokens=(run.steps - run.first_step) * run.batch_tokens,

@@ -76,7 +76,9 @@ def checkpoint_bytes(run: Run) -> int:
 def _counts(run: Run, hardware: Hardware) -> Iterable[tuple[int, int]]:
     """Nodes, and devices of each, that a run may be given, from few to many."""
     sequences = run.batch_tokens // run.context
-    whole_nodes = ((nodes, hardware.devices_per_node) for nodes in range(2, hardware.nodes + 1))
+    # A trunk stays on one node: what it keeps for its branches is written by one process beside its checkpoints.
+    most = 1 if run.schedule == "trunk" else hardware.nodes
+    whole_nodes = ((nodes, hardware.devices_per_node) for nodes in range(2, most + 1))
     within_one = ((1, devices) for devices in range(1, hardware.devices_per_node + 1))
     return [(n, d) for n, d in (*within_one, *whole_nodes) if sequences % (n * d) == 0]
 
