@@ -183,6 +183,13 @@ def test_neither_hardware_nor_limits_change_what_a_study_is(study):
     assert "Nothing to be done" in snakemake(study, "--dry-run", config=moved)
 
 
+def test_results_that_were_moved_beside_a_fresh_clone_are_taken_as_they_are(study, tmp_path):
+    folder = shutil.copytree(study, tmp_path / "moved", ignore=shutil.ignore_patterns(".snakemake"))
+    for path in folder.rglob("*"):  # all of it older than any file of the clone
+        os.utime(path, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns - 10**18))
+    assert "Nothing to be done" in snakemake(folder, "--dry-run")
+
+
 def test_the_report_sets_the_plan_against_what_it_took(study):
     page = (study / "results/small/report.html").read_text()
     for row in ("Core hours", "Memory of the largest training", "Disk"):

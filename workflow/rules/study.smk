@@ -11,6 +11,7 @@ from scalelaws.cluster import PROFILE, claim_jobs
 from scalelaws.config import OPERATION, checked_config
 from scalelaws.corpus.settings import any_crawled, input_files
 from scalelaws.errors import InputError
+from scalelaws.io import file_digest
 from scalelaws.job import hush_bookkeeping
 from scalelaws.observations.read import local_table
 from scalelaws.recipe import recipe
@@ -46,6 +47,7 @@ except InputError as error:
     sys.exit(f"Error: {error}")
 # What a study is, without where and how it is made: that may change while it goes on.
 CONTENT = {key: value for key, value in config.items() if key not in OPERATION}
+PINS = file_digest(ROOT / "envs/requirements.txt")[:16]
 STUDY = f"results/{config['study']}"
 TRAIN_CORPUS = next(
     (name for name, corpus in CORPORA.items() if corpus["role"] == "train"), None
