@@ -1,5 +1,5 @@
 # make run    make the environment, then the study of CONFIG: report and laws     (CONFIG=config.yaml)
-# make plan   what the runs of CONFIG would cost
+# make plan   what CONFIG would cost: every run, and the jobs of every rule that are left to do
 # make test   make the environment, then all checks and tests
 # make pins   resolve envs/requirements.in anew into envs/requirements.txt and envs/corpus.yaml
 
@@ -20,6 +20,7 @@ run: $(VENV)/installed
 
 plan: $(VENV)/installed
 	@scalelaws plan $(CONFIG)
+	@snakemake --profile workflow/profiles/local --configfile $(CONFIG) --dry-run --quiet rules progress -- report
 
 test: check
 	@python -m pytest -n auto --dist loadfile tests

@@ -9,6 +9,10 @@ min_version("9.20")
 report: "workflow/report/workflow.rst"
 
 
+# For --sdm apptainer; envs/scalelaws.def says how it is built.
+container: "envs/scalelaws.sif"
+
+
 # A study of its own, with --configfile, replaces the default one; the two are never mixed.
 if not workflow.config_settings.configfiles:
 

@@ -1,11 +1,15 @@
-"""Say what the site's lines of the SLURM profile name and this cluster lacks."""
+"""Say what the site's lines of the cluster's profile name and this cluster lacks."""
 
 from scalelaws.cluster import site_of, site_problems
 from scalelaws.errors import InputError
 from scalelaws.job import logged
+from scalelaws.training.hardware import hardware_of
 
 with logged(snakemake.log[0], "check_cluster") as progress:
-    problems = site_problems(site_of(snakemake.input.profile))
+    site = site_of(snakemake.input.profile)
+    hardware = hardware_of(site["hardware"])
+    gpus = hardware.devices_per_node if hardware.has_gpus else 0
+    problems = site_problems(site, gpus, hardware.nodes)
     for problem in problems:
         progress.say(problem)
     if problems:

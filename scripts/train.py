@@ -7,11 +7,17 @@ from scalelaws.tokens.store import open_tokens
 from scalelaws.tokens.subset import subset
 from scalelaws.training.files import RunFiles, train_to_files
 from scalelaws.training.run import Run
+from scalelaws.training.together import train_together
 
-params, output = snakemake.params, snakemake.output
+params, output, resources = snakemake.params, snakemake.output, snakemake.resources
 run = Run(**params.run)
 files = RunFiles(*map(Path, (output.record, output.losses, output.weights, params.checkpoints)))
+nodes, launcher = resources.get("nodes", 1), resources.get("mpi", "")
 with logged(snakemake.log[0], f"train {run.run}") as progress:
     sidecars = list(snakemake.input.sidecars)
-    subset(open_tokens(sidecars[0]), snakemake.resources.largest_subset)  # none starts if another asks for too much
-    train_to_files(run, sidecars, params.train_corpus, files, params.recipe, snakemake.threads, progress)
+    subset(open_tokens(sidecars[0]), resources.largest_subset)  # none starts if another asks for too much
+    job = run, sidecars, params.train_corpus, files, params.recipe
+    if nodes * snakemake.threads > 1:
+        train_together(*job, snakemake.threads, nodes, launcher)
+    else:
+        train_to_files(*job, snakemake.threads, progress)

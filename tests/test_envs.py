@@ -109,3 +109,13 @@ def test_an_environment_has_what_its_rules_import_and_no_more(path):
 def test_every_environment_that_a_rule_names_is_there():
     named = {rule.environment for rule in rules()}
     assert named == set(ENVIRONMENTS), "A rule names a file that is missing in envs/, or a file there has no rule."
+
+
+def test_the_container_installs_the_pins_on_the_same_python_and_is_what_the_workflow_names():
+    recipe = (ENVS / "scalelaws.def").read_text()
+    assert re.search(r"^From: python:3\.11-", recipe, re.MULTILINE), "Take Python 3.11, as the conda environments do."
+    (source, target) = re.search(r"^%files\n +(\S+) (\S+)$", recipe, re.MULTILINE).groups()
+    assert (ROOT / source).samefile(ENVS / "requirements.txt")
+    assert re.search(rf"pip install .*--requirement {target}$", recipe, re.MULTILINE)
+    assert recipe.count("pip install") == 1, "Pin what the container installs in requirements.in, not here."
+    assert 'container: "envs/scalelaws.sif"' in (ROOT / "Snakefile").read_text()

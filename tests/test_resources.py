@@ -11,3 +11,8 @@ def test_a_first_attempt_asks_for_what_was_said():
 def test_every_further_attempt_asks_for_twice_as_much():
     asked = growing(700, per_thread=200)
     assert [asked({}, threads=2, attempt=attempt) for attempt in (1, 2, 3)] == [1100, 2200, 4400]
+
+
+def test_an_amount_may_be_the_job_s_own():
+    asked = growing(lambda wildcards: 10 * len(wildcards))
+    assert [asked("run", threads=2, attempt=attempt) for attempt in (1, 2)] == [30, 60]

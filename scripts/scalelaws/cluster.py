@@ -15,14 +15,16 @@ from typing import Any
 
 from scalelaws.errors import InputError
 
+PROFILE = "workflow/profiles/slurm/profile.yaml"
 PATIENCE = 180.0
 """Seconds that cancelled jobs are waited for: SLURM leaves KillWait (30 by default) between SIGTERM and SIGKILL."""
 
 
-def site_problems(site: Mapping[str, Any]) -> list[str]:
-    """What of a profile's site lines (account, partition, training_partition, training_gpus, cores) this cluster lacks.
+def site_problems(site: Mapping[str, Any], gpus: int, nodes: int) -> list[str]:
+    """What of a profile's site lines (account, partition, training_partition, hardware, cores) this cluster lacks.
 
-    One line each, with the remedy; an empty list if all is there.
+    One line each, with the remedy; an empty list if all is there. gpus: of a node, and
+    nodes: that the line `hardware` lets one run take.
     """
     if shutil.which("sbatch") is None:
         return ["this machine has no sbatch: start from a login node of the cluster"]
@@ -38,11 +40,13 @@ def site_problems(site: Mapping[str, Any]) -> list[str]:
         if site[key] not in partitions:
             problems.append(f"{key}: there is no {site[key]!r}; there are {', '.join(sorted(partitions))}")
             continue
-        cores, gpus = partitions[site[key]]
+        cores, devices, size = partitions[site[key]]
         if site["cores"] > cores:
             problems.append(f"cores: the largest node of {site[key]!r} has {cores}, not {site['cores']}")
-        if key == "training_partition" and site["training_gpus"] > gpus:
-            problems.append(f"training_gpus: the best node of {site[key]!r} has {gpus}, not {site['training_gpus']}")
+        if key == "training_partition" and gpus > devices:
+            problems.append(f"hardware: the best node of {site[key]!r} has {devices} GPUs, not {gpus}")
+        if key == "training_partition" and nodes > size:
+            problems.append(f"hardware: {site[key]!r} has {size} nodes, not {nodes}")
     return problems
 
 
@@ -106,14 +110,14 @@ def _accounts() -> set[str]:
         return set()
 
 
-def _partitions() -> dict[str, tuple[int, int]]:
-    """The most cores and the most GPUs of a node of each partition."""
-    found: dict[str, tuple[int, int]] = {}
+def _partitions() -> dict[str, tuple[int, int, int]]:
+    """The most cores and the most GPUs of a node of each partition, and how many nodes it has."""
+    found: dict[str, tuple[int, int, int]] = {}
     for line in _answer("sinfo", "-h", "-N", "-o", "%R|%c|%G"):
         name, cores, devices = line.split("|")
         gpus = sum(_count(device) for device in devices.split(",") if device.startswith("gpu"))
-        most = found.get(name, (0, 0))
-        found[name] = (max(most[0], int(cores.rstrip("+"))), max(most[1], gpus))
+        most = found.get(name, (0, 0, 0))
+        found[name] = (max(most[0], int(cores.rstrip("+"))), max(most[1], gpus), most[2] + 1)
     return found
 
 

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -117,6 +117,17 @@ def clock(seconds: float) -> str:
     return f"{whole // 3600}h{whole % 3600 // 60:02}m"
 
 
-def hush_bookkeeping() -> None:
-    """Keep Snakemake's bookkeeping off the terminal; what it says of progress, warnings and errors stays."""
-    logging.getLogger("snakemake.logging").addFilter(lambda record: not record.getMessage().startswith(BOOKKEEPING))
+def hush_bookkeeping(before_jobs: Callable[[], object] = lambda: None) -> None:
+    """Keep Snakemake's bookkeeping off the terminal; what it says of progress, warnings and errors stays.
+
+    `before_jobs` is called once, when Snakemake knows which jobs it is about to run, in a dry run too.
+    """
+    asked: list[bool] = []
+
+    def stays(record: logging.LogRecord) -> bool:
+        if getattr(record, "event", None) == "run_info" and not asked:
+            asked.append(True)
+            before_jobs()
+        return not record.getMessage().startswith(BOOKKEEPING)
+
+    logging.getLogger("snakemake.logging").addFilter(stays)

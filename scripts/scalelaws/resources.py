@@ -3,13 +3,15 @@
 from collections.abc import Callable
 
 
-def growing(amount: float, per_thread: float = 0.0) -> Callable[..., int]:
+def growing(amount: float | Callable[..., float], per_thread: float = 0.0) -> Callable[..., int]:
     """A resource of `amount`, and `per_thread` for each thread, that doubles with every attempt.
 
-    A job that was killed for memory or time is tried again with twice as much of both.
+    `amount` may be a function of the job's wildcards. A job that was killed for memory or time is tried again with
+    twice as much of both.
     """
 
     def asked(wildcards: object, threads: int, attempt: int) -> int:
-        return round((amount + per_thread * threads) * 2 ** (attempt - 1))
+        first = amount(wildcards) if callable(amount) else amount
+        return round((first + per_thread * threads) * 2 ** (attempt - 1))
 
     return asked

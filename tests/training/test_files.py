@@ -16,7 +16,9 @@ from scalelaws.job import Progress
 from scalelaws.tokens.store import token_paths
 from scalelaws.training import loop
 from scalelaws.training.files import RECIPE, planned_run, train_planned
+from scalelaws.training.hardware import Hardware
 from scalelaws.training.loop import train
+from scalelaws.training.needs import needs_of
 from scalelaws.training.plan import plan_rows
 from scalelaws.training.state import views
 
@@ -30,7 +32,8 @@ LSTM = replace(RUN, run="lstm-test", family="lstm", n_layer=2, n_head=0, positio
 @pytest.fixture
 def study(tmp_path, tokens):  # noqa: F811
     """A study's plan and tokens."""
-    pd.DataFrame(plan_rows([RUN, LSTM], 1e9)).to_csv(tmp_path / "plan.csv", index=False)
+    needs = [needs_of(run, Hardware("CPU core"), 12, len(tokens)) for run in (RUN, LSTM)]
+    pd.DataFrame(plan_rows([RUN, LSTM], needs, 1e9)).to_csv(tmp_path / "plan.csv", index=False)
     (tmp_path / "tokens").mkdir()
     for (corpus, split), file in tokens.items():
         ids = file.ids.copy()

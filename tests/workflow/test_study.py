@@ -1,6 +1,7 @@
 """A whole small study through Snakemake: every stage real, then partial reruns, a kill, and the same again."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -162,6 +163,38 @@ def test_on_a_first_start_too_a_corpus_that_is_too_small_ends_the_study_before_a
     printed = snakemake(folder, "--", "runs", config=other, check=False)
     assert "900,000,000 tokens are asked for" in printed
     assert not list(folder.glob("results/small/runs/*/run.json"))
+
+
+def test_what_is_left_is_priced_before_it_starts_and_nothing_starts_beyond_a_limit(study, tmp_path):
+    limited = changed(study, "limited.yaml", lambda config: config.update(limits={"core_hours": 1e-6}, seed=4))
+    assert re.search(
+        r"^train +4 (.*\n)+all ", snakemake(study, "--dry-run", "--", "runs", config=limited), re.MULTILINE
+    )
+    before = sorted(study.rglob("*.json"))
+    printed = snakemake(study, config=limited, check=False)
+    assert "limits.core_hours: about" in printed
+    assert "Nothing was started." in printed
+    assert sorted(study.rglob("*.json")) == before
+
+
+def test_neither_hardware_nor_limits_change_what_a_study_is(study):
+    other = {"hardware": "4 x 8 H100", "longest_hours": 1, "limits": {"gpu_hours": 1}}
+    moved = changed(study, "moved.yaml", lambda config: config.update(other))
+    assert "Nothing to be done" in snakemake(study, "--dry-run", config=moved)
+
+
+def test_results_that_were_moved_beside_a_fresh_clone_are_taken_as_they_are(study, tmp_path):
+    folder = shutil.copytree(study, tmp_path / "moved", ignore=shutil.ignore_patterns(".snakemake"))
+    for path in folder.rglob("*"):  # all of it older than any file of the clone
+        os.utime(path, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns - 10**18))
+    assert "Nothing to be done" in snakemake(folder, "--dry-run")
+
+
+def test_the_report_sets_the_plan_against_what_it_took(study):
+    page = (study / "results/small/report.html").read_text()
+    for row in ("Core hours", "Memory of the largest training", "Disk"):
+        planned, actual = re.search(rf'<th scope="row">{row}</th><td>(.*?)</td><td>(.*?)</td>', page).groups()
+        assert planned and actual, row
 
 
 def test_a_wrong_key_gets_one_line_that_says_where(study):

@@ -124,3 +124,13 @@ def test_every_stage_of_the_house_is_covered_by_recipes():
     stages = {path.name for path in LIBRARY.iterdir() if path.is_dir() and not path.name.startswith("__")}
     assert stages == set(ORDER), "Add the new stage to ORDER here, and to STAGES in scalelaws/recipe.py."
     assert set(ORDER) <= set(STAGES)
+
+
+SCHEDULER_WORDS = re.compile(r"slurm|sbatch|srun|squeue|scancel|sacct|sinfo|scontrol", re.IGNORECASE)
+
+
+def test_one_scheduler_is_named_in_its_profile_and_in_one_module_alone():
+    files = [ROOT / "Snakefile", *RULE_FILES, *SCRIPTS.rglob("*.py"), *(ROOT / "workflow/schemas").iterdir()]
+    named = {str(path.relative_to(ROOT)) for path in files if SCHEDULER_WORDS.search(path.read_text())}
+    other = named - {"scripts/scalelaws/cluster.py"}
+    assert not other, f"Keep other executors unhindered: move what {other} says into scalelaws/cluster.py."

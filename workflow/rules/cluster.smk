@@ -1,19 +1,10 @@
-# A SLURM cluster, with `--profile slurm`: is all there that the profile names, and who else works on this study?
-
-from scalelaws.cluster import claim_jobs, leave_warnings_to_scripts
-
-leave_warnings_to_scripts(workflow)
-
-
-onstart:
-    # Holding the lock of this folder, before the first job is submitted.
-    claim_jobs(workflow, config["study"], lambda text: print(text, file=sys.stderr))
+# A cluster: is all there that its profile names?
 
 
 rule check_cluster:
     """Say in one line each what the site's lines of the profile name and the cluster lacks; submits nothing."""
     input:
-        profile=ROOT / "workflow/profiles/slurm/profile.yaml",
+        profile=ROOT / PROFILE,
     log:
         "<study>/logs/check_cluster.log",
     conda:

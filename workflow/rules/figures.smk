@@ -70,7 +70,7 @@ rule write_report:
         runtime=growing(10),
     params:
         recipe=recipe("report.page", "laws.files"),
-        config=config,
+        config=CONTENT,
     message:
         "Writing the report"
     script:

@@ -6,7 +6,8 @@
 rule scrape:
     """Crawl a corpus's web pages politely into WARC files; a killed crawl resumes from its state folder."""
     input:
-        pins=ROOT / "envs/requirements.txt",
+        # Told by its digest, not by its date: a fresh clone beside existing results is no reason to make them again.
+        pins=ancient(ROOT / "envs/requirements.txt"),
         files=lambda wildcards: LISTED_FILES[wildcards.corpus],
     output:
         pages=directory("<study>/corpus/{corpus}/pages"),
@@ -22,6 +23,7 @@ rule scrape:
         runtime=growing(1440),
     params:
         recipe=recipe("corpus.sources"),
+        pins=PINS,
         sources=lookup(dpath="corpora/{corpus}/sources", within=config),
         state=f"{STUDY}/corpus/{{corpus}}/.scrape",
     message:
@@ -33,7 +35,8 @@ rule scrape:
 rule extract:
     """Take the main text out of pages; a page that breaks or outlasts the extractor is counted and left out."""
     input:
-        pins=ROOT / "envs/requirements.txt",
+        # Told by its digest, not by its date: a fresh clone beside existing results is no reason to make them again.
+        pins=ancient(ROOT / "envs/requirements.txt"),
         files=lambda wildcards: LISTED_FILES[wildcards.corpus],
         pages=lambda wildcards: (
             f"<study>/corpus/{wildcards.corpus}/pages"
@@ -55,6 +58,7 @@ rule extract:
         runtime=growing(720),
     params:
         recipe=recipe("corpus.extract"),
+        pins=PINS,
         sources=lookup(dpath="corpora/{corpus}/sources", within=config),
         seed=config["seed"],
     message:

@@ -2,23 +2,26 @@
 
 import re
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 ROOT = Path(str(workflow.current_basedir)).parents[1]
 # So that the library is found where it is not installed: a bare clone, a container, the conda environment of a stage.
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from scalelaws.config import checked_config
+from scalelaws.cluster import PROFILE, claim_jobs, leave_warnings_to_scripts
+from scalelaws.config import OPERATION, checked_config
 from scalelaws.corpus.settings import any_crawled, blocklist_files, input_files
 from scalelaws.errors import InputError
+from scalelaws.io import file_digest
 from scalelaws.job import hush_bookkeeping
 from scalelaws.observations.read import local_table
 from scalelaws.recipe import recipe
 from scalelaws.resources import growing
+from scalelaws.training.costs import check_limits, costs_of, costs_table
+from scalelaws.training.hardware import hardware_of
+from scalelaws.training.needs import needs_of
 from scalelaws.training.plan import (
     check_made_corpus,
-    minutes_of,
     plan_summary,
     priority_of,
     runs_of,
@@ -31,6 +34,7 @@ try:
     )
     CORPORA = config.get("corpora", {})
     RUNS = {}
+    HARDWARE = hardware_of(config["hardware"])
     if "table" in config:
         LOCAL_TABLE = local_table(config["table"]["path"], f"{CONFIG_FILE}: table.path")
     else:
@@ -42,8 +46,10 @@ try:
     }
 except InputError as error:
     sys.exit(f"Error: {error}")
+# What a study is, without where and how it is made: that may change while it goes on.
+CONTENT = {key: value for key, value in config.items() if key not in OPERATION}
+PINS = file_digest(ROOT / "envs/requirements.txt")[:16]
 STUDY = f"results/{config['study']}"
-TRUNKS = [name for name, run in RUNS.items() if run.schedule == "trunk"]
 TRAIN_CORPUS = next(
     (name for name, corpus in CORPORA.items() if corpus["role"] == "train"), None
 )
@@ -54,6 +60,11 @@ EVALUATED = [
     f"{TRAIN_CORPUS}.test",
     *(f"{name}.test" for name in OOD_CORPORA),
 ]
+NEEDS = {
+    name: needs_of(run, HARDWARE, config["longest_hours"], len(EVALUATED))
+    for name, run in RUNS.items()
+}
+ON_NODES = [name for name, needs in NEEDS.items() if needs.nodes > 1]
 
 
 pathvars:
@@ -63,10 +74,35 @@ pathvars:
 wildcard_constraints:
     corpus="[a-z0-9_]+",
     split="train|test",
-    run="|".join(map(re.escape, RUNS)),
+    # Not the names themselves: Snakemake carries a constraint in every pattern and matches it for every file.
+    run=r"[\w.+-]+",
 
 
+def costs():
+    """What the jobs that Snakemake is about to run cost, by their rules, in the order in which these stand here."""
+    order = {rule.name: place for place, rule in enumerate(workflow.rules)}
+    jobs = sorted(workflow.dag.needrun_jobs(), key=lambda job: order[job.rule.name])
+    return costs_of(jobs, RUNS, NEEDS)
+
+
+def show_costs():
+    """Say on the terminal what is left to do, before any of it is begun."""
+    print(
+        f"on {config['hardware']}, expected:",
+        *costs_table(costs()),
+        sep="\n",
+        file=sys.stderr,
+    )
+
+
+leave_warnings_to_scripts(workflow)
 if workflow.is_main_process:
-    hush_bookkeeping()
+    hush_bookkeeping(before_jobs=show_costs)
     summary = plan_summary(RUNS.values()) if RUNS else "finished runs, nothing to train"
     print(f"{config['study']}: {summary}", file=sys.stderr)
+
+
+onstart:
+    check_limits(costs().values(), config["limits"])
+    # Holding the lock of this folder, before the first job is submitted.
+    claim_jobs(workflow, config["study"], lambda text: print(text, file=sys.stderr))

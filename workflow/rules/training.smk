@@ -19,21 +19,34 @@ rule plan:
     resources:
         mem_mb=growing(1000),
         runtime=growing(5),
+        # Not parameters: a study that goes on upon other machines is the same study.
+        hardware=config["hardware"],
+        longest_hours=str(config["longest_hours"]),
     params:
-        runs=[asdict(run) for run in RUNS.values()],
-        run_threads=1,
-        recipe=recipe("training.plan", "training.run", "training.speed", "tokens.store"),
+        runs=[dict(vars(run)) for run in RUNS.values()],
+        evaluated_sets=len(EVALUATED),
+        recipe=recipe(
+            "training.plan",
+            "training.hardware",
+            "training.needs",
+            "training.run",
+            "training.speed",
+            "tokens.store",
+        ),
     message:
         "Plan the runs"
     script:
         "../../scripts/plan.py"
 
 
+ruleorder: train_on_nodes > train
+
+
 rule train:
-    """Train one run, one thread each: two runs side by side beat one run on two threads."""
+    """Train one run, on as many cores or GPUs of a node as its plan says, a process of one thread for each."""
     input:
+        # A sidecar tells the digest of the ids beside it; each further input costs the graph of 10,000 runs a second.
         sidecars=[f"<study>/tokens/{name}.json" for name in EVALUATED],
-        ids=[f"<study>/tokens/{name}.bin" for name in EVALUATED],
         # A branch begins from a state of its trunk.
         trunk=lambda wildcards: [
             f"{STUDY}/runs/{trunk}/forks"
@@ -49,24 +62,24 @@ rule train:
     benchmark:
         "<study>/benchmarks/train/{run}.tsv"
     wildcard_constraints:
-        run="|".join(map(re.escape, set(RUNS) - set(TRUNKS))) or "none",
+        run=r"(?![\w.+-]+-trunk-)[\w.+-]+",
     # The costliest runs start first, so that none is left running alone at the end.
     priority: lambda wildcards: priority_of(RUNS[wildcards.run])
     conda:
         "../../envs/training.yaml"
-    threads: 1
+    threads: lambda wildcards: NEEDS[wildcards.run].devices_per_node
     resources:
-        mem_mb=growing(2000),
-        runtime=lambda wildcards, attempt: minutes_of(RUNS[wildcards.run])
-        * 2 ** (attempt - 1),
+        mem_mb=growing(lambda wildcards: NEEDS[wildcards.run].memory_mb),
+        runtime=growing(lambda wildcards: NEEDS[wildcards.run].minutes),
+        gpu=lambda wildcards: NEEDS[wildcards.run].gpus,
         # Not a parameter: that another run wants more tokens is no reason to train this one again.
         largest_subset=max((run.dataset_tokens for run in RUNS.values()), default=0),
     params:
-        run=lambda wildcards: asdict(RUNS[wildcards.run]),
+        run=lambda wildcards: dict(vars(RUNS[wildcards.run])),
         train_corpus=TRAIN_CORPUS,
         # Not an output: Snakemake deletes the outputs of a job that failed, and a checkpoint must survive that.
         checkpoints=f"{STUDY}/checkpoints/{{run}}",
-        recipe=recipe("training.files", "training.run"),
+        recipe=recipe("training.files", "training.run", "training.together"),
     message:
         "Train {wildcards.run}"
     script:
@@ -82,7 +95,20 @@ use rule train as train_trunk with:
         weights="<study>/runs/{run}/model.safetensors",
         forks=directory("<study>/runs/{run}/forks"),
     wildcard_constraints:
-        run="|".join(map(re.escape, TRUNKS)) or "none",
+        run=r"[\w.+-]+-trunk-[\w.+-]+",
+
+
+# A run that takes several nodes: a launcher starts it on all of them (the resource mpi, from the cluster's profile).
+use rule train as train_on_nodes with:
+    wildcard_constraints:
+        run="|".join(map(re.escape, ON_NODES)) or "none",
+    resources:
+        mem_mb=growing(lambda wildcards: NEEDS[wildcards.run].memory_mb),
+        runtime=growing(lambda wildcards: NEEDS[wildcards.run].minutes),
+        gpu=lambda wildcards: NEEDS[wildcards.run].gpus,
+        nodes=lambda wildcards: NEEDS[wildcards.run].nodes,
+        tasks=lambda wildcards: NEEDS[wildcards.run].nodes,
+        largest_subset=max((run.dataset_tokens for run in RUNS.values()), default=0),
 
 
 rule gather:

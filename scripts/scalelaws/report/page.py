@@ -85,7 +85,7 @@ def write_report(
         missing=[entry for entry in index["figures"] if "reason" in entry],
         corpora=corpus_sections(cards),
         train_corpus=readable_name(observations.train_corpus),
-        totals=[] if plan is None else cost_totals(observations, plan),
+        totals=[] if plan is None else cost_totals(observations, plan, study),
         runs=[] if plan is None else cost_rows(observations, plan),
         jobs=job_rows(study / "benchmarks"),
         config=yaml.safe_dump(_plain(config), sort_keys=False, allow_unicode=True),

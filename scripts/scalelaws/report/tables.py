@@ -70,9 +70,9 @@ def cost_rows(observations: Observations, plan: pd.DataFrame) -> list[dict[str, 
     return rows
 
 
-def cost_totals(observations: Observations, plan: pd.DataFrame) -> list[dict[str, str]]:
-    """The plan against what it cost, in sum: runs, tokens, FLOPs, seconds of training."""
-    runs = observations.runs
+def cost_totals(observations: Observations, plan: pd.DataFrame, study: Path) -> list[dict[str, str]]:
+    """The plan against what it cost, in sum: runs, tokens, FLOPs, hours of training, the highest memory, disk."""
+    runs, folder = observations.runs, study / "runs"
     rows = [{"what": "Runs", "planned": f"{len(plan)}", "actual": f"{len(runs)}"}]
     titles = {"tokens": "Tokens processed", "flops": "FLOPs (6·N·tokens)", "seconds": "Training time"}
     for column, title in titles.items():
@@ -80,17 +80,31 @@ def cost_totals(observations: Observations, plan: pd.DataFrame) -> list[dict[str
         rows.append({"what": title, "planned": planned, "actual": actual})
     everything = _amount("flops", runs["flops_total"].sum())
     rows.append({"what": "FLOPs with embedding, attention and evaluation", "planned": "", "actual": everything})
+    if "devices" not in plan:  # a plan of an earlier version
+        return rows
+    given = runs.merge(plan[["run", "devices", "gpus"]], on="run")
+    for title, devices in (("Core hours", lambda t: t["devices"] - t["gpus"]), ("GPU hours", lambda t: t["gpus"])):
+        planned, actual = ((table["seconds"] * devices(table)).sum() / 3600 for table in (plan, given))
+        if planned:
+            rows.append({"what": title, "planned": number(planned), "actual": number(actual)})
+    jobs = _jobs(study / "benchmarks")
+    memory = max((table["max_rss"].max() for rule, table in jobs.items() if rule == "train"), default=float("nan"))
+    rows.append(
+        {
+            "what": "Memory of the largest training",
+            "planned": f"{plan['memory_mb'].max():,.0f} MB",
+            "actual": f"{memory:,.0f} MB" if memory == memory else "",
+        }
+    )
+    disk = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    rows.append({"what": "Disk", "planned": size_text(plan["disk_mb"].sum() * 1e6), "actual": size_text(disk)})
     return rows
 
 
 def job_rows(benchmarks: Path) -> list[dict[str, str]]:
     """One row per rule from Snakemake's benchmark files (<rule>.tsv, <rule>/*.tsv): jobs, times, highest memory."""
-    rules: dict[str, list[Path]] = {}
-    for file in sorted(benchmarks.rglob("*.tsv")):
-        rules.setdefault(file.relative_to(benchmarks).parts[0].removesuffix(".tsv"), []).append(file)
     rows = []
-    for rule, files in rules.items():
-        table = pd.concat([pd.read_csv(file, sep="\t", na_values=["-", "NA"]) for file in files], ignore_index=True)
+    for rule, table in _jobs(benchmarks).items():
         seconds, memory = table["s"].sum(), table["max_rss"].max()
         cpu = table["cpu_time"].sum() if "cpu_time" in table else float("nan")
         rows.append(
@@ -104,6 +118,17 @@ def job_rows(benchmarks: Path) -> list[dict[str, str]]:
             }
         )
     return sorted(rows, key=lambda row: -row.pop("order"))
+
+
+def _jobs(benchmarks: Path) -> dict[str, pd.DataFrame]:
+    """Snakemake's measurements by rule, one row per job."""
+    rules: dict[str, list[Path]] = {}
+    for file in sorted(benchmarks.rglob("*.tsv")):
+        rules.setdefault(file.relative_to(benchmarks).parts[0].removesuffix(".tsv"), []).append(file)
+    return {
+        rule: pd.concat([pd.read_csv(file, sep="\t", na_values=["-", "NA"]) for file in files], ignore_index=True)
+        for rule, files in rules.items()
+    }
 
 
 def artifact_rows(study: Path) -> list[dict[str, str]]:

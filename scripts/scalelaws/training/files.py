@@ -19,7 +19,7 @@ from scalelaws.training.loop import FORKS, run_record, train
 from scalelaws.training.run import Run
 from scalelaws.training.state import State, last_step_before, owner_of, views
 
-RECIPE = ("training.files", "training.run")
+RECIPE = ("training.files", "training.run", "training.together")
 """The modules whose meaning is that of a run, as the rule `train` names them."""
 
 

@@ -1,14 +1,12 @@
 """The memory that a run needs and the machine has left, and the C library's allocator, told to keep what is freed."""
 
 import ctypes
-import math
 from pathlib import Path
 
 import torch
 
 from scalelaws.errors import InputError
-from scalelaws.models.families import weight_shapes
-from scalelaws.models.loss import CPU_BLOCK
+from scalelaws.training.needs import needed_bytes
 from scalelaws.training.run import Run
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
@@ -16,10 +14,6 @@ TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 KEPT_BYTES = 1 << 30
 LARGEST_BLOCK = 32 << 20
 """The largest value that glibc accepts for MMAP_THRESHOLD."""
-
-
-PROCESS_BYTES = 600 << 20
-"""Of Python with PyTorch, before it holds anything."""
 
 
 def keep_freed_memory() -> None:
@@ -32,21 +26,6 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(TRIM_THRESHOLD, KEPT_BYTES)
         mallopt(MMAP_THRESHOLD, LARGEST_BLOCK)
-
-
-def needed_bytes(run: Run, sequences_at_once: int, evaluated_sets: int) -> int:
-    """About what training takes at its peak: within 15% of what was measured on a CPU from 3e6 to 3e7 parameters."""
-    shape = run.shape
-    weights = sum(math.prod(size) for size in weight_shapes(shape).values())
-    # Five buffers of state, the gradient, and the copy that a checkpoint is made of (twice, while it is put together).
-    buffers = 4 * weights * (5 + 1 + 10)
-    tokens, width = sequences_at_once * run.context, 4 if run.precision == "float32" else 2
-    # A layer keeps its norms, queries, keys and values, both sides of the feed-forward, and the attention's weights.
-    kept = (12 * shape.d_model + 3 * shape.d_feed_forward + 3 * shape.n_head * run.context) * width
-    layers = tokens * kept * shape.n_layer * shape.recurrence
-    output = CPU_BLOCK[0] * run.vocabulary * width * 2 + (4 + width) * run.vocabulary * shape.d_model
-    evaluated = evaluated_sets * run.evaluation_tokens * 2 * 8
-    return PROCESS_BYTES + buffers + layers + output + evaluated
 
 
 def available_bytes(device: torch.device) -> int | None:

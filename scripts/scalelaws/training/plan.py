@@ -11,16 +11,14 @@ from scalelaws.io import read_json
 from scalelaws.models.shapes import Shape, shape_of
 from scalelaws.sweep import Variant, variants
 from scalelaws.training.branches import trunks_and_branches
+from scalelaws.training.hardware import DEVICES
+from scalelaws.training.needs import Needs, disk_bytes
 from scalelaws.training.rates import peak_rate, second_moment_decay, tokens_per_batch
 from scalelaws.training.run import Run
 from scalelaws.units import readable
 
-NOMINAL_RATES = {"CPU core": 1e11, "H100": 4e14}
-"""FLOP/s of training that a plan is priced with before anything is measured: of a core with bfloat16 instructions at a
-quarter of its peak, and of a GPU at 40% of it."""
-
-SLOW_CORE_RATE = 1e10
-"""FLOP/s of training that any core of the last ten years reaches in float32."""
+NOMINAL_RATES = {name: DEVICES[name].flops_per_second for name in ("CPU core", "H100")}
+"""FLOP/s of training that a plan is priced with before anything is measured."""
 
 
 def runs_of(config: dict[str, Any]) -> dict[str, Run]:
@@ -46,8 +44,11 @@ def _check_name(run: Run, others: Mapping[str, Run]) -> None:
         raise InputError("config: training", f"two different runs would both be called {run.run}", remedy)
 
 
-def plan_rows(runs: Iterable[Run], flops_per_second: float) -> list[dict[str, Any]]:
-    """The plan: one row per run, its columns the fields of Run, and tokens, epochs, flops, flops_total and seconds."""
+def plan_rows(runs: Iterable[Run], needs: Iterable[Needs], flops_per_second: float | None) -> list[dict[str, Any]]:
+    """The plan: one row per run, its columns the fields of Run, then what it processes, takes and is given.
+
+    flops_per_second: of all devices of a run, as measured; None for the time that its needs expect.
+    """
     return [
         {
             **asdict(run),
@@ -55,15 +56,14 @@ def plan_rows(runs: Iterable[Run], flops_per_second: float) -> list[dict[str, An
             "epochs": round(run.tokens / run.dataset_tokens, 2),
             "flops": run.flops,
             "flops_total": run.flops_total,
-            "seconds": round(run.flops_total / flops_per_second, 1),
+            "seconds": round(run.flops_total / flops_per_second if flops_per_second else need.seconds, 1),
+            "devices": need.devices,
+            "gpus": need.gpus,
+            "memory_mb": need.memory_mb,
+            "disk_mb": round(disk_bytes(run) / 1e6, 1),
         }
-        for run in runs
+        for run, need in zip(runs, needs, strict=True)
     ]
-
-
-def minutes_of(run: Run) -> int:
-    """Minutes that a scheduler should allow the run: three times its estimate on a slow core, and ten to start."""
-    return 10 + math.ceil(3 * run.flops_total / SLOW_CORE_RATE / 60)
 
 
 def priority_of(run: Run) -> int:

@@ -1,0 +1,119 @@
+"""What the jobs that are about to start will cost, rule by rule, and whether that is more than the study allows."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from scalelaws.errors import InputError
+from scalelaws.training.needs import Needs, checkpoint_bytes, disk_bytes
+from scalelaws.training.run import Run
+
+BYTES_PER_TOKEN = 4.2
+"""Of English text, under the byte pairs of WebText (Kaplan et al. 2020, section 2.3)."""
+CORE_SECONDS_PER_MB = {
+    **{"scrape": 0.3, "extract": 3.0, "clean": 1.5, "deduplicate": 0.2, "split": 0.3},
+    **{"tokenizer": 0.25, "encode": 0.12},
+}
+"""For a megabyte of the text that remains. They tell orders of magnitude: pages differ more than that."""
+DISK_SHARE = {"scrape": 2.0, "extract": 0.7, "clean": 0.35, "deduplicate": 0.33, "split": 0.33, "encode": 0.5}
+"""Bytes that a job leaves for a byte of the text that remains."""
+JOB_SECONDS = 10.0
+"""Core seconds that any job takes to start, to check its inputs and to end."""
+LIMITED = {"core_hours": "core hours", "gpu_hours": "GPU hours", "disk_gb": "GB of disk"}
+"""What a study's `limits` may name, in words."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one job is expected to cost, or several together."""
+
+    jobs: int = 0
+    core_hours: float = 0.0
+    gpu_hours: float = 0.0
+    memory_gb: float = 0.0
+    """That the largest job asks for, of each of its nodes."""
+    disk_gb: float = 0.0
+    """That stays when all is done."""
+    passing_gb: float = 0.0
+    """That checkpoints take meanwhile, should all runs train at once."""
+    tokens: float = 0.0
+    flops: float = 0.0
+
+
+def costs_of(jobs: Iterable[Any], runs: Mapping[str, Run], needs: Mapping[str, Needs]) -> dict[str, Cost]:
+    """What the jobs (Snakemake's) of each rule cost, by its name in the order of first jobs.
+
+    No more is known of a text, before it is made, than what the largest subset takes; that of a corpus that is only
+    evaluated counts for as much.
+    """
+    text_mb = max((run.dataset_tokens for run in runs.values()), default=0) * BYTES_PER_TOKEN / 1e6
+    found: dict[str, list[Cost]] = {}
+    for job in jobs:
+        if not job.is_local or job.rule.has_products():
+            name = getattr(job.wildcards, "run", "")
+            cost = _training(runs[name], needs[name]) if name in runs else _other(job, text_mb)
+            found.setdefault(job.rule.name, []).append(cost)
+    return {rule: together(costs) for rule, costs in found.items()}
+
+
+def together(costs: Iterable[Cost]) -> Cost:
+    """Sums, and the largest memory."""
+    whole = Cost()
+    for cost in costs:
+        sums = Cost(*map(sum, zip(vars(whole).values(), vars(cost).values(), strict=True)))
+        whole = replace(sums, memory_gb=max(whole.memory_gb, cost.memory_gb))
+    return whole
+
+
+def costs_table(costs: Mapping[str, Cost]) -> list[str]:
+    """Lines for a terminal: a heading, one for each rule, and the sum."""
+    whole = together(costs.values())
+    headings = ("rule", "jobs", "core hours", "GPU hours", "memory", "disk", "tokens", "FLOPs")
+    rows = [headings, *(_row(rule, cost) for rule, cost in costs.items()), _row("all", whole)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
+    return [*lines, f"Checkpoints take up to {_amount(whole.passing_gb)} GB meanwhile."] if whole.passing_gb else lines
+
+
+def check_limits(costs: Iterable[Cost], limits: Mapping[str, float]) -> None:
+    """Raise InputError if all that is about to start costs more than a limit."""
+    whole = together(costs)
+    for key, words in LIMITED.items():
+        expected = getattr(whole, key) + (whole.passing_gb if key == "disk_gb" else 0.0)
+        if expected > limits[key]:
+            raise InputError(
+                f"config: limits.{key}",
+                f"about {_amount(expected)} {words} are expected, and {limits[key]:,g} allowed",
+                f"Nothing was started. If you mean it, set limits: {{{key}: {float(f'{expected * 1.1:.1e}'):g}}}.",
+            )
+
+
+def _training(run: Run, needs: Needs) -> Cost:
+    hours = needs.seconds / 3600
+    return Cost(
+        jobs=1,
+        core_hours=0.0 if needs.gpus else hours * needs.devices,
+        gpu_hours=hours * needs.gpus,
+        memory_gb=needs.memory_mb / 1e3,
+        disk_gb=disk_bytes(run) / 1e9,
+        passing_gb=checkpoint_bytes(run) / 1e9,
+        tokens=(run.steps - run.first_step) * run.batch_tokens,
+        flops=run.flops_total,
+    )
+
+
+def _other(job: Any, text_mb: float) -> Cost:
+    seconds = JOB_SECONDS + CORE_SECONDS_PER_MB.get(job.rule.name, 0.0) * text_mb
+    disk_gb = DISK_SHARE.get(job.rule.name, 0.0) * text_mb / 1e3
+    return Cost(1, seconds / 3600, memory_gb=job.resources.mem_mb / 1e3, disk_gb=disk_gb)
+
+
+def _row(rule: str, cost: Cost) -> tuple[str, ...]:
+    hours = (_amount(cost.core_hours), _amount(cost.gpu_hours))
+    sizes = (f"{cost.memory_gb:.1f} GB", f"{_amount(cost.disk_gb)} GB")
+    trained = (f"{cost.tokens:.3g}", f"{cost.flops:.3g}") if cost.tokens else ("", "")
+    return (rule, f"{cost.jobs:,}", *hours, *sizes, *trained)
+
+
+def _amount(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2g}" if value else "0"

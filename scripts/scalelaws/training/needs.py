@@ -1,0 +1,144 @@
+"""What a run needs: memory, time, and how many devices, known from its plan alone and without PyTorch."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import takewhile
+
+from scalelaws.training.hardware import Hardware
+from scalelaws.training.run import Run
+from scalelaws.training.schedule import check_steps, evaluation_steps
+
+PROCESS_BYTES = 600 << 20
+"""Of Python with PyTorch, before it holds anything."""
+STATE_BUFFERS, STEP_BUFFERS, CHECKPOINT_BUFFERS = 5, 1, 10
+"""Float32 numbers a weight: of the state, the gradient, and what a checkpoint is put together from."""
+OUTPUT_ROWS = 1024
+"""Rows of logits that exist at a time."""
+GPU_HOST_BYTES = 4 << 30
+"""Of the machine's own memory, that a process with a GPU takes besides."""
+AROUND_A_JOB_MB = 700
+"""Of the two Snakemakes around a job and the compiler that a training calls."""
+START_SECONDS, START_MINUTES = 20.0, 10
+"""What a job takes before its first update, and what it is allowed to."""
+ALLOWED = 3.0
+"""Times the time on the slowest hardware of its kind that a run is allowed; more on a further attempt."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a run is given."""
+
+    nodes: int
+    devices_per_node: int
+    gpus: int
+    """In all."""
+    seconds: float
+    """Expected, from the job's start to its end."""
+    minutes: int
+    """Allowed."""
+    memory_mb: int
+    """Of each node."""
+
+    @property
+    def devices(self) -> int:
+        """Processes that train the run together, each with a core or a GPU of its own."""
+        return self.nodes * self.devices_per_node
+
+
+def needed_bytes(run: Run, sequences_at_once: int, evaluated_sets: int) -> int:
+    """About what training takes at its peak: within 15% of what was measured on a CPU from 3e6 to 3e7 parameters."""
+    buffers = 4 * _weights(run) * (STATE_BUFFERS + STEP_BUFFERS + CHECKPOINT_BUFFERS)
+    return PROCESS_BYTES + buffers + _working_bytes(run, sequences_at_once, evaluated_sets)
+
+
+def needs_of(run: Run, hardware: Hardware, longest_hours: float, evaluated_sets: int) -> Needs:
+    """The fewest devices on which the run fits into memory and takes no longer than `longest_hours`; else the most.
+
+    Several devices of a node first, then several nodes, each number one that divides the batch evenly.
+    """
+    choices = [_needs(run, hardware, count, evaluated_sets) for count in _counts(run, hardware)]
+    too_small = list(takewhile(lambda choice: not _enough(run, hardware, choice, longest_hours), choices))
+    return choices[min(len(too_small), len(choices) - 1)]
+
+
+def disk_bytes(run: Run) -> int:
+    """What a run leaves on the disk: its weights, and for a trunk the states that its branches begin from."""
+    forks = 13 * STATE_BUFFERS if run.schedule == "trunk" else 0
+    return 4 * _weights(run) * (1 + forks)
+
+
+def checkpoint_bytes(run: Run) -> int:
+    """What a run takes on the disk while it trains: two checkpoints, and the one that is being written."""
+    return 3 * 4 * STATE_BUFFERS * _weights(run)
+
+
+def _counts(run: Run, hardware: Hardware) -> Iterable[tuple[int, int]]:
+    """Nodes, and devices of each, that a run may be given, from few to many."""
+    sequences = run.batch_tokens // run.context
+    # A trunk stays on one node: what it keeps for its branches is written by one process beside its checkpoints.
+    most = 1 if run.schedule == "trunk" else hardware.nodes
+    whole_nodes = ((nodes, hardware.devices_per_node) for nodes in range(2, most + 1))
+    within_one = ((1, devices) for devices in range(1, hardware.devices_per_node + 1))
+    return [(n, d) for n, d in (*within_one, *whole_nodes) if sequences % (n * d) == 0]
+
+
+def _enough(run: Run, hardware: Hardware, needs: Needs, longest_hours: float) -> bool:
+    if needs.seconds > longest_hours * 3600:
+        return False
+    # State is shared out over the devices where one cannot hold it; a batch goes through in as many parts as it takes.
+    state = 4 * _weights(run) * (STATE_BUFFERS + STEP_BUFFERS) / needs.devices
+    return state + _working_bytes(run, 1, 0) < 0.9 * hardware.device.gpu_bytes
+
+
+def _needs(run: Run, hardware: Hardware, count: tuple[int, int], evaluated_sets: int) -> Needs:
+    nodes, devices = count
+    seconds, slow_seconds = (
+        _seconds(run, rate, nodes * devices, hardware.device.layer_seconds, evaluated_sets)
+        for rate in (hardware.device.flops_per_second, hardware.device.slow_flops_per_second)
+    )
+    if hardware.has_gpus:  # the first process alone puts checkpoints together
+        memory = devices * GPU_HOST_BYTES + 4 * _weights(run) * CHECKPOINT_BUFFERS
+    else:
+        memory = devices * needed_bytes(run, _at_once(run, hardware, nodes * devices), evaluated_sets)
+    return Needs(
+        nodes=nodes,
+        devices_per_node=devices,
+        gpus=nodes * devices if hardware.has_gpus else 0,
+        seconds=START_SECONDS + seconds,
+        minutes=START_MINUTES + math.ceil(ALLOWED * slow_seconds / 60),
+        memory_mb=AROUND_A_JOB_MB + math.ceil(1.2 * memory / 1e6),
+    )
+
+
+def _seconds(run: Run, rate: float, devices: int, layer_seconds: float, evaluated_sets: int) -> float:
+    """Updates and evaluations at a rate of FLOP/s, with no update faster than its layers' overheads."""
+    rate *= devices
+    update = 3 * run.shape.forward_flops * run.batch_tokens / rate
+    least = layer_seconds * run.n_layer * run.recurrence
+    updates = (run.steps - run.first_step) * max(update, least)
+    recorded = set(evaluation_steps(run.steps, run.evaluations))
+    held_out = recorded | set(check_steps(run.steps, run.dataset_tokens / run.batch_tokens))
+    # The other sets are evaluated on a third of their windows in passing, and on all of them for the result.
+    windows = len(held_out) + (evaluated_sets - 1) * (len(recorded) / 3 + 1)
+    return updates + windows * run.evaluation_tokens * run.shape.forward_flops / rate
+
+
+def _working_bytes(run: Run, sequences_at_once: int, evaluated_sets: int) -> int:
+    """What passes through the model, and the windows that are evaluated."""
+    shape = run.shape
+    tokens, width = sequences_at_once * run.context, 4 if run.precision == "float32" else 2
+    # A layer keeps its norms, queries, keys and values, both sides of the feed-forward, and the attention's weights.
+    kept = (12 * shape.d_model + 3 * shape.d_feed_forward + 3 * shape.n_head * run.context) * width
+    layers = tokens * kept * shape.n_layer * shape.recurrence
+    output = OUTPUT_ROWS * run.vocabulary * width * 2 + (4 + width) * run.vocabulary * shape.d_model
+    return layers + output + evaluated_sets * run.evaluation_tokens * 2 * 8
+
+
+def _at_once(run: Run, hardware: Hardware, devices: int) -> int:
+    """About how many sequences go through the model together on one device."""
+    return max(1, min(run.batch_tokens // devices, hardware.device.tokens_at_once) // run.context)
+
+
+def _weights(run: Run) -> int:
+    return run.parameters + run.embedding_parameters

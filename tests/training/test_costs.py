@@ -1,0 +1,68 @@
+"""The bill before the meal: every rule's jobs, added up, and refused beyond a limit."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+from scalelaws.errors import InputError
+from scalelaws.training.costs import Cost, check_limits, costs_of, costs_table, together
+from scalelaws.training.hardware import Hardware
+from scalelaws.training.needs import needs_of
+
+from .test_needs import run_of
+
+LIMITS = {"core_hours": 1000, "gpu_hours": 100, "disk_gb": 500}
+RUNS = {name: replace(run_of(n, 2e9), run=name) for name, n in (("small", 1e5), ("large", 1e9))}
+NEEDS = {name: needs_of(run, Hardware("H100", 8), 2, 3) for name, run in RUNS.items()}
+
+
+def job(rule, memory_mb, run=None, products=True):
+    """What is read of one of Snakemake's jobs."""
+    return SimpleNamespace(
+        rule=SimpleNamespace(name=rule, has_products=lambda: products),
+        wildcards=SimpleNamespace(**({"run": run} if run else {})),
+        resources=SimpleNamespace(mem_mb=memory_mb),
+        is_local=not products,
+    )
+
+
+JOBS = [job("clean", 4000), job("train", 5000, "small"), job("train", 90_000, "large"), job("all", 0, products=False)]
+
+
+def test_costs_are_those_of_the_jobs_that_will_run():
+    costs = costs_of(JOBS, RUNS, NEEDS)
+    assert list(costs) == ["clean", "train"]
+    assert costs["train"].jobs == 2
+    assert costs["train"].gpu_hours == pytest.approx(sum(n.seconds * n.gpus for n in NEEDS.values()) / 3600)
+    assert costs["train"].core_hours == 0
+    assert costs["train"].memory_gb == NEEDS["large"].memory_mb / 1e3
+    assert costs["clean"].memory_gb == 4
+    assert costs["train"].flops == sum(run.flops_total for run in RUNS.values())
+    assert costs_of(JOBS[:2], RUNS, NEEDS)["train"].gpu_hours < costs["train"].gpu_hours
+
+
+def test_the_table_ends_with_the_sum():
+    lines = costs_table(costs_of(JOBS, RUNS, NEEDS))
+    assert lines[0].split() == ["rule", "jobs", "core", "hours", "GPU", "hours", "memory", "disk", "tokens", "FLOPs"]
+    assert lines[3].split()[:2] == ["all", "3"]
+    assert f"{NEEDS['large'].memory_mb / 1e3:.1f} GB" in lines[3]
+    assert "Checkpoints" in lines[4]
+
+
+def test_nothing_costs_nothing():
+    assert together([]) == Cost()
+    check_limits([], dict.fromkeys(LIMITS, 0))
+
+
+@pytest.mark.parametrize(
+    ("cost", "line"),
+    [
+        (Cost(core_hours=2000), r"limits\.core_hours: about 2,000 core hours are expected, and 1,000 allowed.*2200"),
+        (Cost(gpu_hours=101), r"limits\.gpu_hours: about 101 GPU hours"),
+        (Cost(disk_gb=300, passing_gb=300), r"limits\.disk_gb: about 600 GB of disk"),
+    ],
+)
+def test_more_than_a_limit_is_refused_with_the_line_that_allows_it(cost, line):
+    with pytest.raises(InputError, match=line):
+        check_limits([cost, Cost(jobs=1)], LIMITS)
+    check_limits([cost], dict.fromkeys(LIMITS, 1e9))

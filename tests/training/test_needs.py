@@ -1,0 +1,97 @@
+"""A run asks for what it needs: more memory, time and devices the larger it is."""
+
+import math
+from dataclasses import replace
+
+import pytest
+from scalelaws.errors import InputError
+from scalelaws.models.families import weight_shapes
+from scalelaws.models.loss import CPU_BLOCK
+from scalelaws.models.shapes import shape_of
+from scalelaws.training.engine import TOKENS_AT_ONCE
+from scalelaws.training.hardware import DEVICES, Hardware, hardware_of
+from scalelaws.training.needs import OUTPUT_ROWS, checkpoint_bytes, disk_bytes, needed_bytes, needs_of
+from scalelaws.training.run import Run
+
+CLUSTER = Hardware("H100", devices_per_node=8, nodes=4)
+
+
+def run_of(parameters, tokens, **fields):
+    shape = shape_of(parameters, 1024, 50257)
+    plain = {
+        "run": "r", "family": shape.family, "parameters": shape.parameters, "n_layer": shape.n_layer,
+        "embedding_parameters": shape.embedding_parameters, "d_model": shape.d_model, "n_head": shape.n_head,
+        "context": 1024, "vocabulary": 50257, "positions": "learned", "dataset_tokens": int(tokens), "seed": 0,
+        "batch_tokens": 2**19, "steps": int(tokens) // 2**19, "learning_rate": 1e-3, "schedule": "cosine",
+        "warmup_steps": 10, "averaging": 0.0, "dropout": 0.0, "weight_decay": 0.1, "patience": 4, "evaluations": 20,
+        "evaluation_tokens": 2**19, "precision": "bfloat16",
+    }  # fmt: skip
+    return Run(**{**plain, **fields})
+
+
+def test_a_small_and_a_large_run_ask_for_what_they_need():
+    small, large = (needs_of(run_of(n, d), CLUSTER, 12, 3) for n, d in ((1e5, 2e8), (1e9, 2e10)))
+    assert (small.nodes, small.gpus) == (1, 1)
+    assert large.gpus > 1
+    assert large.seconds <= 12 * 3600
+    assert small.memory_mb < 10_000 < large.memory_mb
+    assert small.minutes < 60 < large.minutes
+
+
+def test_devices_of_one_node_come_first_and_share_the_batch_evenly():
+    given = [needs_of(run_of(1e9, d, batch_tokens=24 * 1024), CLUSTER, 12, 3) for d in (1e9, 2e10, 2e11, 1e13)]
+    assert [need.devices for need in given] == sorted(need.devices for need in given)
+    assert given[0].devices == 1
+    assert all(24 % need.devices == 0 for need in given)
+    assert all(need.nodes == 1 or need.devices_per_node == 8 for need in given)
+    assert given[-1].devices == 24  # 32 do not divide 24 sequences; all that do is given, long as it will take
+
+
+def test_a_model_that_one_gpu_cannot_hold_is_given_several_however_short_its_training():
+    short = needs_of(run_of(1.2e10, 1e7), CLUSTER, 1e6, 3)
+    assert short.gpus >= 4
+
+
+def test_more_devices_make_a_run_shorter_and_never_cheaper():
+    one, several = (needs_of(run_of(1e9, 2e10), Hardware("H100", n), 0.001, 3) for n in (1, 8))
+    assert several.seconds < one.seconds < 8 * several.seconds + 1
+    assert several.minutes < one.minutes
+
+
+@pytest.mark.parametrize("family", ["transformer", "universal", "lstm"])
+def test_weights_are_counted_as_the_model_has_them(family):
+    shape = shape_of(2e5, 128, 512, family=family)
+    fields = {**vars(shape), "parameters": shape.parameters, "embedding_parameters": shape.embedding_parameters}
+    fields = {key: value for key, value in fields.items() if key in Run.__dataclass_fields__}
+    weights = sum(math.prod(size) for size in weight_shapes(shape).values())
+    run = replace(run_of(2e5, 1e8), **fields)
+    assert disk_bytes(run) == 4 * weights
+    assert checkpoint_bytes(run) == 3 * 5 * 4 * weights
+
+
+def test_what_is_known_without_pytorch_is_what_training_does():
+    assert CPU_BLOCK[0] == OUTPUT_ROWS
+    assert DEVICES["CPU core"].tokens_at_once == TOKENS_AT_ONCE["cpu"]
+    assert {device.tokens_at_once for device in DEVICES.values()} == set(TOKENS_AT_ONCE.values())
+
+
+def test_a_cpu_run_asks_for_more_than_it_is_measured_to_take():
+    run = run_of(1e6, 1e8, batch_tokens=8192, steps=1000)
+    need = needs_of(run, Hardware("CPU core"), 1e9, 3)
+    assert need.memory_mb > needed_bytes(run, 8, 3) / 1e6
+    assert (need.gpus, need.devices) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "nodes", "devices", "name"),
+    [("CPU core", 1, 1, "CPU core"), ("16 CPU cores", 1, 16, "CPU core"), ("8 H100", 1, 8, "H100"),
+     ("4 x 8 H100", 4, 8, "H100"), ("2x4 A100", 2, 4, "A100")],
+)  # fmt: skip
+def test_hardware_is_read_as_people_write_it(text, nodes, devices, name):
+    assert hardware_of(text) == Hardware(name, devices, nodes)
+
+
+@pytest.mark.parametrize("text", ["", "8", "8 H1000", "0 H100", "H100 x 8"])
+def test_other_hardware_is_refused_with_a_line(text):
+    with pytest.raises(InputError, match=r"config: hardware: .*Write it as 4 x 8 H100"):
+        hardware_of(text)

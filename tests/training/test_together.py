@@ -1,0 +1,104 @@
+"""A run on several processes, of one node or of several, is the run of one; a signal leaves its checkpoint."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from scalelaws.errors import InputError
+from scalelaws.io import read_json, write_json
+from scalelaws.job import Progress
+from scalelaws.training.files import RunFiles, train_to_files
+from scalelaws.training.together import train_together
+
+from .test_files import RUN, study, tokens  # noqa: F401  (fixtures)
+
+EXACT = replace(RUN, precision="float32")
+LAUNCHER = """
+import subprocess, sys
+nodes = int(sys.argv[1])
+started = [subprocess.Popen(sys.argv[2:]) for _ in range(nodes)]
+sys.exit(max(process.wait() for process in started))
+"""
+"""Starts a command as many times as there are nodes, as a cluster does; here all of them are this machine."""
+JOB = """
+import sys
+from pathlib import Path
+from scalelaws.io import read_json
+from scalelaws.job import logged
+from scalelaws.training.files import RunFiles
+from scalelaws.training.run import Run
+from scalelaws.training.together import train_together
+said = read_json(sys.argv[1])
+with logged(sys.argv[2], "train"):
+    files = RunFiles(*map(Path, said["files"]))
+    train_together(Run(**said["run"]), said["sidecars"], "pages", files, "recipe", 2, 1, "")
+"""
+
+
+def files_in(folder):
+    return RunFiles(
+        folder / "run.json", folder / "losses.parquet", folder / "model.safetensors", folder / "checkpoints" / "run"
+    )
+
+
+def sidecars_of(study):  # noqa: F811
+    return sorted(str(path) for path in (study / "tokens").glob("*.json"))
+
+
+@pytest.fixture
+def alone(study, tmp_path):  # noqa: F811
+    """The losses of the run on one process."""
+    train_to_files(EXACT, sidecars_of(study), "pages", files_in(tmp_path / "alone"), "recipe", 1, Progress("train"))
+    return pd.read_parquet(tmp_path / "alone/losses.parquet")
+
+
+@pytest.mark.parametrize(("devices", "nodes"), [(2, 1), (1, 2)])
+def test_several_processes_leave_the_files_of_one(study, alone, tmp_path, devices, nodes):  # noqa: F811
+    launcher = tmp_path / "launch.py"
+    launcher.write_text(LAUNCHER)
+    start = f"{sys.executable} {launcher} {{nodes}}" if nodes > 1 else ""
+    train_together(EXACT, sidecars_of(study), "pages", files_in(tmp_path / "both"), "recipe", devices, nodes, start)
+    losses = pd.read_parquet(tmp_path / "both/losses.parquet")
+    assert list(losses["step"]) == list(alone["step"])
+    assert losses["loss"].to_numpy() == pytest.approx(alone["loss"].to_numpy(), rel=1e-4)
+    assert read_json(tmp_path / "both/run.json")["run"]["status"] == "finished"
+    assert not list((tmp_path / "both/checkpoints").rglob("*.*"))
+
+
+def test_several_nodes_without_a_launcher_are_refused_in_one_line(study, tmp_path):  # noqa: F811
+    with pytest.raises(InputError, match=r"nothing is known that starts it on 2 nodes\. Give it in the profile"):
+        train_together(EXACT, sidecars_of(study), "pages", files_in(tmp_path / "run"), "recipe", 1, 2, "")
+
+
+def test_a_process_that_fails_is_told(study, tmp_path):  # noqa: F811
+    with pytest.raises(RuntimeError, match="ended with"):
+        train_together(EXACT, ["absent.test.json"], "pages", files_in(tmp_path / "run"), "recipe", 1, 1, "")
+
+
+def test_a_warning_of_the_cluster_reaches_every_process_and_leaves_a_checkpoint(study, tmp_path):  # noqa: F811
+    long = replace(EXACT, steps=200_000)
+    folder = tmp_path / "long"
+    files = files_in(folder)
+    said = [files.record, files.losses, files.weights, files.checkpoints]
+    write_json(
+        tmp_path / "said.json", {"run": asdict(long), "files": list(map(str, said)), "sidecars": sidecars_of(study)}
+    )
+    script = tmp_path / "job.py"
+    script.write_text(JOB)
+    job = subprocess.Popen([sys.executable, str(script), str(tmp_path / "said.json"), str(tmp_path / "log")])
+    deadline = time.monotonic() + 120
+    while not (Path(tmp_path / "log").exists() and "tokens/s" in (tmp_path / "log").read_text()):
+        assert time.monotonic() < deadline and job.poll() is None, (tmp_path / "log").read_text()
+        time.sleep(0.2)
+    started = time.monotonic()
+    os.kill(job.pid, signal.SIGUSR1)
+    assert job.wait(timeout=60) == 143
+    assert time.monotonic() - started < 30
+    assert list(files.checkpoints.glob("*.safetensors"))
+    assert not files.record.exists()
