@@ -23,7 +23,7 @@ plan: $(VENV)/installed
 	@snakemake --profile workflow/profiles/local --configfile $(CONFIG) --dry-run --quiet rules progress -- report
 
 test: check
-	@python -m pytest -n auto --dist loadfile tests
+	@python -m pytest -n auto --dist loadfile --no-loadscope-reorder tests
 
 check: $(VENV)/installed
 	@ruff check

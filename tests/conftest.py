@@ -1,9 +1,23 @@
-"""What all tests share: the same random examples at every run of CI, new ones at every run elsewhere."""
+"""What all tests share: the same random examples at every run of CI, the longest files first."""
 
 import os
 
+import pytest
 from hypothesis import settings
 
 settings.register_profile("ci", derandomize=True, database=None)
 if os.environ.get("CI"):
     settings.load_profile("ci")
+
+LONGEST = ("workflow/test_study.py", "drills/", "workflow/", "figures/test_figures.py", "training/")
+"""Begun first, so that none of them is left running alone at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the tests by their file's place in LONGEST; within a file they stay as they are."""
+    place = {item.path: _place(item.path.as_posix()) for item in items}
+    items.sort(key=lambda item: place[item.path])
+
+
+def _place(path: str) -> int:
+    return next((i for i, part in enumerate(LONGEST) if f"/tests/{part}" in path), len(LONGEST))
