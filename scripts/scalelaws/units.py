@@ -19,9 +19,11 @@ def bits_per_byte(loss: float, bytes_per_token: float) -> float:
 
 
 def readable(count: float) -> str:
-    """A count in at most four characters and a letter: 768, 40k, 1.3M, 22M, 1.5B."""
-    for limit, divisor, letter in ((1e3, 1.0, ""), (1e6, 1e3, "k"), (1e9, 1e6, "M"), (1e12, 1e9, "B")):
-        if count < limit * 0.9995 or letter == "B":
+    """A count in at most four characters and a letter: 768, 40k, 1.3M, 22M, 1.5B, 2T."""
+    for limit, divisor, letter in (
+        (1e3, 1.0, ""), (1e6, 1e3, "k"), (1e9, 1e6, "M"), (1e12, 1e9, "B"), (math.inf, 1e12, "T"),
+    ):  # fmt: skip
+        if count < limit * 0.9995:
             scaled = count / divisor
             return f"{scaled:.3g}{letter}" if scaled < 999.5 else f"{scaled:.0f}{letter}"
     raise AssertionError

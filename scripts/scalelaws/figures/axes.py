@@ -68,12 +68,15 @@ class DecadeMinorTicks(LogLocator):
 
 
 class ReadableNumbers(Formatter):
-    """10^6 on an axis of decades, 200k where ticks stand closer, plain numbers below 10,000."""
+    """10^6 on an axis of decades or of FLOPs, 200k where ticks stand closer, plain numbers below 10,000."""
+
+    def __init__(self, powers: bool) -> None:
+        self.powers = powers
 
     def __call__(self, x: float, pos: int | None = None) -> str:
         """The text of one tick."""
         low, high = sorted(self.axis.get_view_interval())  # type: ignore[union-attr]
-        return tick_text(x, in_decades=_in_decades(low, high))
+        return tick_text(x, in_decades=self.powers or _in_decades(low, high))
 
 
 def tick_text(value: float, in_decades: bool = True) -> str:
@@ -103,6 +106,6 @@ def log_axis(ax: Axes, which: str, label: str) -> None:
         ax.set_ylabel(label)
     axis = ax.xaxis if which == "x" else ax.yaxis
     axis.set_major_locator(ReadableTicks())
-    axis.set_major_formatter(ReadableNumbers())
+    axis.set_major_formatter(ReadableNumbers(powers="FLOP" in label))
     axis.set_minor_formatter(NullFormatter())
     axis.set_minor_locator(DecadeMinorTicks())

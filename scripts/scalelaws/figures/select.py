@@ -73,9 +73,12 @@ def ood_corpora(observations: Observations) -> list[str]:
     return [str(name) for name in others.groupby("corpus")["loss"].mean().sort_values().index]
 
 
-def readable_name(corpus: str) -> str:
-    """A corpus' name as a reader's word: python_code is 'python code'."""
-    return corpus.replace("_", " ")
+FAMILY_NAMES = {"transformer": "Transformer", "universal": "Universal Transformer", "lstm": "LSTM"}
+
+
+def readable_name(name: str) -> str:
+    """A corpus' or a family's name as a reader's word: python_code is 'python code', lstm is 'LSTM'."""
+    return FAMILY_NAMES.get(name, name.replace("_", " "))
 
 
 def fresh_curves(observations: Observations) -> pd.DataFrame:

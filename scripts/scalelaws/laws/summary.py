@@ -121,7 +121,7 @@ def accounts_table(document: Mapping[str, Any]) -> Table:
 
 def number(value: float, unit: str = "") -> str:
     """A value as a report prints it: three to four digits, counts with a letter."""
-    if unit in COUNTED and 1 <= abs(value) < 1e12:
+    if unit in COUNTED and 1 <= abs(value) < 1e15:
         return readable(value)
     return f"{value:.4g}"
 

@@ -43,7 +43,7 @@
   }
 
   function readable(count) {
-    for (const [limit, divisor, letter] of [[1e3, 1, ""], [1e6, 1e3, "k"], [1e9, 1e6, "M"], [Infinity, 1e9, "B"]]) {
+    for (const [limit, divisor, letter] of [[1e3, 1, ""], [1e6, 1e3, "k"], [1e9, 1e6, "M"], [1e12, 1e9, "B"], [Infinity, 1e12, "T"]]) {
       if (count >= limit * 0.9995) continue;
       const scaled = count / divisor;
       return (scaled < 999.5 ? general(scaled, 3) : scaled.toFixed(0)) + letter;
@@ -53,7 +53,7 @@
 
   function printed(value, counted) {
     if (!Number.isFinite(value)) return "–";
-    return counted && Math.abs(value) >= 1 && Math.abs(value) < 1e12 ? readable(value) : general(value, 4);
+    return counted && Math.abs(value) >= 1 && Math.abs(value) < 1e15 ? readable(value) : general(value, 4);
   }
 
   function withInterval([value, low, high], counted) {

@@ -8,7 +8,7 @@ import matplotlib as mpl
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
-GREEK = {"alpha": "α", "beta": "β", "gamma": "γ", "lambda": "λ", "Delta": "Δ", "rho": "ρ"}
+GREEK = {"alpha": "α", "beta": "β", "gamma": "γ", "eta": "η", "lambda": "λ", "Delta": "Δ", "rho": "ρ"}
 POINTS = 11
 PIXELS_A_POINT = 96 / 72
 
