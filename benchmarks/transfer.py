@@ -8,16 +8,19 @@ python benchmarks/transfer.py TOKENS.json
 import argparse
 
 import numpy as np
+import torch
 from scalelaws.models.shapes import Shape
 from scalelaws.tokens.store import open_tokens
 from scalelaws.training.batches import batch
 from scalelaws.training.engine import Engine
 from scalelaws.training.run import Run
+from scalelaws.training.speed import native_precision
 from scalelaws.training.state import initial_state
 
 WIDTHS = (32, 64, 128, 256)
 RATES = 0.00025 * 2.0 ** np.arange(7)
 CONTEXT, BATCH, LAST = 64, 1024, 20
+PRECISION = native_precision("auto", torch.device("cpu"))
 
 
 def run_of(width, vocabulary, parametrization, rate, steps):
@@ -28,7 +31,7 @@ def run_of(width, vocabulary, parametrization, rate, steps):
         embedding_parameters=shape.embedding_parameters, context=CONTEXT, vocabulary=vocabulary, positions="learned",
         dataset_tokens=steps * BATCH, seed=0, batch_tokens=BATCH, steps=steps, learning_rate=float(rate),
         schedule="constant", warmup_steps=steps // 10, averaging=0.0, dropout=0.0, weight_decay=0.0, patience=0,
-        evaluations=2, evaluation_tokens=CONTEXT, precision="bfloat16", parametrization=parametrization,
+        evaluations=2, evaluation_tokens=CONTEXT, precision=PRECISION, parametrization=parametrization,
     )  # fmt: skip
 
 

@@ -1,4 +1,7 @@
+import asyncio
 import gzip
+import json
+from dataclasses import asdict
 
 import pytest
 from scalelaws.corpus.embedded import code, licences, messages
@@ -11,7 +14,8 @@ from scalelaws.corpus.workers import silent
 from scalelaws.errors import InputError
 from scalelaws.io import file_digest, read_json
 
-from .conftest import PINS
+from .conftest import PINS, QUICK
+from .servers import server
 
 
 def installed(content, *packages):
@@ -129,3 +133,25 @@ def test_a_crawl_that_fetched_nothing_fails_with_the_outcomes(tmp_path):
     with pytest.raises(InputError, match=r"source 0 \(urls\): fetched 0 of 1 pages \(private_address 1\)"):
         scrape([source], PINS, tmp_path / "pages", tmp_path / "state", "recipe", 1, silent)
     assert not (tmp_path / "pages").exists()
+
+
+def test_pages_linked_from_reddit_are_crawled_and_their_karma_kept(tmp_path):
+    async def run():
+        async with server({"/good": "<p>read me</p>", "/poor": "<p>not me</p>"}) as (address, hits):
+            rows = [{"url": f"{address}/{name}", "score": score, "subreddit": "science", "created_utc": 0}
+                    for name, score in (("good", 5), ("good", 4), ("poor", 1))]  # fmt: skip
+            (tmp_path / "RS_1.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+            arguments = ([source], PINS, tmp_path / "pages", tmp_path / "state", "recipe", 1, silent)
+            await asyncio.to_thread(scrape, *arguments)
+            return address, hits
+
+    crawl = {name: value for name, value in asdict(QUICK).items() if name != "allow_private"}
+    source = {"kind": "reddit", "paths": [f"{tmp_path}/RS_*"], "min_karma": 3, "blocked_hosts": [], "crawl": crawl}
+    source |= {"allow_private": True}
+    address, hits = asyncio.run(run())
+    assert [raw.html for raw in read_source(source, 0, tmp_path / "pages", PINS, 1)] == [b"<p>read me</p>"]
+    assert hits == {"/robots.txt": 1, "/good": 1}
+    (link,) = map(json.loads, (tmp_path / "pages" / "0.links.jsonl").read_text().splitlines())
+    assert (link["url"], link["score"], link["date"]) == (f"{address}/good", 5, "1970-01-01T00:00:00Z")
+    counts = read_json(tmp_path / "pages" / "pages.json")["submissions"]
+    assert counts == {"0": {"duplicate": 1, "kept": 1, "low_karma": 1}}

@@ -3,6 +3,7 @@ import io
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scalelaws.corpus.files import read_files
 from scalelaws.corpus.warc import Response, info_record, read_warc, response_record
 from scalelaws.errors import InputError
 from warcio.archiveiterator import ArchiveIterator
@@ -12,6 +13,9 @@ DATE = "2026-11-20T00:00:00Z"
 
 def record(url="http://a.example/", body=b"<p>hi</p>", headers=(("Content-Type", "text/html"),)):
     return response_record(Response(url, 200, list(headers), body, DATE))
+
+
+DAMAGED = record(body=b"<p>hello</p>" * 9) + record("http://b.example/")
 
 
 @given(st.binary(max_size=2000))
@@ -49,3 +53,23 @@ def test_only_successful_responses_are_pages():
 def test_a_damaged_file_is_named(damage):
     with pytest.raises(InputError, match=r"pages\.warc\.gz: not readable as WARC"):
         list(read_warc(io.BytesIO(damage(record(body=bytes(range(256)) * 40))), "pages.warc.gz"))
+
+
+def test_a_real_capture_of_common_crawl_is_read_as_page_and_as_text(shared_data):
+    folder = shared_data / "crawl" / "warc"
+    for ending in ("", ".gz"):
+        (page,) = read_files([folder / f"whirlwind.warc{ending}"], {})
+        assert page.url == "https://an.wikipedia.org/wiki/Escopete" and b"Biquipedia" in page.html
+        text_file = folder / f"whirlwind.warc.wet{ending}"
+        (text,) = read_files([text_file], {})
+        assert text.url == page.url and text.text.startswith("Escopete - Biquipedia")
+        assert len(text.text.encode()) == 4456
+
+
+@given(st.binary(max_size=400) | st.integers(0, 3000).flatmap(lambda cut: st.just(DAMAGED[:cut] + DAMAGED[cut + 3 :])))
+@settings(deadline=None, max_examples=200)
+def test_any_bytes_are_an_archive_or_a_named_damage(data):
+    try:
+        assert all(page.url is not None for page in read_warc(io.BytesIO(data), "x"))
+    except InputError as error:
+        assert str(error).startswith("x: not readable as WARC")

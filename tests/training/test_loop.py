@@ -18,13 +18,14 @@ from scalelaws.training.loop import run_record, train
 from scalelaws.training.optimizers import BETA1, EPSILON
 from scalelaws.training.run import Run
 from scalelaws.training.schedule import learning_rate
+from scalelaws.training.speed import native_precision
 from scalelaws.training.state import initial_state, views
 
 RUN = Run(
     run="1L16d-test", family="transformer", parameters=3072, embedding_parameters=0, n_layer=1, d_model=16, n_head=1,
     context=16, vocabulary=40, positions="learned", dataset_tokens=1200, seed=3, batch_tokens=128, steps=60,
     learning_rate=0.02, schedule="constant", warmup_steps=5, averaging=0.1, dropout=0.0, weight_decay=0.1, patience=0,
-    evaluations=6, evaluation_tokens=160, precision="bfloat16",
+    evaluations=6, evaluation_tokens=160, precision=native_precision("auto", torch.device("cpu")),
 )  # fmt: skip
 
 
@@ -92,7 +93,7 @@ def test_the_engine_follows_the_plain_loop_step_by_step(tokens):
 
 def test_bfloat16_training_stays_near_float32(tokens, tmp_path):
     exact = trained(replace(RUN, precision="float32"), tokens, tmp_path / "exact")
-    rounded = trained(RUN, tokens, tmp_path / "rounded")
+    rounded = trained(replace(RUN, precision="bfloat16"), tokens, tmp_path / "rounded")
     assert result_loss(rounded, "pages", "test") == pytest.approx(result_loss(exact, "pages", "test"), abs=0.05)
 
 

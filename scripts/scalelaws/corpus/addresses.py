@@ -2,7 +2,7 @@
 
 import ipaddress
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import aiohttp
 from aiohappyeyeballs import AddrInfoType
@@ -27,6 +27,12 @@ def canonical_url(url: str) -> str | None:
         return str(parsed.with_path(parsed.raw_path or "/", encoded=True, keep_query=True))
     except ValueError:
         return None
+
+
+def within_hosts(host: str, hosts: Collection[str]) -> bool:
+    """Whether a host is one of `hosts` (lower case) or below one of them, as www.example.org is below example.org."""
+    parts = host.lower().split(".")
+    return any(".".join(parts[start:]) in hosts for start in range(len(parts)))
 
 
 def is_public(address: str) -> bool:

@@ -90,6 +90,8 @@ def describe(source: Mapping[str, Any]) -> str:
     if source["kind"] == "urls":
         floor = f" with a score of at least {source['min_score']:g}" if source["min_score"] is not None else ""
         return f"pages of the URLs in {source['path']}{floor}"
+    if source["kind"] == "reddit":
+        return f"pages linked from {', '.join(source['paths'])} with a karma of at least {source['min_karma']:g}"
     if source["kind"] == "files":
         return f"files {', '.join(source['paths'])}"
     name = f"/{source['name']}" if source["name"] else ""

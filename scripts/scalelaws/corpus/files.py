@@ -1,6 +1,7 @@
 """Pages and texts in files: text, HTML, JSON lines, parquet, WARC; plain or compressed; one record in memory."""
 
 import json
+import lzma
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -29,7 +30,7 @@ def read_files(paths: Sequence[Path], fields: Mapping[str, str]) -> Iterator[Raw
             )
         try:
             yield from reader(path, fields)
-        except (OSError, EOFError, zlib.error, zstandard.ZstdError, pa.ArrowInvalid) as error:
+        except (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError, pa.ArrowInvalid) as error:
             problem = f"not readable ({' '.join(str(error).split())})"
             raise InputError(str(path), problem, "It may be cut short: copy it again, or leave it out.") from error
 
@@ -100,7 +101,10 @@ def _parquet(path: Path, fields: Mapping[str, str]) -> Iterator[Raw]:
 def _warc(path: Path, fields: Mapping[str, str]) -> Iterator[Raw]:
     with open_stream(path) if path.suffix == ".zst" else path.open("rb") as stream:
         for page in read_warc(stream, str(path)):
-            yield Raw(page.url, "files", html=page.body, content_type=page.content_type)
+            if page.is_text:
+                yield Raw(page.url, "files", text=page.body.decode("utf-8", "replace"))
+            else:
+                yield Raw(page.url, "files", html=page.body, content_type=page.content_type)
 
 
 READERS: dict[str, Callable[[Path, Mapping[str, str]], Iterator[Raw]]] = {
@@ -115,4 +119,5 @@ READERS: dict[str, Callable[[Path, Mapping[str, str]], Iterator[Raw]]] = {
     ".json": _json_lines,
     ".parquet": _parquet,
     ".warc": _warc,
+    ".wet": _warc,
 }

@@ -1,15 +1,24 @@
 """What a source yields before extraction, and the streams it is read from."""
 
+import bz2
 import gzip
 import io
+import lzma
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import zstandard
 
 LONGEST_WINDOW = 2**31
 """zstd archives of the web are packed with `--long`: the reader must allow their windows (2 GB at most)."""
+
+
+PYTHONS_OWN: dict[str, Callable[[Path, str], object]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+
+PIECE = 4096
+"""Bytes of zstd decompressed at a time: a block of 4 bytes can stand for 128 KiB, so a bomb takes 128 MiB at most."""
 
 
 @dataclass(frozen=True)
@@ -28,18 +37,56 @@ class Raw:
     url_is_identity: bool = True
 
 
+class _Zstd(io.RawIOBase):
+    """Frames of zstd, decompressed. Unlike the library's reader it raises EOFError where the last one is cut short."""
+
+    def __init__(self, packed: BinaryIO) -> None:
+        self._packed = packed
+        self._library = zstandard.ZstdDecompressor(max_window_size=LONGEST_WINDOW)
+        self._frame = self._library.decompressobj()
+        self._started = False
+        self._rest = b""
+        self._ready = memoryview(b"")
+        self._place = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._ready:
+            data = self._rest or self._packed.read(PIECE)
+            if not data:
+                if self._started:
+                    raise EOFError("the last zstd frame is cut short")
+                return 0
+            self._ready = memoryview(self._frame.decompress(data))
+            self._rest, self._started = self._frame.unused_data, not self._frame.eof
+            if self._frame.eof:
+                self._frame = self._library.decompressobj()
+        target = memoryview(buffer)
+        size = min(len(target), len(self._ready))
+        target[:size] = self._ready[:size]
+        self._ready = self._ready[size:]
+        self._place += size
+        return size
+
+    def tell(self) -> int:
+        return self._place
+
+    def close(self) -> None:
+        self._packed.close()
+        super().close()
+
+
 def open_stream(path: Path) -> BinaryIO:
-    """A file's bytes, decompressed where its name ends in .gz or .zst, streamed."""
-    if path.suffix == ".gz":
-        return cast(BinaryIO, gzip.open(path, "rb"))
+    """A file's bytes, decompressed where its name ends in .gz, .bz2, .xz or .zst, streamed."""
+    if path.suffix in PYTHONS_OWN:
+        return cast(BinaryIO, PYTHONS_OWN[path.suffix](path, "rb"))
     if path.suffix == ".zst":
-        reader = zstandard.ZstdDecompressor(max_window_size=LONGEST_WINDOW)
-        return cast(
-            BinaryIO, io.BufferedReader(reader.stream_reader(path.open("rb"), read_across_frames=True), 1 << 20)
-        )
+        return cast(BinaryIO, io.BufferedReader(_Zstd(path.open("rb")), 1 << 20))
     return path.open("rb")
 
 
 def format_of(path: Path) -> str:
     """The suffix that says what a file holds, below its compression: `.jsonl` for pages.jsonl.zst."""
-    return path.with_suffix("").suffix if path.suffix in (".gz", ".zst") else path.suffix
+    return path.with_suffix("").suffix if path.suffix in (*PYTHONS_OWN, ".zst") else path.suffix

@@ -12,9 +12,13 @@ SITES = {"docstrings", "readmes"}
 """Contents of installed-docs that are pages of a web site; the others are texts already."""
 
 
+LINKED = {"urls", "reddit"}
+"""Kinds of sources that are links to pages."""
+
+
 def is_crawled(source: Source) -> bool:
     """Whether a source's pages come over HTTP."""
-    return source["kind"] == "urls" or (source["kind"] == "installed-docs" and source["content"] in SITES)
+    return source["kind"] in LINKED or (source["kind"] == "installed-docs" and source["content"] in SITES)
 
 
 def any_crawled(sources: Sequence[Source]) -> bool:
@@ -24,7 +28,7 @@ def any_crawled(sources: Sequence[Source]) -> bool:
 
 def input_files(sources: Sequence[Source], where: str) -> list[str]:
     """The files that sources name, so that a rule depends on them. Raises InputError where there is none."""
-    patterns = [path for source in sources if source["kind"] == "files" for path in source["paths"]]
+    patterns = [path for source in sources if source["kind"] in ("files", "reddit") for path in source["paths"]]
     patterns += [source["path"] for source in sources if source["kind"] == "urls"]
     return [str(path) for path in expanded(patterns, where)]
 

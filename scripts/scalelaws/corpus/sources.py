@@ -17,15 +17,16 @@ from scalelaws.corpus.fetch import Limits
 from scalelaws.corpus.files import read_files, record
 from scalelaws.corpus.pinned import pinned_packages
 from scalelaws.corpus.raw import Raw, open_stream
-from scalelaws.corpus.settings import Source, expanded, is_crawled
+from scalelaws.corpus.reddit import reddit_links
+from scalelaws.corpus.settings import LINKED, Source, expanded, input_files, is_crawled
 from scalelaws.corpus.site import HOST, build_site, docstring_pages, readme_pages, serving, site_urls
 from scalelaws.corpus.warc import read_warc
-from scalelaws.corpus.workers import Show
+from scalelaws.corpus.workers import Show, silent
 from scalelaws.errors import InputError
 from scalelaws.io import atomic_path, write_json
 from scalelaws.recipe import provenance
 
-PACKAGES = ("aiohttp", "docutils", "markdown-it-py", "protego", "warcio")
+PACKAGES = ("aiohttp", "docutils", "markdown-it-py", "protego", "warcio", "zstandard")
 
 OWN_SITE = Limits(
     user_agent="scalelaws (reading its own machine's documentation)",
@@ -54,14 +55,15 @@ def scrape(
 ) -> None:
     """Crawl the page sources of a corpus into `folder`: <n>.warc.gz and <n>.jsonl (an outcome per URL) for source n.
 
+    A source of Reddit submissions also leaves <n>.links.jsonl: URL, score, date and subreddit of what was crawled.
     `state` is where an interrupted crawl resumes; what is in it under other settings is not used. The counts per
-    outcome go to `pages.json`.
+    outcome go to `pages.json`, and with them those of Reddit's submissions per reason.
     """
-    inputs = [pins, *(source["path"] for source in sources if source["kind"] == "urls")]
+    inputs: list[str | Path] = [pins, *input_files([source for source in sources if is_crawled(source)], "sources")]
     made_with = provenance(recipe, 0, {"sources": sources}, inputs, PACKAGES)
     with atomic_path(folder) as temporary:
         temporary.mkdir()
-        counts = {}
+        counts, chosen = {}, {}
         for number, source in enumerate(sources):
             if not is_crawled(source):
                 continue
@@ -76,7 +78,10 @@ def scrape(
                 )
                 raise InputError(f"source {number} ({source['kind']})", problem, "Check the list and the network.")
             counts[str(number)] = found
-        write_json(temporary / "pages.json", {"outcomes": counts, "provenance": made_with})
+            if source["kind"] == "reddit":
+                links, chosen[str(number)] = _submitted(source, place, silent)
+                shutil.copyfile(links, temporary / f"{number}.links.jsonl")
+        write_json(temporary / "pages.json", {"outcomes": counts, "submissions": chosen, "provenance": made_with})
     shutil.rmtree(state, ignore_errors=True)
 
 
@@ -87,7 +92,7 @@ def read_source(source: Source, number: int, pages: Path | None, pins: Path, see
     """
     if is_crawled(source):
         assert pages
-        kind = source["kind"] if source["kind"] == "urls" else f"installed-docs/{source['content']}"
+        kind = source["kind"] if source["kind"] in LINKED else f"installed-docs/{source['content']}"
         with (pages / f"{number}.warc.gz").open("rb") as stream:
             for page in read_warc(stream, str(pages)):
                 yield Raw(page.url, kind, html=page.body, content_type=page.content_type)
@@ -135,9 +140,14 @@ def _score(score: str | None, path: Path, row: int) -> float:
 
 
 async def _crawled(source: Source, pins: Path, state: Path, limits: Limits, processes: int, show: Show) -> None:
+    known: dict[str, tuple[str, int]] = {}
     async with AsyncExitStack() as stack:
         if source["kind"] == "urls":
-            urls, known = listed_urls(Path(source["path"]), source["min_score"]), {}
+            urls = listed_urls(Path(source["path"]), source["min_score"])
+        elif source["kind"] == "reddit":
+            with _submitted(source, state, _half(show, 0))[0].open(encoding="utf-8") as lines:
+                urls = [json.loads(line)["url"] for line in lines]
+            show = _half(show, 1)
         else:
             site = state / "site"
             if not site.exists():
@@ -151,13 +161,18 @@ async def _crawled(source: Source, pins: Path, state: Path, limits: Limits, proc
         await crawl(urls, limits, state / "crawl", known, show)
 
 
+def _submitted(source: Source, state: Path, show: Show) -> tuple[Path, dict[str, int]]:
+    dumps = expanded(source["paths"], "reddit")
+    return reddit_links(dumps, source["min_karma"], source["blocked_hosts"], state / "links", show)
+
+
 def _half(show: Show, number: int) -> Show:
     """Reports one of two halves of a job as part of the whole: building the site, crawling it."""
     return lambda done, total, note: show(number * total + done, 2 * total, note)
 
 
 def _limits(source: Source) -> Limits:
-    return Limits(**source["crawl"], allow_private=source["allow_private"]) if source["kind"] == "urls" else OWN_SITE
+    return Limits(**source["crawl"], allow_private=source["allow_private"]) if source["kind"] in LINKED else OWN_SITE
 
 
 def _dataset(source: Source, seed: int) -> Iterator[Raw]:

@@ -36,6 +36,7 @@ class Archived:
     url: str
     content_type: str
     body: bytes
+    is_text: bool = False
 
 
 def response_record(response: Response) -> bytes:
@@ -70,17 +71,23 @@ def info_record(facts: Mapping[str, str], date: str) -> bytes:
 
 
 def read_warc(stream: BinaryIO, name: str) -> Iterator[Archived]:
-    """The successful HTTP responses of a WARC file, plain or gzip; `name` is used in messages."""
+    """The successful HTTP responses and the texts (`conversion`, as in WET) of a WARC file; `name` is for messages."""
     try:
-        kinds = WarcRecordType.response
+        kinds = WarcRecordType.response | WarcRecordType.conversion
         for record in ArchiveIterator(stream, record_types=kinds, parse_http=True, auto_decode="all"):
+            url = (record.headers.get("WARC-Target-URI") or "").strip("<>")
+            if record.record_type == WarcRecordType.conversion:
+                promised, text = record.content_length, record.reader.read()
+                if len(text) < promised:
+                    raise OSError("it ends inside a record")
+                yield Archived(url, "text/plain; charset=utf-8", text, is_text=True)
+                continue
             if record.http_headers is None or record.http_headers.status_code != 200:
                 continue
             promised, encoded = record.content_length, any(key in record.http_headers for key in ENCODINGS)
             body = record.reader.read()
             if len(body) < promised and not encoded:
                 raise OSError("it ends inside a record")
-            url = (record.headers.get("WARC-Target-URI") or "").strip("<>")
             yield Archived(url, record.http_headers.get("Content-Type") or "", body)
     except OSError as error:
         raise InputError(name, f"not readable as WARC ({error})", "Fetch the file again, or leave it out.") from None

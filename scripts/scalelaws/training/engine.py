@@ -19,6 +19,7 @@ from scalelaws.training.noise import NOISE_SHARE, NOISE_SPACING, averaged_square
 from scalelaws.training.optimizers import optimizer_step
 from scalelaws.training.run import Run
 from scalelaws.training.schedule import average_weight, learning_rate
+from scalelaws.training.speed import PRECISIONS
 from scalelaws.training.spikes import SPIKE_WINDOW, is_spike
 from scalelaws.training.state import State, views
 
@@ -41,7 +42,7 @@ class Engine:
         self.run = run
         self.state = state
         self.device = device
-        self.dtype = {"bfloat16": torch.bfloat16, "float32": torch.float32}[run.precision]
+        self.dtype = PRECISIONS[run.precision]
         self.layer = _compiled_layer() if run.tokens > COMPILED_ABOVE_TOKENS else transformer_layer
         self.gradient = torch.zeros_like(state.weights)
         self.weights = self._leaves(state.weights, self.gradient)

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from scalelaws.tokens.store import open_tokens
 from scalelaws.training import processes
 from scalelaws.training.loop import FORKS, run_record, train
 from scalelaws.training.run import Run
+from scalelaws.training.speed import native_precision
 from scalelaws.training.state import State, last_step_before, owner_of, views
 
 RECIPE = ("training.files", "training.run", "training.together")
@@ -59,6 +60,7 @@ def train_to_files(
     for path in sidecars:
         corpus, split = Path(path).stem.rsplit(".", 1)
         tokens[corpus, split] = open_tokens(path)
+    run = replace(run, precision=native_precision(run.precision, processes.device()))
     owner = owner_of(run, made_by, {path: file_digest(path) for path in sidecars})
     trunk = files.forks(run.trunk) if run.first_step else None
     state = train(run, tokens, train_corpus, files.checkpoints, owner, threads, progress, trunk)
