@@ -22,7 +22,7 @@ def test_a_uniform_guess_of_bytes_costs_eight_bits_each():
     ("count", "text"),
     [
         *((768, "768"), (999, "999"), (1000, "1k"), (40_000, "40k"), (1_300_000, "1.3M"), (22_000_000, "22M")),
-        *((1_500_000_000, "1.5B"), (999_400, "999k"), (999_600, "1M"), (23e9, "23B"), (5e12, "5000B")),
+        *((1_500_000_000, "1.5B"), (999_400, "999k"), (999_600, "1M"), (23e9, "23B"), (5e12, "5T"), (999.6e9, "1T")),
     ],
 )
 def test_counts_are_written_as_people_write_them(count, text):
@@ -32,5 +32,5 @@ def test_counts_are_written_as_people_write_them(count, text):
 @given(st.floats(1, 1e13))
 def test_a_readable_count_is_within_half_a_percent(count):
     text = readable(count)
-    unit = {"k": 1e3, "M": 1e6, "B": 1e9}.get(text[-1], 1)
-    assert float(text.rstrip("kMB")) * unit == pytest.approx(count, rel=0.0051)
+    unit = {"k": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}.get(text[-1], 1)
+    assert float(text.rstrip("kMBT")) * unit == pytest.approx(count, rel=0.0051)
