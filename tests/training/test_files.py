@@ -29,11 +29,16 @@ from .test_loop import RUN, tokens, trained  # noqa: F401
 LSTM = replace(RUN, run="lstm-test", family="lstm", n_layer=2, n_head=0, positions="none", learning_rate=0.1 / 3)
 
 
+def write_plan(folder, *runs):
+    """The plan of a study of these runs, each evaluated on three sets."""
+    needs = [needs_of(run, Hardware("CPU core"), 12, 3) for run in runs]
+    pd.DataFrame(plan_rows(runs, needs, 1e9)).to_csv(folder / "plan.csv", index=False)
+
+
 @pytest.fixture
 def study(tmp_path, tokens):  # noqa: F811
     """A study's plan and tokens."""
-    needs = [needs_of(run, Hardware("CPU core"), 12, len(tokens)) for run in (RUN, LSTM)]
-    pd.DataFrame(plan_rows([RUN, LSTM], needs, 1e9)).to_csv(tmp_path / "plan.csv", index=False)
+    write_plan(tmp_path, RUN, LSTM)
     (tmp_path / "tokens").mkdir()
     for (corpus, split), file in tokens.items():
         ids = file.ids.copy()
@@ -71,7 +76,7 @@ def test_a_diverged_run_keeps_its_last_good_checkpoint_and_names_it(study, monke
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr(loop, "CHECKPOINT_SHARE", 0.0)
     exploding = replace(RUN, learning_rate=300.0, weight_decay=0.0, steps=400)
-    pd.DataFrame(plan_rows([exploding], 1e9)).to_csv(study / "plan.csv", index=False)
+    write_plan(study, exploding)
     train_planned(study / "plan.csv", "1", None, threads=1)
     record = read_json(study / f"runs/{RUN.run}/run.json")["run"]
     assert record["status"] == "diverged"
