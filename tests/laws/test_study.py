@@ -185,8 +185,8 @@ def test_a_law_of_the_wrong_shape_says_that_it_misses_the_data(laws):
 @settings(max_examples=12, deadline=None)
 @example(sizes=[17196, 12004, 2834528], subsets=[578914, 105054, 48819], noise=0.0, kept=1.0)
 @given(
-    sizes=st.lists(st.floats(1e3, 1e7), min_size=1, max_size=4, unique=True),
-    subsets=st.lists(st.floats(1e4, 1e6), min_size=1, max_size=3, unique=True),
+    sizes=st.lists(st.integers(1_000, 10_000_000), min_size=1, max_size=4, unique=True),
+    subsets=st.lists(st.integers(10_000, 1_000_000), min_size=1, max_size=3, unique=True),
     noise=st.sampled_from([0.0, 0.01, 0.5]),
     kept=st.floats(0.3, 1.0),
 )
