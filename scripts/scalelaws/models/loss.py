@@ -1,11 +1,12 @@
 """Output layer and cross-entropy together, block by block of tokens and vocabulary, so that caches hold the logits."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
-CPU_BLOCK = (1024, 1024)
+CPU_BLOCK = (512, 1024)
 """Tokens and vocabulary rows of a block; with a vocabulary of 50,257 1.2 to 1.7 times as fast as whole rows."""
 GPU_BLOCK = (8192, 1 << 30)
 
@@ -33,8 +34,8 @@ def loss_and_gradients(
         scaled = (h * scale).to(h.dtype).T
         mixed = torch.zeros(h.shape, dtype=torch.float32, device=h.device)
         for block, w, grad_w in zip(exponentials, weights, grads_w_DV, strict=True):
-            mixed += block @ w
-            grad_w += scaled @ block
+            _add_product(mixed, block, w)
+            _add_product(grad_w, scaled, block)
         torch.mul(mixed, scale, out=grad)
     grad_h -= weight[targets_N] / count
     for grad_w, out in zip(grads_w_DV, grad_w_VD.split(columns), strict=True):
@@ -50,7 +51,7 @@ def token_losses(h_ND: Tensor, weight_VD: Tensor, targets_N: Tensor) -> Tensor:
     weights = weight.split(columns)
     losses = []
     for h, targets in zip(h_ND.split(rows), targets_N.split(rows), strict=True):
-        sums = torch.stack([_row_sums((h @ w.T).exp_()) for w in weights]).sum(0)
+        sums = torch.stack([_row_sums(block) for block in _exponentials_on_cpu(h, weights)]).sum(0)
         top = torch.zeros_like(sums)
         if not _in_range(sums):
             _, sums, top = _exponentials(h, weights)
@@ -69,7 +70,7 @@ def _exponentials(h: Tensor, weights: Sequence[Tensor]) -> tuple[list[Tensor], T
     done again with each row's maximum taken off. A GPU, which should not wait for that question, always takes it off.
     """
     if h.device.type == "cpu":
-        blocks = [(h @ w.T).exp_() for w in weights]
+        blocks = list(_exponentials_on_cpu(h, weights))
         sums = torch.stack([_row_sums(block) for block in blocks]).sum(0)
         if _in_range(sums):
             return blocks, sums, torch.zeros_like(sums)
@@ -79,12 +80,30 @@ def _exponentials(h: Tensor, weights: Sequence[Tensor]) -> tuple[list[Tensor], T
     return blocks, torch.stack([_row_sums(block) for block in blocks]).sum(0), top.float()
 
 
+def _exponentials_on_cpu(h: Tensor, weights: Sequence[Tensor]) -> Iterator[Tensor]:
+    """exp(logits) block by block. In float32 as a power of 2, which takes less than half the time of torch's exp."""
+    if h.dtype == torch.float32:
+        h = h * math.log2(math.e)
+        return ((h @ w.T).exp2_() for w in weights)
+    return ((h @ w.T).exp_() for w in weights)
+
+
+def _add_product(total: Tensor, a: Tensor, b: Tensor) -> None:
+    """total += a @ b, for a float32 total."""
+    if a.dtype == torch.float32:
+        total.addmm_(a, b)
+    else:
+        total += a @ b
+
+
 def _in_range(sums: Tensor) -> bool:
     return bool((torch.isfinite(sums) & (sums > 0)).all())
 
 
 def _row_sums(block: Tensor) -> Tensor:
     """Sums along rows, float32. A bfloat16 sum is rounded at its end, so 64 partial sums are added in float32."""
+    if block.dtype == torch.float32:
+        return block.sum(1)
     whole = block.shape[1] // 64 * 64
     partial = block[:, :whole].unflatten(1, (64, whole // 64)).sum(1) if whole else block[:, :0]
     return partial.float().sum(1) + block[:, whole:].float().sum(1)
