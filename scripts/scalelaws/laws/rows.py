@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from scalelaws.laws.curves import BUDGETS_PER_DECADE, Profiles, lowest_sizes
+from scalelaws.laws.curves import BUDGETS_PER_DECADE, Profiles, lowest_sizes, unbiased
 from scalelaws.laws.estimate import Task
 from scalelaws.laws.forms import FORMS
 from scalelaws.laws.problem import Objective
@@ -128,10 +128,14 @@ def ood_tasks(observations: Observations, corpus: str, objective: Objective) -> 
 def envelope_task(
     name: str, form: str, title: str, corpus: str, profiles: Profiles, objective: Objective, resamples: int, seed: int
 ) -> tuple[Task, Resampled]:
-    """L(C): the lowest loss of any size at each budget where it has smaller and larger rivals, and its resamples."""
+    """L(C): the lowest loss of any size at each budget where it has smaller and larger rivals, and its resamples.
+
+    Both are without the bias that choosing the lowest of noisy losses has.
+    """
     every = slice(None, None, max(1, round(BUDGETS_PER_DECADE / ENVELOPE_PER_DECADE)))
     best, lowest, inside = (values[..., every] for values in lowest_sizes(profiles.log_loss))
-    lowest = np.where(np.isfinite(lowest), lowest, 0.0)
+    _, redrawn, rivals = (values[..., every] for values in lowest_sizes(profiles.redrawn(resamples, seed)))
+    lowest, redrawn = unbiased(np.where(np.isfinite(lowest), lowest, 0.0), redrawn)
     parameters = profiles.parameters[best]
     flops = profiles.flops[every]
     rows = pd.DataFrame(
@@ -145,7 +149,6 @@ def envelope_task(
             "used": inside,
         }
     )
-    _, redrawn, rivals = (values[..., every] for values in lowest_sizes(profiles.redrawn(resamples, seed)))
     freedom = max(len(np.unique(parameters[inside])) - 1, 1)
     how = f"each run's noise redrawn ({profiles.noise:.2g} in ln loss), the envelope taken anew"
     usable = rivals[:, inside] & np.isfinite(redrawn[:, inside])
