@@ -2,10 +2,18 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scalelaws.units import PF_DAY, bits_per_byte, readable, training_flops
+from scalelaws.units import (
+    PF_DAY,
+    bits_per_byte,
+    non_embedding_parameters,
+    readable,
+    total_parameters,
+    training_flops,
+)
 
 
 def test_flops_of_gpt3_are_those_that_its_paper_gives():
@@ -34,3 +42,13 @@ def test_a_readable_count_is_within_half_a_percent(count):
     text = readable(count)
     unit = {"k": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}.get(text[-1], 1)
     assert float(text.rstrip("kMBT")) * unit == pytest.approx(count, rel=0.0051)
+
+
+def test_counting_embeddings_and_leaving_them_out_undo_each_other():
+    sizes = np.geomspace(1e3, 1e12, 30)
+    np.testing.assert_allclose(non_embedding_parameters(total_parameters(sizes)), sizes, rtol=1e-6)
+
+
+def test_embeddings_matter_for_small_models_only():
+    assert total_parameters(1e6) / 1e6 > 4
+    assert total_parameters(7e10) / 7e10 == pytest.approx(1, abs=0.01)

@@ -19,6 +19,7 @@ WORDS = {"tokens": "dataset_tokens", "total-tokens": "tokens"} | {
     word.replace("_", "-"): word
     for word in (
         *("parameters", "flops", "loss", "run", "corpus", "split", "step", "train_corpus", "batch_tokens"),
+        *("total_parameters", "embedding_parameters"),
         *("noise_scale", "width", "depth", "encoder_parameters", "decoder_parameters"),
     )
 }

@@ -7,13 +7,12 @@ from scalelaws.laws.accounting import (
     WITHOUT,
     frontier_exponent,
     local_exponent,
-    non_embedding_parameters,
     recounted,
-    total_parameters,
     with_embeddings,
 )
 from scalelaws.laws.study import fit_laws
 from scalelaws.observations.table import Observations
+from scalelaws.units import non_embedding_parameters, total_parameters
 
 from . import synthetic
 
@@ -39,16 +38,6 @@ def of_total_parameters(noise=0.0, truth=synthetic.CHINCHILLA):
 @pytest.fixture(scope="module")
 def laws():
     return fit_laws(of_total_parameters(noise=0.001), {"resamples": 200}, seed=1)
-
-
-def test_conversions_undo_each_other():
-    sizes = np.geomspace(1e3, 1e12, 30)
-    np.testing.assert_allclose(non_embedding_parameters(total_parameters(sizes)), sizes, rtol=1e-6)
-
-
-def test_embeddings_matter_for_small_models_only():
-    assert total_parameters(1e6) / 1e6 > 4
-    assert total_parameters(7e10) / 7e10 == pytest.approx(1, abs=0.01)
 
 
 def test_a_local_exponent_is_the_derivative():

@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 from scalelaws.errors import InputError
 from scalelaws.observations.read import read_table
+from scalelaws.units import total_parameters
 
 
 @pytest.fixture
@@ -35,6 +36,34 @@ def test_columns_may_be_named_and_scaled(table, tmp_path):
     odd = table.rename(columns={"Model Size": "weights (M)"}).assign(**{"weights (M)": table["Model Size"] / 1e6})
     reading = read_table(written(odd, tmp_path), {"parameters": "weights (M)"}, {"parameters": 1e6})
     assert set(reading.observations.runs["parameters"]) == {1e7, 1e8, 1e9}
+
+
+@pytest.mark.parametrize("given", ["parameters", "embeddings", "total alone"])
+def test_embeddings_are_told_from_what_the_table_counts(table, tmp_path, given):
+    size = table["Model Size"]
+    more = {"parameters": {}, "embeddings": {"embedding params": total_parameters(size) - size}, "total alone": {}}
+    counted = table.assign(total=total_parameters(size), **more[given])
+    counted = counted if given == "parameters" else counted.drop(columns="Model Size")
+    reading = read_table(written(counted, tmp_path), {"total_parameters": "total"})
+    runs = reading.observations.runs
+    np.testing.assert_allclose(runs["parameters"].unique(), size.unique(), rtol=1e-6)
+    np.testing.assert_allclose(runs["parameters"] + runs["embedding_parameters"], total_parameters(runs["parameters"]))
+    assert any("Pearce & Song" in line for line in reading.how) == (given == "total alone")
+
+
+def test_compute_that_counts_embeddings_gives_the_tokens_of_all_parameters(table, tmp_path):
+    total = table["Model Size"]
+    counted = table.assign(**{"Total params": total, "FLOPs": 6 * total * table["Training Tokens"]})
+    counted = counted.drop(columns=["Model Size", "Training Tokens"])
+    runs = read_table(written(counted, tmp_path)).observations.runs
+    np.testing.assert_allclose(runs["dataset_tokens"].unique(), table["Training Tokens"].unique())
+    assert (runs["parameters"] < total.max()).all()
+
+
+def test_a_total_below_its_part_is_refused(table, tmp_path):
+    wrong = table.assign(**{"Total params": table["Model Size"] / 2})
+    with pytest.raises(InputError, match=r"row 1: Total params = 5000000\.0 holds no more than"):
+        read_table(written(wrong, tmp_path))
 
 
 def test_tokens_follow_from_compute(table, tmp_path):

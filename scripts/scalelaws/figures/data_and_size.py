@@ -26,6 +26,9 @@ from scalelaws.observations.table import Observations
 from scalelaws.units import readable
 
 NORMAL_95 = 1.96
+VARIABLES = {"parameters": "one size N,", "dataset_tokens": "one subset D,"}
+LEAST_EXCESS = 1e-3
+"""Losses that limited data raise by less than this share are all noise, and would stretch a logarithmic axis."""
 
 
 @figure(
@@ -84,9 +87,9 @@ def overfitting_collapse(observations: Observations, laws: Laws) -> Figure:
     ratio = values["alpha_N"] / values["alpha_D"]
     limit = (values["N_c"] / rows["parameters"]) ** values["alpha_N"]
     rows = rows.assign(x=rows["parameters"] ** ratio / rows["dataset_tokens"], excess=rows["observed"] / limit - 1)
-    shown = rows[rows["excess"] > 0]
+    shown = rows[rows["excess"] > LEAST_EXCESS]
     if shown.empty:
-        raise NotDrawableError("no run's loss lies above the law's limit of unlimited data")
+        raise NotDrawableError("no run's loss lies well above the law's limit of unlimited data")
     sheet, (ax,) = canvas()
     colours = SizeColours(rows["parameters"].unique(), "N")
     _by_size(ax, shown, "x", "excess", colours)
@@ -102,7 +105,7 @@ def overfitting_collapse(observations: Observations, laws: Laws) -> Figure:
     log_axis(ax, "y", "Excess loss $L(N,D)/L(N,\\infty) - 1$")
     hidden = len(rows) - len(shown)
     if hidden:
-        note(ax, f"{hidden} runs at or below 0 not shown")
+        note(ax, f"{hidden} runs below {LEAST_EXCESS:.1%} not shown")
     size_bar(sheet, [ax], colours, "$N$")
     legend_above(sheet)
     return sheet
@@ -121,6 +124,8 @@ def generalization_gap(observations: Observations, laws: Laws) -> Figure:
 
 def _loss_against(observations: Observations, laws: Laws, variable: str, other: str, dial: str) -> Figure:
     rows = observations.results(observations.train_corpus)
+    if rows[variable].min() == rows[variable].max():
+        raise NotDrawableError(f"all runs have {VARIABLES[variable]} {readable(rows[variable].iloc[0])}")
     law = law_of(laws, f"power_of_{variable}", observations.train_corpus)
     used = used_by(law, rows)
     sheet, (ax,) = canvas()

@@ -7,7 +7,6 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
@@ -155,8 +154,15 @@ def no_law(ax: Axes, what: str, reason: str) -> None:
     key(ax, UNDETERMINED_COLOUR, fill(f"No {what}: {reason}", LEGEND_CHARACTERS), determined=False)
 
 
-def size_bar(figure: Figure, axes: Sequence[Axes], colours: SizeColours, title: str) -> Colorbar:
-    """The key of the colours by size: a bar with a labelled tick at those of the sizes that have room for one."""
+def size_bar(figure: Figure, axes: Sequence[Axes], colours: SizeColours, title: str) -> None:
+    """The key of the colours by size: a bar with a labelled tick at those of the sizes that have room for one.
+
+    A single size needs no colours: it is named above the axes instead, beside what may already stand there.
+    """
+    if len(colours.sizes) == 1:
+        words = [axes[0].get_title(loc="left"), f"{title} = {_size_text(colours.sizes[0], colours.dial)}"]
+        axes[0].set_title("; ".join(filter(None, words)), loc="left")
+        return
     bar = figure.colorbar(
         _mappable(colours), ax=list(axes), location="right", fraction=0.05, pad=0.015, aspect=28, shrink=0.92
     )
@@ -165,8 +171,7 @@ def size_bar(figure: Figure, axes: Sequence[Axes], colours: SizeColours, title: 
     bar.ax.yaxis.set_minor_locator(NullLocator())
     bar.ax.grid(False)
     bar.outline.set_linewidth(0.4)
-    bar.ax.set_title(title, fontsize=mpl.rcParams["font.size"], pad=4)
-    return bar
+    bar.ax.set_title(title, fontsize=mpl.rcParams["font.size"], pad=4, loc="left")
 
 
 def legend_above(figure: Figure, handles: Sequence[Any] | None = None, columns: int = 1) -> None:

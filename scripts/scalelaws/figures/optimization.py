@@ -104,10 +104,11 @@ def learning_rates(observations: Observations, laws: Laws) -> Figure:
     marks = category_marks(sorted(rows["schedule"].unique()))
     for cell, part in rows.groupby([*ALIKE, "averaging", "warmup_steps", "schedule"]):
         size, subset, schedule = cell[0], cell[1], str(cell[-1])
-        part = part.sort_values("learning_rate")
+        middle = part.groupby("learning_rate")["loss"].mean()
         name = f"N = {readable(size)}, D = {readable(subset)}, {schedule}"
         points(ax, part["learning_rate"], part["loss"], name, colours(size), marks[schedule][1])
-        curve(ax, part["learning_rate"], part["loss"], f"{name}, joined", colours(size), linewidth=0.7)
+        if len(middle) > 1:
+            curve(ax, middle.index.to_numpy(), middle, f"{name}, joined", colours(size), linewidth=0.7)
     for schedule, (_, marker) in marks.items():
         ax.plot([], [], marker, color="0.3", label=f"{schedule} schedule")
     log_axis(ax, "x", "Peak learning rate")

@@ -8,30 +8,13 @@ import numpy.typing as npt
 from scalelaws.laws.fitted import Estimate, FittedLaw, Laws, Recounted
 from scalelaws.laws.forms import FORMS
 from scalelaws.observations.table import Observations
+from scalelaws.units import PEARCE_SONG
 
 Array = npt.NDArray[np.float64]
-PEARCE_SONG = 47491.0
-"""N_total = N + 47491·N^(1/3): embeddings of Chinchilla's models against their size (Pearce & Song 2024, eq. 4)."""
 WITHOUT, WITH = "without_embeddings", "with_embeddings"
 """The accounts of Kaplan et al. 2020, which is this project's, and of Hoffmann et al. 2022."""
 COUNTED = {"parameters", "flops", "flops_min"}
 """Variables of laws in which embeddings may be counted."""
-
-
-def total_parameters(parameters: npt.ArrayLike, embedding_factor: float = PEARCE_SONG) -> Array:
-    """Parameters with embeddings, from those without."""
-    parameters = np.asarray(parameters, float)
-    return parameters + embedding_factor * np.cbrt(parameters)
-
-
-def non_embedding_parameters(total: npt.ArrayLike, embedding_factor: float = PEARCE_SONG) -> Array:
-    """Parameters without embeddings: the real root of N + factor·N^(1/3) = total, by Cardano's formula."""
-    total = np.asarray(total, float)
-    third, half = embedding_factor / 3, total / 2
-    root = np.sqrt(third**3 + half**2)
-    # The small term of Cardano's sum cancels; written as a quotient it keeps its digits.
-    large = np.cbrt(half + root)
-    return np.asarray((large - third / large) ** 3)
 
 
 def local_exponent(parameters: npt.ArrayLike, exponent: float, embedding_factor: float = PEARCE_SONG) -> Array:

@@ -133,8 +133,8 @@ def envelope_task(
     Both are without the bias that choosing the lowest of noisy losses has.
     """
     every = slice(None, None, max(1, round(BUDGETS_PER_DECADE / ENVELOPE_PER_DECADE)))
-    best, lowest, inside = (values[..., every] for values in lowest_sizes(profiles.log_loss))
-    _, redrawn, rivals = (values[..., every] for values in lowest_sizes(profiles.redrawn(resamples, seed)))
+    best, lowest, inside = lowest_sizes(profiles.log_loss[..., every])
+    _, redrawn, rivals = lowest_sizes(profiles.redrawn(resamples, seed)[..., every])
     lowest, redrawn = unbiased(np.where(np.isfinite(lowest), lowest, 0.0), redrawn)
     parameters = profiles.parameters[best]
     flops = profiles.flops[every]

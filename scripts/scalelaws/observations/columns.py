@@ -11,6 +11,8 @@ from scalelaws.errors import InputError
 USUAL = {
     "parameters": "parameters params n nparams numparams numparameters modelsize modelparameters modelparams size "
     "paramsactiveprecise denseparametercount",
+    "total_parameters": "totalparameters totalparams paramstotal parameterstotal parameterswithembeddings",
+    "embedding_parameters": "embeddingparameters embeddingparams paramsembedding parametersembedding",
     "dataset_tokens": "datasettokens uniquetokens uniquetokensud d tokens ntokens numtokens trainingtokens traintokens "
     "tokenstotald data",
     "tokens": "tokens totaltokens tokenstotal tokenstotald processedtokens tokensseen",
@@ -33,7 +35,9 @@ NAMES = {word: names.split() for word, names in USUAL.items()}
 LOSSES = ("loss", "validationloss", "valloss", "testloss", "evalloss", "finalloss", "heldoutloss", "l", "crossentropy")
 NEEDED = ("parameters", "dataset_tokens", "flops")
 SIZES = ("width", "depth", "encoder_parameters", "decoder_parameters")
-NUMBERS = (*NEEDED, "tokens", "step", "batch_tokens", "noise_scale", *SIZES)
+WITH_EMBEDDINGS = ("total_parameters", "embedding_parameters")
+"""Either of them tells embeddings; total_parameters alone stands in for parameters, which do not count these."""
+NUMBERS = (*NEEDED, *WITH_EMBEDDINGS, "tokens", "step", "batch_tokens", "noise_scale", *SIZES)
 BITS = re.compile(r"bits|bpb|bpc|bpt|perplexity|ppl", re.IGNORECASE)
 NOT_A_LOSS = {"sem", "std", "lo95", "hi95", "low", "high", "err", "error", "delta"}
 LIKELIEST = ("final", "validation", "val", "test", "heldout", "eval")
@@ -68,8 +72,9 @@ def choose(table: pd.DataFrame, named: Mapping[str, str], where: str) -> Chosen:
         if word not in columns and free:
             columns[word] = free[0]
     losses = _losses(table, plain, named.get("loss"), where)
-    if sum(word in columns for word in NEEDED) < 2:
-        missing = ", ".join(word for word in NEEDED if word not in columns)
+    sized = columns.keys() | ({"parameters"} if "total_parameters" in columns else set())
+    if sum(word in sized for word in NEEDED) < 2:
+        missing = ", ".join(word for word in NEEDED if word not in sized)
         raise InputError(where, f"no columns found for {missing}", "Name two of --parameters, --tokens and --flops.")
     return Chosen(columns, losses)
 

@@ -20,6 +20,7 @@ from scalelaws.observations.table import (
     Observations,
     validated,
 )
+from scalelaws.units import PEARCE_SONG, non_embedding_parameters
 
 URL = re.compile(r"[a-z][a-z0-9+.-]*://")
 READERS = {".csv": pd.read_csv, ".tsv": lambda path: pd.read_csv(path, sep="\t"), ".parquet": pd.read_parquet}
@@ -46,7 +47,8 @@ def read_table(
     columns: the column of each word of columns.USUAL, or of loss, where its name does not say so; a number in its
     place holds for every row. units: what a column is to be multiplied by (1e6 for N in millions). where: a condition
     on the table's columns that rows must meet, as of pandas' query. Of parameters, dataset_tokens and flops two are
-    enough: flops = 6·N·D. Rows of one run with several steps are its learning curve; columns loss_<corpus> are
+    enough: flops = 6·N·D. N counts no embeddings; total_parameters does, and alone is taken apart by Pearce & Song's
+    relation. Rows of one run with several steps are its learning curve; columns loss_<corpus> are
     evaluations of one run on several corpora.
     Raises InputError naming column and row (counted from 1 below the header) where the table cannot be right.
     """
@@ -59,9 +61,10 @@ def read_table(
     table = _with_constants(table, columns or {})
     chosen = choose(table, columns or {}, place)
     frame = _long(table, chosen, units or {}, place)
+    frame, sizes = _sized(frame, chosen, place)
     frame, derived = _completed(frame, chosen, place)
     warnings = doubts(frame, chosen.columns)
-    how = chosen.lines(loss_columns(table)) + derived
+    how = chosen.lines(loss_columns(table)) + sizes + derived
     return Reading(_observations(frame, place), how, warnings)
 
 
@@ -137,6 +140,27 @@ def _numbers(values: pd.Series, column: str, place: str, *, missing: bool = Fals
         _refuse(np.isinf(numbers), values, column, place, "is infinite", "Correct it, or leave the row out (--where).")
     _refuse(numbers <= 0, values, column, place, "is not above zero", "Correct it, or leave the row out (--where).")
     return numbers
+
+
+def _sized(frame: pd.DataFrame, chosen: Chosen, place: str) -> tuple[pd.DataFrame, list[str]]:
+    """The frame with parameters and embedding_parameters of what it says of them and their sum; how, in lines."""
+    if "total_parameters" not in frame:
+        return frame, []
+    total, how = frame["total_parameters"], []
+    if "dataset_tokens" not in frame and "flops" in frame:
+        frame = frame.assign(dataset_tokens=frame["flops"] / (6 * total))
+        how.append("dataset_tokens: from the two others by C = 6·total_parameters·D")
+    if "parameters" not in frame and "embedding_parameters" in frame:
+        frame = frame.assign(parameters=total - frame["embedding_parameters"])
+        how.append("parameters: total_parameters without embedding_parameters")
+    elif "parameters" not in frame:
+        frame = frame.assign(parameters=non_embedding_parameters(total))
+        how.append(f"parameters: N of total_parameters = N + {PEARCE_SONG:,.0f}·N^(1/3) (Pearce & Song 2024)")
+    column = chosen.columns["total_parameters"]
+    problem = "holds no more than the parameters without embeddings"
+    _refuse(total <= frame["parameters"], total, column, place, problem, "Name the columns of both, or only one.")
+    _refuse(frame["parameters"] <= 0, total, column, place, "is no more than the embeddings", "Correct it.")
+    return frame.assign(embedding_parameters=total - frame["parameters"]), how
 
 
 def _completed(frame: pd.DataFrame, chosen: Chosen, place: str) -> tuple[pd.DataFrame, list[str]]:
@@ -218,6 +242,7 @@ def _observations(frame: pd.DataFrame, place: str) -> Observations:
         run=final["run"],
         family="unknown",
         parameters=final["parameters"],
+        embedding_parameters=final.get("embedding_parameters", 0.0),
         d_model=final.get("width", 0),
         n_layer=final.get("depth", 0),
         train_corpus=main,
