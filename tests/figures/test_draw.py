@@ -8,8 +8,10 @@ import pytest
 from scalelaws.errors import InputError
 from scalelaws.figures import draw
 from scalelaws.figures.draw import FAMILIES, Look, draw_figures, kinds
-from scalelaws.figures.registry import FIGURES, FigureKind, NotDrawableError
+from scalelaws.figures.registry import FIGURES, FigureKind, Material, NotDrawableError
 from scalelaws.io import read_json
+from scalelaws.observations.table import Observations
+from scalelaws.units import readable
 
 SMALL = Look(settings={"savefig.dpi": 50})
 
@@ -82,3 +84,16 @@ def test_every_figure_has_a_title_a_caption_and_a_docstring_that_names_what_it_s
         function = getattr(sys.modules[kind.module], kind.name, None)
         assert function and function.__doc__
         assert "igure" not in kind.title + kind.caption
+
+
+def test_a_single_subset_is_named_in_place_of_its_colours_and_nothing_is_drawn_against_it(observations, laws):
+    largest = observations.runs["dataset_tokens"].max()
+    runs = observations.runs[observations.runs["dataset_tokens"] == largest]
+    losses = observations.losses[observations.losses["run"].isin(runs["run"])]
+    material = Material(Observations(losses, runs), laws)
+    figures = {kind.name: kind for kind in kinds()}
+    with pytest.raises(NotDrawableError, match="all runs have one subset D, "):
+        figures["loss_vs_dataset_tokens"].draw(material)
+    sheet = figures["loss_vs_parameters"].draw(material)
+    assert len(sheet.axes) == 1, "no colour bar"
+    assert sheet.axes[0].get_title(loc="left") == f"$D$ = {readable(largest)}"

@@ -26,7 +26,7 @@ from scalelaws.observations.table import Observations
 from scalelaws.units import readable
 
 NORMAL_95 = 1.96
-VARIABLES = {"parameters": "one size N,", "dataset_tokens": "one subset D,"}
+VARIABLES = {"parameters": "size N", "dataset_tokens": "subset D"}
 LEAST_EXCESS = 1e-3
 """Losses that limited data raise by less than this share are all noise, and would stretch a logarithmic axis."""
 
@@ -125,7 +125,7 @@ def generalization_gap(observations: Observations, laws: Laws) -> Figure:
 def _loss_against(observations: Observations, laws: Laws, variable: str, other: str, dial: str) -> Figure:
     rows = observations.results(observations.train_corpus)
     if rows[variable].min() == rows[variable].max():
-        raise NotDrawableError(f"all runs have {VARIABLES[variable]} {readable(rows[variable].iloc[0])}")
+        raise NotDrawableError(f"all runs have one {VARIABLES[variable]}, {readable(rows[variable].iloc[0])}")
     law = law_of(laws, f"power_of_{variable}", observations.train_corpus)
     used = used_by(law, rows)
     sheet, (ax,) = canvas()
