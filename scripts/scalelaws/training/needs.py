@@ -13,7 +13,7 @@ PROCESS_BYTES = 600 << 20
 """Of Python with PyTorch, before it holds anything."""
 STATE_BUFFERS, STEP_BUFFERS, CHECKPOINT_BUFFERS = 5, 1, 10
 """Float32 numbers a weight: of the state, the gradient, and what a checkpoint is put together from."""
-OUTPUT_ROWS = 1024
+OUTPUT_ROWS = 512
 """Rows of logits that exist at a time."""
 GPU_HOST_BYTES = 4 << 30
 """Of the machine's own memory, that a process with a GPU takes besides."""
