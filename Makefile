@@ -50,7 +50,7 @@ $(VENV)/requirements: envs/requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "scalelaws needs Python 3.11 or newer; set PYTHON=…")'
 	@$(PYTHON) -m venv --clear $(VENV)
 	@total=$$(grep -c == $<); count=0; \
-	$(VENV)/bin/pip install --disable-pip-version-check --progress-bar off --requirement $< 2>$(VENV)/errors | \
+	$(VENV)/bin/pip install --no-compile --disable-pip-version-check --progress-bar off --requirement $< 2>$(VENV)/errors | \
 	while read -r word package rest; do case $$word in \
 	    Collecting) count=$$((count + 1)); echo "install  $$count of $$total  $$package";; \
 	    Installing) echo "install  unpacking all $$total";; \

@@ -38,11 +38,13 @@ def test_evaluations_are_log_spaced_and_end_with_the_run(steps, evaluations):
 
 
 @given(st.integers(2, 10_000), st.floats(0.1, 5_000))
-def test_checks_begin_after_the_first_epoch_and_are_a_tenth_apart(steps, epoch_steps):
+def test_checks_begin_after_the_first_epoch_and_are_a_tenth_and_half_an_epoch_apart(steps, epoch_steps):
     found = check_steps(steps, epoch_steps)
     assert found[-1] == steps
     assert all(step > epoch_steps for step in found[:-1])
-    assert all(after - before <= max(1, 0.1 * before + 1) for before, after in pairwise(found))
+    apart = [(before, after - before) for before, after in pairwise(found)]
+    assert all(distance <= max(0.1 * before, 0.5 * epoch_steps) + 1 for before, distance in apart)
+    assert all(distance >= max(0.1 * before, 0.5 * epoch_steps) - 0.5 for before, distance in apart[:-1])
 
 
 @pytest.mark.parametrize("averaging", [0.1, 0.3])

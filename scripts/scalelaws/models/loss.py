@@ -32,7 +32,8 @@ def loss_and_gradients(
         # d loss / d logits = exponentials / sum − onehot; the onehot part follows for all tokens at once.
         scale = 1 / (sums[:, None] * count)
         scaled = (h * scale).to(h.dtype).T
-        mixed = torch.zeros(h.shape, dtype=torch.float32, device=h.device)
+        # Lying by columns: MKL then takes half the time for the narrowest models, and no longer for others.
+        mixed = torch.zeros(h.T.shape, dtype=torch.float32, device=h.device).T
         for block, w, grad_w in zip(exponentials, weights, grads_w_DV, strict=True):
             _add_product(mixed, block, w)
             _add_product(grad_w, scaled, block)

@@ -26,8 +26,8 @@ from scalelaws.training.state import State, views
 CPU = torch.device("cpu")
 LARGEST_GRADIENT = 1.0
 """A longer gradient is scaled down to this norm, which bounds what one bad batch can do."""
-COMPILED_ABOVE_TOKENS = 250_000
-"""A run shorter than this ends before compiling its layer would have paid."""
+COMPILED_ABOVE_TOKENS = 5_000_000
+"""A run shorter than this ends before compiling its layer, which takes up to half a minute, would have paid."""
 TOKENS_AT_ONCE = {"cpu": 8192, "cuda": 65_536}
 """Larger batches go through the model in equal parts whose gradients add up."""
 
@@ -97,14 +97,16 @@ class Engine:
     def evaluator(self, flat: Tensor | None = None) -> tuple[Callable[[Tensor], Tensor], Tensor]:
         """A forward function of ids, and the output layer's weight, of the averaged weights or of those in `flat`.
 
-        Gradients stay enabled although none are taken: the training step's compiled layer then serves here as well.
+        With a compiled layer gradients stay enabled although none are taken: the training step's then serves here.
         """
         weights = self._leaves(self.averaged if flat is None else flat, None)
         run = self.run
-        return (
-            lambda ids: hidden_states(weights, run.shape, ids, self.dtype, layer=self.layer),
-            output_weight(weights, run.shape),
-        )
+
+        def hidden(ids: Tensor) -> Tensor:
+            with torch.set_grad_enabled(self.layer is not transformer_layer):
+                return hidden_states(weights, run.shape, ids, self.dtype, layer=self.layer)
+
+        return hidden, output_weight(weights, run.shape)
 
     def _gradient_of(
         self, inputs: np.ndarray, targets: np.ndarray, step: int, layer: Callable[..., Tensor]

@@ -48,8 +48,8 @@ def train(
     one CPU, as a run that was never stopped. SIGTERM and SIGUSR1 write a checkpoint and leave with status 143.
 
     Early stopping (run.patience > 0): after the first epoch, within which nothing can be overfitted, the held-out loss
-    is checked at steps 10% apart; `patience` checks in a row without a new minimum end the run, whose result is the
-    step of the minimum.
+    is checked at steps 10% and half an epoch apart; `patience` checks in a row without a new minimum end the run, whose
+    result is the step of the minimum.
 
     A run whose schedule is trunk saves its states in `checkpoints`/FORKS; a branch begins from such a folder, `trunk`.
     Under torchrun all processes train this one run; the first of them writes its files. A GPU is used where there is
@@ -59,7 +59,8 @@ def train(
     processes.join()
     torch.set_num_threads(threads)
     device = processes.device()
-    torch.use_deterministic_algorithms(device.type == "cpu")
+    if device.type == "cpu":  # said in the words that, unlike use_deterministic_algorithms, do not load the compiler
+        torch.set_deterministic_debug_mode("error")
     say = progress.say if processes.rank() == 0 else lambda _line: None
     check_memory(run, sequences_at_once(run, device.type), len(tokens), device)
     state = read_checkpoint(checkpoints, owner, say)

@@ -8,7 +8,8 @@ DECAY_SHARE = 0.2
 """Share of a wsd run's steps in which its rate falls to zero (Hägele et al. 2024 find 10 to 20% enough)."""
 
 CHECK_SPACING = 1.1
-"""Early stopping looks at the held-out loss whenever the steps have grown by this factor."""
+CHECK_EPOCHS = 0.5
+"""Early stopping looks at the held-out loss whenever the steps have grown by this factor, and by this many epochs."""
 
 
 def learning_rate(step: int, steps: int, peak: float, schedule: str, warmup_steps: int) -> float:
@@ -49,10 +50,13 @@ def evaluation_steps(steps: int, evaluations: int) -> list[int]:
 
 
 def check_steps(steps: int, epoch_steps: float) -> list[int]:
-    """Steps after the first epoch at which early stopping looks at the held-out loss: 10% apart, and the last."""
+    """Steps after the first epoch at which early stopping looks at the held-out loss, and the last.
+
+    They are 10% apart, and at least half an epoch: nothing is overfitted within less.
+    """
     found, step = [], max(1, math.floor(epoch_steps))
     while step < steps:
-        step = max(step + 1, round(step * CHECK_SPACING))
+        step = max(step + 1, round(step * CHECK_SPACING), round(step + CHECK_EPOCHS * epoch_steps))
         found.append(min(step, steps))
     return sorted({*found, steps})
 
