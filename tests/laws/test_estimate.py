@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from scalelaws.laws.estimate import error_by_distance, fit_law
-from scalelaws.laws.forms import FORMS
+from scalelaws.laws.estimate import fit_law
 from scalelaws.laws.problem import Objective
 
 from .cases import CASES, task
@@ -61,7 +60,7 @@ def test_every_objective_finds_the_law_and_says_which_it_was(objective):
 def test_predictions_err_more_the_farther_they_reach_and_of_the_wrong_law_at_once():
     given = task(CASE, 5)
     rows = given.rows.assign(flops=6 * given.rows["parameters"] * given.rows["dataset_tokens"])
-    right, bent = (error_by_distance(replace(given, form=form), FORMS[form], rows) for form in ("chinchilla", "kaplan"))
+    right, bent = (fitted(replace(given, form=f, rows=rows), 100).extrapolation for f in ("chinchilla", "kaplan"))
     assert right["mean_error"].is_monotonic_increasing
     assert right["mean_error"].iloc[0] < CASE.noise
     assert (bent["mean_error"].iloc[:3] > 3 * right["mean_error"].iloc[:3]).all()

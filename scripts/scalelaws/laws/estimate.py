@@ -83,6 +83,12 @@ def fit_law(
     status, messages = assessed(form, problem, best, estimates, draws, used.assign(residual=residual))
     if noise is not None and task.objective.residual == "log":
         messages += misfit(residual, noise)
+    tests: list[Backtest | None] = [None, None]
+    if task.tested:
+        by = _ordered_by(form)
+        # Lines between two losses reach no decades.
+        farther = [(by, share) for share in THRESHOLDS] if form.logarithmic else []
+        tests = held_out(problem, form, used, [(by, backtest), ("parameters", None), *farther])
     return FittedLaw(
         name=task.name,
         form=task.form,
@@ -103,9 +109,9 @@ def fit_law(
             "resampling": how,
             "profiled": list(profile),
         },
-        backtest=held_out(task, form, used, _ordered_by(form), backtest) if task.tested else None,
-        backtest_parameters=held_out(task, form, used, "parameters", None) if task.tested else None,
-        extrapolation=error_by_distance(task, form, used) if task.tested else pd.DataFrame(),
+        backtest=tests[0],
+        backtest_parameters=tests[1],
+        extrapolation=error_by_distance(tests[2:]) if task.tested else pd.DataFrame(),
     )
 
 
@@ -119,19 +125,32 @@ def bootstrap_fails(form: Form, problem: Problem, estimates: Mapping[str, Estima
     return bool(floors) and (vanishing or rows["run"].nunique() < PAIRS_PER_COORDINATE * problem.size)
 
 
-def held_out(task: Task, form: Form, rows: pd.DataFrame, by: str, share: float | None) -> Backtest | None:
-    """Fit without the rows with the most `by` (a share of all rows, or None for its largest value) and predict them.
+def held_out(
+    problem: Problem, form: Form, rows: pd.DataFrame, splits: Sequence[tuple[str, float | None]]
+) -> list[Backtest | None]:
+    """For each split, fit without the rows with the most of a column and predict them; all the fits are one batch.
 
-    None where the remaining rows cannot determine the law.
+    splits: the column and the share of all rows, or None for those with its largest value. None where the remaining
+    rows cannot determine the law.
     """
-    values = np.sort(rows[by].to_numpy())
-    threshold = values[-1] if share is None else values[-max(1, round(share * len(rows)))]
-    kept, rest = rows[rows[by] < threshold], rows[rows[by] >= threshold]
-    if sparse(form, kept):
-        return None
-    _, best = _fitted(task, form, kept)
-    values_by_name = dict(zip((p.name for p in form.parameters), form.to_parameters(best.theta[0]), strict=True))
-    predicted = form.predict(values_by_name, _variables(form, rest))
+    kept = {}
+    for by, share in splits:
+        values = np.sort(rows[by].to_numpy())
+        threshold = values[-1] if share is None else values[-max(1, round(share * len(rows)))]
+        chosen = rows[by] < threshold
+        if not sparse(form, rows[chosen]):
+            kept[by, share] = chosen.to_numpy()
+    if not kept:
+        return [None] * len(splits)
+    found = solve(problem, _observed(rows), _weights(rows) * np.stack(list(kept.values())))
+    fitted = dict(zip(kept, form.to_parameters(found.theta), strict=True))
+    return [_backtest(form, rows, kept[s], fitted[s], s[0]) if s in kept else None for s in splits]
+
+
+def _backtest(form: Form, rows: pd.DataFrame, kept: npt.NDArray[np.bool_], fitted: Array, by: str) -> Backtest | None:
+    rest = rows[~kept]
+    values = dict(zip((parameter.name for parameter in form.parameters), fitted, strict=True))
+    predicted = form.predict(values, _variables(form, rest))
     table = rest[["run", *form.variables]].assign(
         **{by: rest[by]},
         observed=rest["observed"],
@@ -142,23 +161,16 @@ def held_out(task: Task, form: Form, rows: pd.DataFrame, by: str, share: float |
         return None
     # Of runs of equal compute the one with more of what the law is of comes last: the largest.
     table = table.sort_values(list(dict.fromkeys([by, *form.variables, "run"])), ignore_index=True)
-    return Backtest(by, table, len(kept), float(np.log10(rest[by].max() / kept[by].max())))
+    return Backtest(by, table, int(kept.sum()), float(np.log10(rest[by].max() / rows[by][kept].max())))
 
 
-def error_by_distance(task: Task, form: Form, rows: pd.DataFrame) -> pd.DataFrame:
-    """Mean absolute relative error of predictions (mean_error) by their mean distance beyond the fit (decades).
-
-    Of laws of size, data and compute: lines between two losses reach no decades.
-    """
-    by = _ordered_by(form)
-    shares = THRESHOLDS if form.logarithmic else ()
-    tests = {test.fitted_rows: test for share in shares if (test := held_out(task, form, rows, by, share))}
+def error_by_distance(tests: Sequence[Backtest | None]) -> pd.DataFrame:
+    """Mean absolute relative error of predictions (mean_error) by their mean distance beyond the fit (decades)."""
     parts = []
-    for test in tests.values():
-        fitted_to = test.rows[by].max() / 10**test.decades
-        parts.append(
-            pd.DataFrame({"decades": np.log10(test.rows[by] / fitted_to), "error": test.rows["relative_error"].abs()})
-        )
+    for test in {test.fitted_rows: test for test in tests if test}.values():
+        amounts, errors = test.rows[test.held_out_by], test.rows["relative_error"]
+        decades = test.decades + np.log10(amounts / amounts.max())
+        parts.append(pd.DataFrame({"decades": decades, "error": errors.abs()}))
     if not parts:
         return pd.DataFrame({"decades": [], "mean_error": [], "predictions": []})
     every = pd.concat(parts)

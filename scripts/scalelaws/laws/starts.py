@@ -1,6 +1,7 @@
 """Where the solver starts: a grid over slopes and outer power, the scales solved for exactly (variable projection)."""
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -18,36 +19,47 @@ GRADUATED = tuple(10.0 ** np.arange(-1.0, -9.0, -1.0))
 
 
 def solve(problem: Problem, observed: Array, weights: Array) -> Solution:
-    """The best optimum found for one weighting (n,) of the observations (n,), as a Solution of one resample.
+    """The best optima found for weightings (n,) or (W, n) of the observations (n,): a Solution of one or W resamples.
 
     Deterministic. Of a fixed grid, the points best in squared loss are polished with delta lowered in steps, and the
     points best in the objective itself straight away; the order of rows matters only through rounding.
     """
-    grid, delta = _grid(problem, observed, weights), problem.objective.delta
+    weightings, delta = np.atleast_2d(weights), problem.objective.delta
+    grids = [_grid(problem, observed, weighting) for weighting in weightings]
     smooth = _with_delta(problem, None)
-    points = _best(smooth, grid, observed, weights)
+    points = _best(smooth, grids, observed, weightings)
     if delta is None:
-        return _polished(problem, points, observed, weights)
+        return _polished(problem, points, observed, weightings)
     for stage in (None, *(d for d in GRADUATED if d > delta)):
-        points = _minimised(_with_delta(problem, stage), points, observed, weights, tolerance=1e-6).theta
-    return _polished(problem, np.vstack([points, _best(problem, grid, observed, weights)]), observed, weights)
+        points = _minimised(_with_delta(problem, stage), points, observed, weightings, tolerance=1e-6)
+    direct = _best(problem, grids, observed, weightings)
+    return _polished(problem, np.concatenate([points, direct], axis=1), observed, weightings)
 
 
-def _best(problem: Problem, grid: Array, observed: Array, weights: Array) -> Array:
-    value = problem.value(
-        problem.phi(grid), problem.target(observed), np.broadcast_to(weights, (len(grid), len(weights)))
-    )
-    return grid[np.argsort(value, kind="stable")[:POLISHED]]
+def _best(problem: Problem, grids: Sequence[Array], observed: Array, weightings: Array) -> Array:
+    """The POLISHED best points (W, P, p) of each weighting's grid (G, p)."""
+    target = problem.target(observed)
+    chosen = []
+    for grid, weights in zip(grids, weightings, strict=True):
+        value = problem.value(problem.phi(grid), target, np.broadcast_to(weights, (len(grid), len(weights))))
+        chosen.append(grid[np.argsort(value, kind="stable")[:POLISHED]])
+    return np.stack(chosen)
 
 
-def _polished(problem: Problem, points: Array, observed: Array, weights: Array) -> Solution:
-    solution = _minimised(problem, points, observed, weights, tolerance=1e-13)
-    return solution.rows(np.array([int(np.argmin(solution.objective))]))
+def _polished(problem: Problem, points: Array, observed: Array, weightings: Array) -> Solution:
+    """The best of each weighting's points (W, P, p), followed to the last digit."""
+    solution = _solution(problem, points, observed, weightings, tolerance=1e-13)
+    best = solution.objective.reshape(points.shape[:2]).argmin(axis=1)
+    return solution.rows(best + points.shape[1] * np.arange(len(points)))
 
 
-def _minimised(problem: Problem, points: Array, observed: Array, weights: Array, tolerance: float) -> Solution:
-    shared = np.broadcast_to(weights, (len(points), len(weights)))
-    return minimise(problem, points, observed, shared, tolerance)
+def _minimised(problem: Problem, points: Array, observed: Array, weightings: Array, tolerance: float) -> Array:
+    return _solution(problem, points, observed, weightings, tolerance).theta.reshape(points.shape)
+
+
+def _solution(problem: Problem, points: Array, observed: Array, weightings: Array, tolerance: float) -> Solution:
+    weights = np.repeat(weightings, points.shape[1], axis=0)
+    return minimise(problem, points.reshape(-1, points.shape[-1]), observed, weights, tolerance)
 
 
 def refit(problem: Problem, start: Array, observed: Array, weights: Array) -> Solution:
