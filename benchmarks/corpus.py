@@ -29,10 +29,10 @@ from scalelaws.corpus.documents import DocumentWriter, read_documents, text_byte
 from scalelaws.corpus.extract import extract
 from scalelaws.corpus.minhash import MinHash
 from scalelaws.corpus.split import split
-from scalelaws.corpus.workers import silent
 from scalelaws.job import Progress
 from scalelaws.tokens.bpe import load_tokenizer, save_tokenizer, train_bpe
 from scalelaws.tokens.encode import encode_documents
+from scalelaws.workers import silent
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ROOT.parent / "shared/data/corpora/web_wild_html/web_wild_html-000.jsonl.zst"

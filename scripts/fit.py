@@ -12,4 +12,5 @@ with logged(snakemake.log[0], f"fit {snakemake.params.study}") as progress:
         seed=snakemake.params.seed,
         recipe=snakemake.params.recipe,
         progress=progress,
+        processes=snakemake.threads,
     )

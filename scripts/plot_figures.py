@@ -13,5 +13,6 @@ with logged(snakemake.log[0], "plot_figures") as progress:
         Look(**params.look),
         provenance(params.recipe, params.seed, params.look, files, ["matplotlib", "numpy", "pandas"]),
         files.cards,
+        processes=snakemake.threads,
         progress=progress.show,
     )

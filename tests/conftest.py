@@ -9,8 +9,20 @@ settings.register_profile("ci", derandomize=True, database=None)
 if os.environ.get("CI"):
     settings.load_profile("ci")
 
-LONGEST = ("workflow/test_study.py", "drills/", "workflow/", "figures/test_figures.py", "training/")
+LONGEST = (
+    "drills/test_slurm.py",
+    "workflow/test_study.py",
+    "drills/",
+    "workflow/",
+    "figures/test_figures.py",
+    "training/",
+)
 """Begun first, so that none of them is left running alone at the end."""
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than there are cores: the drills on SLURM wait for it most of their time."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,6 +1,8 @@
-"""A job that was killed for want of memory or time is tried again with more."""
+"""A job that was killed for want of memory or time is tried again with more; small corpora are made side by side."""
 
-from scalelaws.resources import growing
+from types import SimpleNamespace
+
+from scalelaws.resources import for_training_text, growing
 
 
 def test_a_first_attempt_asks_for_what_was_said():
@@ -16,3 +18,8 @@ def test_every_further_attempt_asks_for_twice_as_much():
 def test_an_amount_may_be_the_job_s_own():
     asked = growing(lambda wildcards: 10 * len(wildcards))
     assert [asked("run", threads=2, attempt=attempt) for attempt in (1, 2)] == [30, 60]
+
+
+def test_only_the_corpus_that_is_trained_on_takes_many_threads():
+    asked = for_training_text(16, "web")
+    assert [asked(SimpleNamespace(corpus=name)) for name in ("web", "books")] == [16, 1]

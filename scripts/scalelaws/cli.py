@@ -1,6 +1,7 @@
 """The command `scalelaws`, for people who look at a study or bring a table of their own."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,8 @@ WORDS = {"tokens": "dataset_tokens", "total-tokens": "tokens"} | {
     )
 }
 """Options of `fit` that name a column, and the word of each."""
+MOST_PROCESSES = 8
+"""That fit laws or draw figures side by side: a machine with more cores is often shared."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -194,15 +197,19 @@ def _fit(options: argparse.Namespace, console: Console) -> None:
     unknown = sorted(set(options.laws or ()) - set(LAWS))
     if unknown:
         raise InputError(f"--laws {unknown[0]}", "there is no such law", f"Choose of: {', '.join(LAWS)}.")
-    laws = fit_laws(observations, settings, options.seed, study=stem)
+    laws = fit_laws(observations, settings, options.seed, study=stem, processes=_processes())
     fitted = {name.partition(":")[0] for name in laws.laws}
     for name in (name for name in options.laws or () if name not in fitted):
         console.print(f"  [yellow]not fitted[/yellow] {name}: it needs {NEEDS[name]}", highlight=False)
     folder = options.out or Path(f"{stem}-laws")
     write_laws(laws, folder / "laws.json", folder / "laws_draws.npz", {"table": options.table, "seed": options.seed})
-    draw_figures(observations, laws, folder / "figures", Look(), {"table": options.table})
+    draw_figures(observations, laws, folder / "figures", Look(), {"table": options.table}, processes=_processes())
     console.print(summary(folder))
     console.print(f"Laws: {folder / 'laws.json'}   figures: {folder / 'figures'}", highlight=False)
+
+
+def _processes() -> int:
+    return min(os.cpu_count() or 1, MOST_PROCESSES)
 
 
 def _figures(options: argparse.Namespace, console: Console) -> None:
@@ -210,10 +217,11 @@ def _figures(options: argparse.Namespace, console: Console) -> None:
     from scalelaws.laws.study import fit_laws
 
     observations, stem = _observations(options, console)
-    laws = fit_laws(observations, {}, options.seed, study=stem)
+    laws = fit_laws(observations, {}, options.seed, study=stem, processes=_processes())
     folder = options.out or Path(f"{stem}-figures")
     origin = {"table": options.table, "seed": options.seed}
-    index = draw_figures(observations, laws, folder, Look(options.style), origin, only=options.only)
+    look, processes = Look(options.style), _processes()
+    index = draw_figures(observations, laws, folder, look, origin, only=options.only, processes=processes)
     for entry in index:
         if "reason" in entry:
             reason = f"  not drawn: {entry['name']} ({entry['reason']})"

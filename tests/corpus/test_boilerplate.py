@@ -5,7 +5,7 @@ from scalelaws.corpus import boilerplate as module
 from scalelaws.corpus.boilerplate import boilerplate, without_boilerplate
 from scalelaws.corpus.documents import DocumentWriter, document
 from scalelaws.corpus.spool import Spool
-from scalelaws.corpus.workers import silent
+from scalelaws.workers import silent
 
 from .conftest import prose
 from .test_clean import cleaned

@@ -4,9 +4,9 @@ from scalelaws.corpus.clean import clean
 from scalelaws.corpus.dedup import deduplicate
 from scalelaws.corpus.extract import extract
 from scalelaws.corpus.split import split
-from scalelaws.corpus.workers import silent
 from scalelaws.errors import InputError
 from scalelaws.io import read_json, write_json
+from scalelaws.workers import silent
 
 from . import test_clean, test_dedup, test_split
 from .conftest import PINS, prose

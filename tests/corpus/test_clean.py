@@ -1,9 +1,9 @@
 import pytest
 from scalelaws.corpus.clean import clean
 from scalelaws.corpus.documents import DocumentWriter, read_documents
-from scalelaws.corpus.workers import silent
 from scalelaws.errors import InputError
 from scalelaws.io import file_digest, read_json
+from scalelaws.workers import silent
 
 from .conftest import prose, texts_of, write_documents
 from .test_quality import DEFAULTS

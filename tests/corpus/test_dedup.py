@@ -11,9 +11,9 @@ from scalelaws.corpus.documents import DocumentWriter, document, read_documents
 from scalelaws.corpus.duplicates import KEYS, duplicates
 from scalelaws.corpus.minhash import MinHash
 from scalelaws.corpus.ngrams import ngram_hashes, word_hashes
-from scalelaws.corpus.workers import silent
 from scalelaws.errors import InputError
 from scalelaws.io import file_digest, read_json
+from scalelaws.workers import silent
 
 from .conftest import prose, texts_of, write_documents
 

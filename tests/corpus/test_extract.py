@@ -7,9 +7,9 @@ from scalelaws.corpus.documents import Document, read_documents
 from scalelaws.corpus.extract import extract, extracted
 from scalelaws.corpus.raw import Raw
 from scalelaws.corpus.site import Page, build_site
-from scalelaws.corpus.workers import silent
 from scalelaws.errors import InputError
 from scalelaws.io import read_json
+from scalelaws.workers import silent
 
 from .conftest import PINS, prose
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from scalelaws.corpus.split import split
-from scalelaws.corpus.workers import silent
+from scalelaws.workers import silent
 
 from .conftest import prose, write_documents
 from .test_split import SETTINGS

@@ -10,9 +10,9 @@ from scalelaws.corpus.pinned import pinned_packages
 from scalelaws.corpus.readmes import readme_page
 from scalelaws.corpus.settings import any_crawled, input_files
 from scalelaws.corpus.sources import listed_urls, read_source, scrape
-from scalelaws.corpus.workers import silent
 from scalelaws.errors import InputError
 from scalelaws.io import file_digest, read_json
+from scalelaws.workers import silent
 
 from .conftest import PINS, QUICK
 from .servers import server

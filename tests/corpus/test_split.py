@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from scalelaws.corpus import overlap as overlap_module
 from scalelaws.corpus.documents import document, read_documents
 from scalelaws.corpus.split import Count, is_test, split
-from scalelaws.corpus.workers import silent
 from scalelaws.errors import InputError
 from scalelaws.io import file_digest, read_json
+from scalelaws.workers import silent
 
 from .conftest import prose, texts_of, write_documents
 

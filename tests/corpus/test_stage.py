@@ -7,8 +7,8 @@ from scalelaws.corpus.documents import count_documents
 from scalelaws.corpus.extract import extract
 from scalelaws.corpus.sources import scrape
 from scalelaws.corpus.split import split
-from scalelaws.corpus.workers import silent
 from scalelaws.io import file_digest
+from scalelaws.workers import silent
 
 from . import test_clean, test_dedup, test_split
 from .conftest import PINS, texts_of

@@ -44,9 +44,9 @@ def test_a_folder_has_three_files_a_figure_and_an_index_with_the_reasons(observa
 
 
 @pytest.mark.usefixtures("two_figures")
-def test_the_same_data_give_the_same_bytes(observations, laws, tmp_path):
-    for name in ("one", "two"):
-        draw_figures(observations, laws, tmp_path / name, SMALL, {})
+def test_the_same_data_give_the_same_bytes_in_however_many_processes(observations, laws, tmp_path):
+    for name, processes in (("one", 1), ("two", 2)):
+        draw_figures(observations, laws, tmp_path / name, SMALL, {}, processes=processes)
     for file in (tmp_path / "one").iterdir():
         assert file.read_bytes() == (tmp_path / "two" / file.name).read_bytes(), file.name
 

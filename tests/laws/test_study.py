@@ -106,14 +106,14 @@ def test_laws_of_before_there_were_accounts_are_read(laws, tmp_path):
     assert set(again.laws) == set(laws.laws)
 
 
-def test_the_same_study_gives_the_same_bytes(observations, tmp_path):
+def test_the_same_study_gives_the_same_bytes_in_however_many_processes(observations, tmp_path):
     paths = tmp_path / "losses.parquet", tmp_path / "runs.parquet"
     write_observations(observations, *paths, tmp_path / "all.csv")
     contents = []
-    for name in ("one", "two"):
+    for name, processes in (("one", 1), ("two", 2)):
         (tmp_path / name).mkdir()
         outputs = tmp_path / name / "laws.json", tmp_path / name / "draws.npz"
-        fit_study(*paths, *outputs, study="known", settings=QUICK, seed=1, recipe="r")
+        fit_study(*paths, *outputs, study="known", settings=QUICK, seed=1, recipe="r", processes=processes)
         contents.append([path.read_bytes() for path in outputs])
     assert contents[0] == contents[1]
     document = json.loads(contents[0][0])

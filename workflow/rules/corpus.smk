@@ -22,7 +22,7 @@ rule clean:
         "<study>/benchmarks/clean/{corpus}.tsv"
     conda:
         "../../envs/corpus.yaml"
-    threads: 16
+    threads: for_training_text(16, TRAIN_CORPUS)
     resources:
         mem_mb=growing(700, per_thread=200),
         runtime=growing(240),
@@ -55,7 +55,7 @@ rule deduplicate:
         "<study>/benchmarks/deduplicate/{corpus}.tsv"
     conda:
         "../../envs/corpus.yaml"
-    threads: 16
+    threads: for_training_text(16, TRAIN_CORPUS)
     resources:
         mem_mb=growing(1000, per_thread=200),
         runtime=growing(240),
@@ -87,7 +87,7 @@ rule split:
         "<study>/benchmarks/split/{corpus}.tsv"
     conda:
         "../../envs/corpus.yaml"
-    threads: 16
+    threads: for_training_text(16, TRAIN_CORPUS)
     resources:
         mem_mb=growing(1000, per_thread=200),
         runtime=growing(240),

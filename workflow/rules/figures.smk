@@ -26,9 +26,9 @@ rule plot_figures:
         "<study>/benchmarks/plot_figures/figures.tsv"
     conda:
         "../../envs/figures.yaml"
-    threads: 1
+    threads: 8
     resources:
-        mem_mb=growing(1500),
+        mem_mb=growing(1000, per_thread=500),
         runtime=growing(10),
     params:
         recipe=recipe("figures.draw", "laws.files"),

@@ -17,9 +17,9 @@ rule fit:
         "<study>/benchmarks/fit/laws.tsv"
     conda:
         "../../envs/laws.yaml"
-    threads: 1
+    threads: 8
     resources:
-        mem_mb=growing(2000),
+        mem_mb=growing(1500, per_thread=300),
         runtime=growing(15),
     params:
         recipe=recipe("laws.study"),

@@ -17,7 +17,7 @@ rule scrape:
         "<study>/benchmarks/scrape/{corpus}.tsv"
     conda:
         "../../envs/corpus.yaml"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=growing(1500),
         runtime=growing(1440),
@@ -52,7 +52,7 @@ rule extract:
         "<study>/benchmarks/extract/{corpus}.tsv"
     conda:
         "../../envs/corpus.yaml"
-    threads: 16
+    threads: for_training_text(16, TRAIN_CORPUS)
     resources:
         mem_mb=growing(700, per_thread=300),
         runtime=growing(720),

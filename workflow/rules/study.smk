@@ -16,7 +16,7 @@ from scalelaws.io import file_digest
 from scalelaws.job import hush_bookkeeping
 from scalelaws.observations.read import local_table
 from scalelaws.recipe import recipe
-from scalelaws.resources import growing
+from scalelaws.resources import for_training_text, growing
 from scalelaws.training.costs import check_limits, costs_of, costs_table
 from scalelaws.training.hardware import hardware_of
 from scalelaws.training.needs import needs_of

@@ -55,7 +55,7 @@ rule encode:
         "<study>/benchmarks/encode/{corpus}.{split}.tsv"
     conda:
         "../../envs/tokens.yaml"
-    threads: 16
+    threads: for_training_text(16, TRAIN_CORPUS)
     resources:
         mem_mb=growing(2000),
         runtime=growing(240),

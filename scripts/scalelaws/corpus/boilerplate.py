@@ -16,7 +16,7 @@ from scalelaws.corpus.blocklist import host_of
 from scalelaws.corpus.documents import Document, batches, count_documents, text_bytes
 from scalelaws.corpus.ngrams import Hashes
 from scalelaws.corpus.spool import Spool
-from scalelaws.corpus.workers import Show, ordered_map, sure
+from scalelaws.workers import Show, ordered_map, sure
 
 BYTES_PER_PART = 256 << 20
 """Text whose paragraphs are counted at a time: some millions of hashes."""

@@ -20,9 +20,9 @@ from scalelaws.corpus.ngrams import Hashes
 from scalelaws.corpus.personal import masked
 from scalelaws.corpus.quality import judged_text
 from scalelaws.corpus.settings import blocklist_files
-from scalelaws.corpus.workers import Show, ordered_map, sure
 from scalelaws.io import atomic_path, write_json
 from scalelaws.recipe import provenance
+from scalelaws.workers import Show, ordered_map, sure
 
 LIMIT_SHARE = 2**64
 

@@ -18,8 +18,8 @@ from typing import Any, BinaryIO
 from scalelaws.corpus.fetch import Fetcher, Limits, Outcome
 from scalelaws.corpus.frontier import Frontier, Visit
 from scalelaws.corpus.warc import Response, info_record, response_record
-from scalelaws.corpus.workers import Show, silent
 from scalelaws.io import atomic_path
+from scalelaws.workers import Show, silent
 
 ABANDON_AFTER = 5
 """Visits in a row without an answer after which a host is given up for this crawl."""

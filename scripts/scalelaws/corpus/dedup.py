@@ -29,9 +29,9 @@ from scalelaws.corpus.minhash import MinHash, Signatures
 from scalelaws.corpus.ngrams import Hashes
 from scalelaws.corpus.shuffle import in_order_of_id
 from scalelaws.corpus.signatures import SignatureFiles, open_signatures
-from scalelaws.corpus.workers import Show, ordered_map, sure
 from scalelaws.io import atomic_path, write_json
 from scalelaws.recipe import provenance
+from scalelaws.workers import Show, ordered_map, sure
 
 
 def deduplicate(

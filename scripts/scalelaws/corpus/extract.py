@@ -13,9 +13,9 @@ from scalelaws.corpus.funnel import Funnel
 from scalelaws.corpus.raw import Raw
 from scalelaws.corpus.settings import Source, input_files, is_crawled
 from scalelaws.corpus.sources import read_source
-from scalelaws.corpus.workers import Failure, Show, ordered_map
 from scalelaws.io import atomic_path, read_json, write_json
 from scalelaws.recipe import provenance
+from scalelaws.workers import Failure, Show, ordered_map
 
 SECONDS_PER_PAGE = 30.0
 """A page that takes longer is given up; the median page takes ten milliseconds."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from scalelaws.corpus.documents import Document, batches, count_documents
 from scalelaws.corpus.ngrams import Hashes, ngram_hashes, word_hashes
-from scalelaws.corpus.workers import Show, ordered_map, sure
+from scalelaws.workers import Show, ordered_map, sure
 
 NGRAMS_AT_ONCE = 1 << 26
 """n-grams that are looked for at a time (half a gigabyte); the other documents are read once for each such number."""

@@ -1,6 +1,8 @@
 """The files of the Python packages that the environment pins, and of Python's standard library: the embedded source."""
 
+import csv
 import importlib.metadata
+import os
 import platform
 import re
 import sysconfig
@@ -69,16 +71,20 @@ def _package(name: str, pin: str, pins: Path) -> Package:
     if distribution.version.split("+")[0] != pin.split("+")[0]:
         problem = f"version {distribution.version} is installed, {pin} is pinned"
         raise InputError(f"{pins}: {name}", problem, f"Run `pip install --requirement {pins}`.")
-    inside = sorted(str(file) for file in distribution.files or () if ".." not in file.parts)
-    located = ((file, Path(str(distribution.locate_file(file)))) for file in inside)
+    record = csv.reader((distribution.read_text("RECORD") or "").splitlines())
+    inside = sorted(row[0] for row in record if row and ".." not in row[0].split("/"))
+    root = Path(str(distribution.locate_file("")))
+    located = ((file, root / file) for file in inside)
     return Package(name, pin, {file: path for file, path in located if path.is_file()})
 
 
 def _standard_library() -> dict[str, Path]:
     root = Path(sysconfig.get_paths()["stdlib"])
     files = {}
-    for path in sorted(root.rglob("*.py")):
-        relative = path.relative_to(root)
-        if "site-packages" not in relative.parts and "dist-packages" not in relative.parts:
-            files[relative.as_posix()] = path
-    return files
+    for folder, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if name not in ("site-packages", "dist-packages")]
+        for name in names:
+            if name.endswith(".py"):
+                path = Path(folder, name)
+                files[path.relative_to(root).as_posix()] = path
+    return dict(sorted(files.items()))

@@ -24,9 +24,9 @@ from yarl import URL
 
 from scalelaws.corpus.addresses import canonical_url, within_hosts
 from scalelaws.corpus.raw import open_stream
-from scalelaws.corpus.workers import Show, silent
 from scalelaws.errors import InputError
 from scalelaws.io import atomic_path, read_json, write_json
+from scalelaws.workers import Show, silent
 
 BUCKETS = 256
 LONGEST_LINE = 1 << 24

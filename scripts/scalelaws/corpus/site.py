@@ -15,7 +15,7 @@ from aiohttp import web
 from scalelaws.corpus.docstrings import module_page
 from scalelaws.corpus.pinned import Package, is_test
 from scalelaws.corpus.readmes import readme_page
-from scalelaws.corpus.workers import Show, ordered_map, silent
+from scalelaws.workers import Show, ordered_map, silent
 
 HOST = "installed-docs.localhost"
 """The name under which pages are recorded, whatever the port that they were served on (.localhost: RFC 6761)."""

@@ -21,10 +21,10 @@ from scalelaws.corpus.reddit import reddit_links
 from scalelaws.corpus.settings import LINKED, Source, expanded, input_files, is_crawled
 from scalelaws.corpus.site import HOST, build_site, docstring_pages, readme_pages, serving, site_urls
 from scalelaws.corpus.warc import read_warc
-from scalelaws.corpus.workers import Show, silent
 from scalelaws.errors import InputError
 from scalelaws.io import atomic_path, write_json
 from scalelaws.recipe import provenance
+from scalelaws.workers import Show, silent
 
 PACKAGES = ("aiohttp", "docutils", "markdown-it-py", "protego", "warcio", "zstandard")
 

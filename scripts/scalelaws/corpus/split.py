@@ -10,10 +10,10 @@ from scalelaws.corpus.dataset_card import dataset_readme
 from scalelaws.corpus.documents import Digest, Document, DocumentWriter, count_documents, digested, read_documents
 from scalelaws.corpus.funnel import Funnel
 from scalelaws.corpus.overlap import overlap
-from scalelaws.corpus.workers import Show
 from scalelaws.errors import InputError
 from scalelaws.io import atomic_path, write_json
 from scalelaws.recipe import provenance
+from scalelaws.workers import Show
 
 
 def split(

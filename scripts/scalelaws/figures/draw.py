@@ -1,7 +1,7 @@
 """All figures of a study into one folder: pictures, numbers, and an index of what was drawn and why not."""
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from scalelaws.figures.style import styled
 from scalelaws.io import atomic_path, write_json
 from scalelaws.laws.fitted import Laws
 from scalelaws.observations.table import Observations
+from scalelaws.workers import Show, silent, spread
 
 FAMILIES = {
     data_and_size: "Size and data",
@@ -74,34 +75,39 @@ def draw_figures(
     provenance: Mapping[str, Any],
     cards: Sequence[str | Path] = (),
     only: Sequence[str] = (),
-    progress: Callable[[float, float, str], None] = lambda done, total, note: None,
+    processes: int = 1,
+    progress: Show = silent,
 ) -> list[dict[str, Any]]:
     """Draw every registered figure, or `only` those named, into `folder`; gives the index written there as index.json.
 
     Files are <name>.png and .csv (the numbers drawn), and <name>.<format> of the look. `cards`: the corpora's
     card.json, where there are any. The index has an entry a figure: name, title, caption, family, and either width and
-    height in pixels with the formats or the reason why it is not drawn. Raises InputError for a figure, a style or a
-    setting that is not known.
+    height in pixels with the formats or the reason why it is not drawn. The number of `processes` changes no byte.
+    Raises InputError for a figure, a style or a setting that is not known.
     """
     chosen = _chosen(only)
     material = Material(observations, laws, cards)
     index = []
     with atomic_path(folder) as temporary, styled(look.style, look.settings):
         temporary.mkdir()
-        for done, kind in enumerate(chosen, 1):
-            index.append(_draw(kind, material, temporary, look.formats))
-            progress(done, len(chosen), kind.name)
+
+        def draw(name: str) -> dict[str, Any]:
+            return _draw(chosen[name], material, temporary, look.formats)
+
+        for done, (name, entry) in enumerate(spread(draw, chosen, processes), 1):
+            index.append(entry)
+            progress(done, len(chosen), name)
         write_json(temporary / "index.json", {"figures": index, "provenance": dict(provenance)})
     return index
 
 
-def _chosen(only: Sequence[str]) -> list[FigureKind]:
+def _chosen(only: Sequence[str]) -> dict[str, FigureKind]:
     unknown = sorted(set(only) - set(FIGURES))
     if unknown:
         close = difflib.get_close_matches(unknown[0], list(FIGURES), n=1)
         remedy = f"Did you mean '{close[0]}'?" if close else f"There are {', '.join(sorted(FIGURES))}."
         raise InputError(f"figures: {unknown[0]}", "there is no such figure", remedy)
-    return [kind for kind in kinds() if not only or kind.name in only]
+    return {kind.name: kind for kind in kinds() if not only or kind.name in only}
 
 
 def _draw(kind: FigureKind, material: Material, folder: Path, formats: Sequence[str]) -> dict[str, Any]:

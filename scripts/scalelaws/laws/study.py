@@ -25,6 +25,7 @@ from scalelaws.laws.status import sparse
 from scalelaws.laws.uncertainty import Resampled
 from scalelaws.observations.table import Observations, read_observations
 from scalelaws.recipe import provenance
+from scalelaws.workers import spread
 
 USUAL_NOISE = 0.01
 """Run-to-run standard deviation of ln loss where no cell was trained twice and no law of N and D tells its residuals;
@@ -59,19 +60,22 @@ def fit_laws(
     seed: int,
     progress: Progress | None = None,
     study: str = "",
+    processes: int = 1,
 ) -> Laws:
     """Every law that `settings["fit"]` names (DEFAULTS where a setting is absent), with the allocations of compute.
 
     Sparse data give laws whose status is "undetermined" and whose messages say why, never an exception. Where every run
     records its embeddings, the laws of N or C and the allocations are fitted again with these counted (`accounts`).
+    The number of `processes` changes no byte.
     """
     settings = {**DEFAULTS, **settings}
-    found = _fitted(observations, settings, seed, progress, study)
+    found = _fitted(observations, settings, seed, progress, study, processes)
     whole = with_embeddings(observations)
     if whole is None:
         return found
     fewer = min(settings["resamples"], RECOUNTED_RESAMPLES)
-    again = _fitted(whole, {**settings, "fit": counting(found), "resamples": fewer}, seed, tested=False)
+    recounting = {**settings, "fit": counting(found), "resamples": fewer}
+    again = _fitted(whole, recounting, seed, processes=processes, tested=False)
     return replace(found, accounts=recounted({WITHOUT: found, WITH: again}))
 
 
@@ -81,6 +85,7 @@ def _fitted(
     seed: int,
     progress: Progress | None = None,
     study: str = "",
+    processes: int = 1,
     *,
     tested: bool = True,
 ) -> Laws:
@@ -111,8 +116,8 @@ def _fitted(
     corpora = [c for c in observations.losses["corpus"].unique() if c != observations.train_corpus]
     beyond = [task for corpus in sorted(corpora) for task in ood_tasks(observations, corpus, objective)]
     waiting = [task for task in direct + beyond if task.name.partition(":")[0] in wanted]
-    for done, task in enumerate(waiting, 1):
-        laws[task.name] = fit(task)
+    for done, (task, law) in enumerate(spread(fit, waiting, processes), 1):
+        laws[task.name] = law
         if progress:
             progress.show(done, len(waiting) + 2, task.title)
     parametric = laws.get("loss_of_parameters_and_data_chinchilla")
@@ -187,9 +192,10 @@ def fit_study(
     seed: int,
     recipe: str,
     progress: Progress | None = None,
+    processes: int = 1,
 ) -> None:
     """Read a study's observations, fit its laws and write them with their provenance."""
-    fitted = fit_laws(read_observations(losses, runs), settings, seed, progress, study)
+    fitted = fit_laws(read_observations(losses, runs), settings, seed, progress, study, processes)
     origin = provenance(recipe, seed, settings, [losses, runs], ["numpy", "pandas", "scipy"])
     write_laws(fitted, laws, draws, origin)
 

@@ -117,6 +117,13 @@ def ordered_map(
             _stop(worker)
 
 
+def spread(function: Callable[[Item], Result], items: Iterable[Item], processes: int) -> Iterator[tuple[Item, Result]]:
+    """(item, function(item)) for each item, in order, none missing; with one process, in this one."""
+    if processes == 1:
+        return ((item, function(item)) for item in items)
+    return sure(ordered_map(function, items, processes))
+
+
 def sure(results: Iterable[tuple[Item, Result | Failure]]) -> Iterator[tuple[Item, Result]]:
     """The results of an ordered_map, for work in which none may be missing. Raises RuntimeError for a Failure."""
     for item, result in results:

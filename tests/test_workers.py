@@ -4,7 +4,7 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scalelaws.corpus.workers import AHEAD, Failure, ordered_map, sure
+from scalelaws.workers import AHEAD, Failure, ordered_map, sure
 
 
 def _double(item):
