@@ -15,6 +15,8 @@ from scalelaws.laws.fitted import Laws
 from scalelaws.observations.table import Observations
 from scalelaws.units import readable
 
+LEGEND_LINE = 0.17
+"""Inches of a legend's line."""
 PROMISED = 0.03
 """The relative error within which a study's L(N,D) is asked to predict its held-out largest run."""
 
@@ -33,7 +35,7 @@ def backtest(observations: Observations, laws: Laws) -> Figure:
     }
     if not tested:
         raise NotDrawableError("no law could be fitted without the largest runs")
-    sheet, (ax,) = canvas(height=3.2)
+    sheet, (ax,) = canvas(height=2.4 + LEGEND_LINE * len(tested))
     shown = []
     for name, (colour, marker) in category_marks(list(tested)).items():
         law, held = tested[name], tested[name].backtest

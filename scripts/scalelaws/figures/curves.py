@@ -214,7 +214,9 @@ def seed_noise(observations: Observations, laws: Laws) -> Figure:
     for size, rows in cells.groupby("parameters"):
         points(ax, rows["dataset_tokens"], rows["std"], f"N = {readable(size)}", colours(size), colours.marker(size))
     middle = cells.groupby("dataset_tokens")["std"].apply(lambda spread: float(np.sqrt(np.mean(spread**2))))
-    curve(ax, middle.index, middle, "root mean square over sizes", "#1a1a1a", linewidth=0.9, label="r.m.s. over sizes")
+    # Of a single subset the line is a dash.
+    look = {"linewidth": 0.9} if len(middle) > 1 else {"marker": "_", "linestyle": "none"}
+    curve(ax, middle.index, middle, "root mean square over sizes", "#1a1a1a", label="r.m.s. over sizes", **look)
     sem = results["loss_sem"].replace(0, np.nan).median()
     if np.isfinite(sem):
         ax.axhline(sem, color="0.5", linestyle=":", linewidth=1, label="standard error of one evaluation")

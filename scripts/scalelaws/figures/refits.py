@@ -33,7 +33,7 @@ def unseen_inside(observations: Observations, law: FittedLaw, levels: Array) -> 
     inside: list[Array] = []
     for fold in range(FOLDS):
         left_out = results[results.index % FOLDS == fold]
-        refitted = _refitted(observations, law, results.drop(left_out.index))
+        refitted = _refitted(observations, law, results.drop(left_out.index), profiled=False)
         if refitted is None:
             continue
         at = {name: left_out[name].to_numpy(float) for name in law.variables}
@@ -64,10 +64,12 @@ def widths_by_runs(observations: Observations, law: FittedLaw) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["runs", "series", "width"])
 
 
-def _refitted(observations: Observations, law: FittedLaw, kept: pd.DataFrame) -> FittedLaw | None:
+def _refitted(
+    observations: Observations, law: FittedLaw, kept: pd.DataFrame, *, profiled: bool = True
+) -> FittedLaw | None:
     """The same law fitted to the results of the `kept` runs alone; None where they are too few for it."""
     few = Observations(observations.losses, observations.runs[observations.runs["run"].isin(kept["run"])])
     objective = Objective(law.objective["residual"], law.objective["delta"])
     task = next(task for task in held_out_tasks(few, objective) if task.name == law.name)
-    found = fit_law(replace(task, tested=False), RESAMPLES, 0, 0.0)
+    found = fit_law(replace(task, tested=False, profiled=profiled), RESAMPLES, 0, 0.0)
     return found if found.parameters else None

@@ -31,7 +31,8 @@ class Task:
 
     Rows may carry `scale`, the spread by which residuals are divided, and `weight`, by which each counts. Several rows
     may belong to one run. `fixed` holds coordinates of the form at values, `tied` gives them the value of another.
-    `tested` is False where there is no largest run to predict.
+    `tested` is False where there is no largest run to predict, `profiled` where nobody asks for the parameters'
+    intervals, only for the draws.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Task:
     rows: pd.DataFrame
     objective: Objective = field(default_factory=Objective)
     tested: bool = True
+    profiled: bool = True
     fixed: Mapping[str, float] = field(default_factory=dict)
     tied: Mapping[str, str] = field(default_factory=dict)
 
@@ -74,7 +76,7 @@ def fit_law(
     values, spread = finite(form.to_parameters(best.theta[0])), finite(form.to_parameters(draws))
     estimates = as_estimates(form, values, spread)
     profile: dict[str, tuple[float, float]] = {}
-    if redrawn is None and bootstrap_fails(form, problem, estimates, used):
+    if task.profiled and redrawn is None and bootstrap_fails(form, problem, estimates, used):
         profile = profiled(problem, best.theta[0], _observed(used), _weights(used), used["run"].nunique())
         estimates |= {n: replace(estimates[n], low=low, high=high) for n, (low, high) in profile.items()}
     predicted = form.predict(dict(zip(estimates, values, strict=True)), _variables(form, rows))
