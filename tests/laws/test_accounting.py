@@ -3,14 +3,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scalelaws.laws.accounting import (
+    EVERY,
     WITH,
     WITHOUT,
     frontier_exponent,
     local_exponent,
     recounted,
     with_embeddings,
+    with_every_product,
 )
 from scalelaws.laws.study import fit_laws
+from scalelaws.models.shapes import Shape
 from scalelaws.observations.table import Observations
 from scalelaws.units import non_embedding_parameters, total_parameters
 
@@ -21,6 +24,8 @@ FACTOR = 2000.0
 SIZES = np.geomspace(3e3, 3e6, 13)
 SUBSETS = (1e5, 1e6, 1e7, 1e8, 1e9)
 TRUE_A = synthetic.CHINCHILLA["beta"] / (synthetic.CHINCHILLA["alpha"] + synthetic.CHINCHILLA["beta"])
+MORE_THAN_LINEAR = 1.5
+"""How the products of every token grow with a model's total size."""
 ONE_TERM = {"E": 1e-9, "A": 600.0, "B": 1e-9, "alpha": 0.4, "beta": 0.32}
 
 
@@ -31,7 +36,13 @@ def of_total_parameters(noise=0.0, truth=synthetic.CHINCHILLA):
     runs, losses = whole.runs, whole.losses
     size = non_embedding_parameters(runs["parameters"], FACTOR)
     share = dict(zip(runs["run"], size / runs["parameters"], strict=True))
-    runs = runs.assign(embedding_parameters=runs["parameters"] - size, parameters=size, flops=6 * size * runs["tokens"])
+    every = 6 * runs["parameters"] ** MORE_THAN_LINEAR * runs["tokens"]
+    runs = runs.assign(
+        embedding_parameters=runs["parameters"] - size,
+        parameters=size,
+        flops=6 * size * runs["tokens"],
+        flops_total=every,
+    )
     return Observations(losses.assign(flops=losses["flops"] * losses["run"].map(share)), runs)
 
 
@@ -129,14 +140,43 @@ def test_accounts_hold_every_exponent_of_laws_of_size_or_compute_and_of_no_other
         owner, exponent = name.split("/")
         own = laws.laws[owner].parameters if owner in laws.laws else laws.allocations[owner].exponents
         assert found.estimates[WITHOUT] == own[exponent]
-        assert set(found.estimates) == set(found.status) == {WITHOUT, WITH}
+        of_compute = owner in ("envelope", "isoflop") or owner.startswith("loss_of_flops")
+        assert set(found.estimates) == set(found.status) == {WITHOUT, WITH, *([EVERY] if of_compute else [])}
+
+
+@pytest.mark.parametrize("approach", ["envelope", "isoflop"])
+def test_counting_every_product_makes_the_frontier_as_steep_as_these_grow(laws, approach):
+    alpha, beta = synthetic.CHINCHILLA["alpha"], synthetic.CHINCHILLA["beta"]
+    expected = beta / (alpha + MORE_THAN_LINEAR * beta)
+    assert laws.accounts[f"{approach}/parameters"].estimates[EVERY].value == pytest.approx(expected, abs=0.03)
+
+
+def test_the_products_of_our_own_runs_are_those_of_their_shape():
+    shape = Shape(2, 64, 2, 128, 4096)
+    observations = synthetic.study(sizes=(float(shape.parameters),))
+    counted = with_every_product(observations)
+    np.testing.assert_allclose(counted.runs["flops"], 3 * shape.forward_flops * observations.runs["tokens"])
+    np.testing.assert_allclose(counted.losses["flops"], 3 * shape.forward_flops * observations.losses["tokens"])
+    np.testing.assert_allclose(counted.runs["parameters"], shape.parameters + observations.runs["embedding_parameters"])
+
+
+@pytest.mark.parametrize("with_or_without", [0, 1])
+def test_a_table_whose_compute_is_that_of_another_account_has_no_third_one(with_or_without):
+    observations = of_total_parameters()
+    runs = observations.runs
+    size = runs["parameters"] + with_or_without * runs["embedding_parameters"]
+    told = Observations(observations.losses, runs.assign(flops_total=6 * size * runs["tokens"]))
+    assert with_every_product(told) is None
 
 
 @pytest.mark.parametrize("lacking", [0.0, np.nan])
 def test_a_table_that_lacks_the_embeddings_of_a_run_has_one_account_only(lacking):
     observations = synthetic.study()
     embeddings = observations.runs["embedding_parameters"].where(observations.runs.index > 0, lacking)
-    partly = Observations(observations.losses, observations.runs.assign(embedding_parameters=embeddings))
+    same = observations.runs["flops"]
+    partly = Observations(
+        observations.losses, observations.runs.assign(embedding_parameters=embeddings, flops_total=same)
+    )
     assert with_embeddings(partly) is None
     fitted = fit_laws(partly, {"resamples": 50, "fit": ["loss_of_parameters"]}, seed=0)
     assert fitted.laws["loss_of_parameters"].parameters

@@ -1,11 +1,11 @@
-"""One set of runs under the accounts of Kaplan et al. and of Hoffmann et al."""
+"""One set of runs under the accounts of Kaplan et al., of Hoffmann et al., and of every product that was made."""
 
 from matplotlib.figure import Figure
 
 from scalelaws.figures.marks import canvas, legend_above, points
 from scalelaws.figures.registry import NotDrawableError, figure
 from scalelaws.figures.style import UNDETERMINED_COLOUR, category_marks
-from scalelaws.laws.accounting import WITH, WITHOUT
+from scalelaws.laws.accounting import ACCOUNTS, WITHOUT
 from scalelaws.laws.fitted import DETERMINED, Estimate, Laws
 from scalelaws.observations.table import Observations
 
@@ -14,18 +14,19 @@ KAPLAN, HOFFMANN = 0.73, 0.50
 
 
 @figure(
-    "One set of runs, two accounts",
+    "One set of runs, several accounts",
     "The exponent a of the best size, N ∝ C^a, from the same runs under each account: embeddings left out of N and C "
-    "or counted in both, for each way to find the best size. Dotted lines: what the two papers print.",
+    "or counted in both, or in C every product, those of attention and the output layer too, for each way to find the "
+    "best size. Dotted lines: what the two papers print.",
 )
 def reconciled_exponents(observations: Observations, laws: Laws) -> Figure:
     """The exponent of N_opt after each change of accounting (Pearce & Song 2024; Porian et al. 2024)."""
     found = _exponents(laws)
     if not found:
-        raise NotDrawableError("no approach gives an exponent under either account")
+        raise NotDrawableError("no approach gives an exponent under any account")
     approaches = list(dict.fromkeys(approach for approach, *_ in found))
     present = {account for _, account, *_ in found}
-    accounts = [words for words in (_words(WITHOUT), _words(WITH)) if words in present]
+    accounts = [words for words in map(_words, ACCOUNTS) if words in present]
     marks = category_marks(accounts)
     sheet, (ax,) = canvas(height=1.0 + 0.42 * len(approaches))
     for approach, account, estimate, determined in found:

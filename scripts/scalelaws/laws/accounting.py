@@ -1,20 +1,28 @@
 """What is counted as N and as C, and how much an exponent depends on it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import fields
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from scalelaws.laws.fitted import Estimate, FittedLaw, Laws, Recounted
 from scalelaws.laws.forms import FORMS
+from scalelaws.models.shapes import Shape
 from scalelaws.observations.table import Observations
 from scalelaws.units import PEARCE_SONG
 
 Array = npt.NDArray[np.float64]
-WITHOUT, WITH = "without_embeddings", "with_embeddings"
-"""The accounts of Kaplan et al. 2020, which is this project's, and of Hoffmann et al. 2022."""
+WITHOUT, WITH, EVERY = ACCOUNTS = ("without_embeddings", "with_embeddings", "with_every_product")
+"""The accounts of Kaplan et al. 2020, which is this project's, of Hoffmann et al. 2022, and that of Porian et al. 2024,
+who find that the output layer's products are most of what parts the two."""
+SAME_FLOPS = 0.01
+"""C that is this near to 6·N·tokens, relatively, is no other account."""
 COUNTED = {"parameters", "flops", "flops_min"}
 """Variables of laws in which embeddings may be counted."""
+COMPUTE = {"flops", "flops_min"}
 
 
 def local_exponent(parameters: npt.ArrayLike, exponent: float, embedding_factor: float = PEARCE_SONG) -> Array:
@@ -59,9 +67,48 @@ def with_embeddings(observations: Observations) -> Observations | None:
     return Observations(losses.assign(flops=losses["flops"] + more), counted)
 
 
-def counting(laws: Laws) -> list[str]:
+def with_every_product(observations: Observations) -> Observations | None:
+    """The same runs with embeddings counted in N where they are known, and in C every product that training made.
+
+    Of our own runs their shape tells them, attention and the output layer among them; of a table from elsewhere its own
+    FLOPs. None where nothing tells them, or where they are those of another account.
+    """
+    runs, losses = observations.runs, observations.losses
+    per_token = runs["flops_total"] / runs["tokens"]
+    per_token = per_token.where(~_of_known_shape(runs), 3 * _forward_flops(runs))
+    embeddings = runs["embedding_parameters"].fillna(0.0)
+    known = (per_token > 0).all()
+    if not known or any(
+        np.allclose(per_token * runs["tokens"], flops, rtol=SAME_FLOPS, atol=0)
+        for flops in (runs["flops"], runs["flops"] + 6 * embeddings * runs["tokens"])
+    ):
+        return None
+    counted = runs.assign(parameters=runs["parameters"] + embeddings, flops=per_token * runs["tokens"])
+    flops = losses["run"].map(per_token.set_axis(runs["run"])) * losses["tokens"]
+    return Observations(losses.assign(flops=flops), counted)
+
+
+def _of_known_shape(runs: pd.DataFrame) -> "pd.Series[bool]":
+    """Whether a run's columns tell a shape of ours, which has the run's N."""
+    return pd.Series(
+        [run.vocabulary > 0 and _shape(run).parameters == run.parameters for run in runs.itertuples()], runs.index
+    )
+
+
+def _forward_flops(runs: pd.DataFrame) -> "pd.Series[float]":
+    return pd.Series([_shape(run).forward_flops for run in runs.itertuples()], runs.index)
+
+
+def _shape(run: Any) -> Shape:
+    given = {field.name: getattr(run, field.name) for field in fields(Shape) if hasattr(run, field.name)}
+    return Shape(**given)
+
+
+def counting(laws: Laws, variables: Collection[str] = COUNTED) -> list[str]:
     """Names, without corpora, of the fitted laws that are functions of N or C: what is counted changes them."""
-    return list(dict.fromkeys(law.name.partition(":")[0] for law in _of_counted(laws)))
+    return list(
+        dict.fromkeys(law.name.partition(":")[0] for law in _of_counted(laws) if {*variables} & {*law.variables})
+    )
 
 
 def recounted(accounts: Mapping[str, Laws]) -> dict[str, Recounted]:

@@ -11,7 +11,16 @@ import pandas as pd
 
 from scalelaws.job import Progress
 from scalelaws.laws import allocation, batches
-from scalelaws.laws.accounting import WITH, WITHOUT, counting, recounted, with_embeddings
+from scalelaws.laws.accounting import (
+    COMPUTE,
+    EVERY,
+    WITH,
+    WITHOUT,
+    counting,
+    recounted,
+    with_embeddings,
+    with_every_product,
+)
 from scalelaws.laws.curves import curve_rows, profiles, seed_noise
 from scalelaws.laws.derived import derived
 from scalelaws.laws.designs import design_tasks
@@ -65,18 +74,26 @@ def fit_laws(
     """Every law that `settings["fit"]` names (DEFAULTS where a setting is absent), with the allocations of compute.
 
     Sparse data give laws whose status is "undetermined" and whose messages say why, never an exception. Where every run
-    records its embeddings, the laws of N or C and the allocations are fitted again with these counted (`accounts`).
+    records its embeddings, the laws of N or C and the allocations are fitted again with these counted, and those of C
+    where it is known what attention and the output layer took with that counted (`accounts`).
     The number of `processes` changes no byte.
     """
     settings = {**DEFAULTS, **settings}
     found = _fitted(observations, settings, seed, progress, study, processes)
-    whole = with_embeddings(observations)
-    if whole is None:
-        return found
-    fewer = min(settings["resamples"], RECOUNTED_RESAMPLES)
-    recounting = {**settings, "fit": counting(found), "resamples": fewer}
-    again = _fitted(whole, recounting, seed, processes=processes, tested=False)
-    return replace(found, accounts=recounted({WITHOUT: found, WITH: again}))
+    accounts = {WITHOUT: found}
+
+    def recount(counted: Observations, laws: list[str]) -> Laws:
+        fewer = {**settings, "fit": laws, "resamples": min(settings["resamples"], RECOUNTED_RESAMPLES)}
+        return _fitted(counted, fewer, seed, processes=processes, tested=False)
+
+    if whole := with_embeddings(observations):
+        accounts[WITH] = recount(whole, counting(found))
+    if every := with_every_product(observations):
+        again = recount(every, counting(found, COMPUTE))
+        # The parametric approach splits C = 6·N·D, which this account does not count by.
+        measured = {name: way for name, way in again.allocations.items() if name != "parametric"}
+        accounts[EVERY] = replace(again, allocations=measured)
+    return replace(found, accounts=recounted(accounts)) if len(accounts) > 1 else found
 
 
 def _fitted(

@@ -8,7 +8,7 @@ import pandas as pd
 
 from scalelaws.figures.select import readable_name
 from scalelaws.figures.words import estimate_value, number, percent, with_interval
-from scalelaws.laws.accounting import WITH, WITHOUT
+from scalelaws.laws.accounting import ACCOUNTS
 from scalelaws.laws.fitted import DETERMINED, Allocation, Backtest, FittedLaw, Laws, Recounted
 from scalelaws.observations.table import Observations
 from scalelaws.report.formulas import formula_image, symbol_html
@@ -30,12 +30,12 @@ def allocation_rows(laws: Laws) -> list[dict[str, Any]]:
 
 
 def account_rows(laws: Laws) -> list[dict[str, Any]]:
-    """One row per exponent that embeddings may change: its law, its symbol, its values without and with them."""
+    """One row per exponent that what is counted may change: its law, its symbol, its value of each account."""
     return [
         {
             "title": found.title,
             "symbol": symbol_html(next(iter(found.estimates.values())).symbol),
-            "values": [_counted(found, account) for account in (WITHOUT, WITH)],
+            "values": [_counted(found, account) for account in ACCOUNTS],
         }
         for found in laws.accounts.values()
     ]
