@@ -24,6 +24,7 @@ BOOKKEEPING = (
     "Provided",
     "Rules claim",
     "Finished job",
+    "Singularity containers",
 )
 """How the lines of Snakemake begin that tell its user nothing: jobs speak for themselves."""
 
