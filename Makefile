@@ -10,6 +10,8 @@ VENV := .venv
 SHELL := bash
 .SHELLFLAGS := -o pipefail -c
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+# Byte code is kept, whatever the shell says: it is made where it is first used, and a study starts Python a hundred times.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := run
 .PHONY: run plan test check pins clean

@@ -23,12 +23,16 @@ def recipe_of(tmp_path, monkeypatch):
         for name, source in {**BASE, **dict(changes)}.items():
             (tmp_path / name).parent.mkdir(exist_ok=True)
             (tmp_path / f"{name}.py").write_text(source)
-        for cached in (recipes._tree, recipes._imports, recipes._normalized):
-            cached.cache_clear()
+        forget()
         return recipe(module)
 
     yield run
-    for cached in (recipes._tree, recipes._imports, recipes._normalized):
+    forget()
+
+
+def forget():
+    """What a new process does not know."""
+    for cached in (recipes._meaning, recipes._known):
         cached.cache_clear()
 
 
@@ -85,6 +89,16 @@ def test_modules_that_import_each_other_end(recipe_of):
 def test_a_module_that_does_not_exist_is_an_error():
     with pytest.raises(FileNotFoundError):
         recipe("laws.no_such_module")
+
+
+def test_what_was_read_once_is_known_to_the_next_process(recipe_of, monkeypatch):
+    monkeypatch.setattr("sys.dont_write_bytecode", False)
+    before = recipe_of()
+    monkeypatch.setattr(recipes, "_read", None)  # reading anew would fail
+    assert recipe_of() == before
+    (recipes.PACKAGE / "__pycache__" / recipes._memory().name).write_text("not JSON")
+    with pytest.raises(TypeError):
+        recipe_of()
 
 
 def test_provenance_follows_settings_and_inputs_and_nothing_else(tmp_path):

@@ -4,10 +4,15 @@ import ast
 import hashlib
 import importlib.metadata
 import json
+import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from scalelaws.io import atomic_path, file_digest
 
 PACKAGE = Path(__file__).parent
 STAGES = ("corpus", "tokens", "models", "training", "observations", "laws", "figures", "report", "units")
@@ -22,9 +27,13 @@ def recipe(*modules: str) -> str:
     templates, style sheets and page scripts of a stage count as its code.
     """
     digest = hashlib.sha256()
+    known = _known()
+    before = len(known)
     covered = sorted(_closure(modules))
     for module in covered:
-        digest.update(f"{module}\0{_normalized(module)}\0".encode())
+        digest.update(f"{module}\0{_meaning(module).digest}\0".encode())
+    if len(known) > before:
+        _keep(known)
     for stage in sorted({module.split(".")[0] for module in covered}):
         for file in sorted(file for file in (PACKAGE / stage).glob("*") if file.suffix in RESOURCES):
             digest.update(f"{stage}/{file.name}\0".encode() + file.read_bytes())
@@ -45,7 +54,6 @@ def provenance(
     work gives equal files.
     """
     from scalelaws import __version__
-    from scalelaws.io import file_digest
 
     paths = [Path(path) for path in inputs]
     named_by = 1 if len({path.name for path in paths}) == len(paths) else 2
@@ -60,6 +68,14 @@ def provenance(
     }
 
 
+@dataclass(frozen=True)
+class _Meaning:
+    """A module's hash, and the names within the package that it imports."""
+
+    digest: str
+    imports: list[str]
+
+
 def _closure(modules: Iterable[str]) -> set[str]:
     found: set[str] = set()
     waiting = list(modules)
@@ -67,27 +83,34 @@ def _closure(modules: Iterable[str]) -> set[str]:
         module = waiting.pop()
         if module not in found:
             found.add(module)
-            waiting.extend(_imports(module))
+            names = _meaning(module).imports
+            waiting.extend(name for name in names if name.split(".")[0] in STAGES and _is_module(name))
     return found
 
 
 @cache
-def _tree(module: str) -> ast.Module:
+def _meaning(module: str) -> _Meaning:
     path = PACKAGE.joinpath(*module.split("."))
-    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    return ast.parse(file.read_bytes())
+    source = (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_bytes()
+    key = hashlib.sha256(Path(__file__).read_bytes() + source).hexdigest()
+    known = _known()
+    if key not in known:
+        known[key] = asdict(_read(ast.parse(source)))
+    return _Meaning(**known[key])
 
 
-@cache
-def _imports(module: str) -> tuple[str, ...]:
+def _read(tree: ast.Module) -> _Meaning:
     names = []
-    for node in ast.walk(_tree(module)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [s for s in body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]  # type: ignore[attr-defined]
     inside = {name.removeprefix("scalelaws.") for name in names if name.startswith("scalelaws.")}
-    return tuple(sorted(name for name in inside if name.split(".")[0] in STAGES and _is_module(name)))
+    return _Meaning(hashlib.sha256(ast.dump(tree).encode()).hexdigest(), sorted(inside))
 
 
 def _is_module(name: str) -> bool:
@@ -95,11 +118,20 @@ def _is_module(name: str) -> bool:
     return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
 
 
+def _memory() -> Path:
+    return PACKAGE / "__pycache__" / f"recipes.{sys.implementation.cache_tag}.json"
+
+
 @cache
-def _normalized(module: str) -> str:
-    tree = _tree(module)
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [s for s in body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]  # type: ignore[attr-defined]
-    return ast.dump(tree)
+def _known() -> dict[str, dict[str, Any]]:
+    """Meanings by the hash of their source, kept like byte code: to read them anew takes every start seconds."""
+    try:
+        return dict(json.loads(_memory().read_text()))
+    except (OSError, ValueError):
+        return {}
+
+
+def _keep(known: Mapping[str, Mapping[str, Any]]) -> None:
+    if not sys.dont_write_bytecode:
+        with suppress(OSError), atomic_path(_memory()) as temporary:  # where nobody may write, it is read anew
+            temporary.write_text(json.dumps(known))
