@@ -12,7 +12,7 @@ from scalelaws.figures.numbers import numbers_of
 from scalelaws.figures.registry import FIGURES, Material, NotDrawableError, figure
 from scalelaws.figures.style import UNDETERMINED_COLOUR
 from scalelaws.figures.words import law_label
-from scalelaws.laws.fitted import Derived, Estimate, Laws
+from scalelaws.laws.fitted import UNDETERMINED, Derived, Estimate, Laws
 from scalelaws.laws.kaplan import DataLaw, contradiction
 from scalelaws.laws.study import fit_laws
 from scalelaws.observations.read import read_table
@@ -243,6 +243,17 @@ def test_optimal_allocation_shows_three_approaches_in_both_panels(drawn, laws):
             np.testing.assert_allclose(band["low"], allocation.table[f"{share}_low"])
     for allocation in laws.allocations.values():
         assert any(text.startswith(allocation.title) and "$a$ = " in text for text in texts(sheet))
+
+
+def test_where_no_budget_has_a_best_size_no_panel_stays_empty(material):
+    nothing = {
+        name: replace(way, status=UNDETERMINED, points=way.points.assign(used=False))
+        for name, way in material.laws.allocations.items()
+    }
+    poorer = replace(material, laws=replace(material.laws, allocations=nothing))
+    with pytest.raises(NotDrawableError):
+        FIGURES["optimal_allocation"].draw(poorer)
+    assert len([ax for ax in FIGURES["isoflop"].draw(poorer).axes if ax.get_xlabel()]) == 1
 
 
 def test_isoflop_profiles_show_every_budget_and_its_minimum(drawn, laws):

@@ -52,6 +52,13 @@ def test_lines_are_the_law_that_the_losses_follow(observations, laws):
         np.testing.assert_allclose(line["y"], position_law(size, line["x"].to_numpy()), rtol=1e-4)
 
 
+def test_a_loss_that_does_not_fall_is_drawn_where_it_is():
+    noise = np.random.default_rng(2).normal(0, 0.01, 32)
+    losses = pd.DataFrame({"position": np.arange(1, 33), "loss": 5.6 + noise, "loss_sem": 0.01})
+    losses = losses.sort_values("loss").assign(position=np.arange(1, 33))  # rises, if anything
+    np.testing.assert_allclose(fitted_losses(losses, np.array([1.0, 20.0])), 5.6, atol=0.02)
+
+
 def test_noisier_positions_count_less():
     position = np.arange(1, 33)
     losses = pd.DataFrame({"position": position, "loss": position_law(1e5, position), "loss_sem": 0.01})

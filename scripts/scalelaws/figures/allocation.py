@@ -47,7 +47,11 @@ FARTHEST_CROSSING = 1e9
 )
 def optimal_allocation(observations: Observations, laws: Laws) -> Figure:
     """N_opt(C), D_opt(C) by each approach (Hoffmann et al. 2022, figures 1 and A3; Kaplan et al. 2020, figure 14)."""
-    found = {name: allocation for name, allocation in laws.allocations.items() if len(allocation.table)}
+    found = {
+        name: allocation
+        for name, allocation in laws.allocations.items()
+        if len(allocation.table) and (allocation.status == DETERMINED or allocation.points["used"].any())
+    }
     if not found:
         reasons = [f"{each.title}: {why}" for each in laws.allocations.values() for why in each.messages]
         raise NotDrawableError("; ".join(reasons) or "no approach gave an allocation of compute")
@@ -96,7 +100,9 @@ def isoflop(observations: Observations, laws: Laws) -> Figure:
     """Loss against N at fixed C, and the minima (Hoffmann et al. 2022, figure 3; Kaplan et al. 2020, figure 11)."""
     found = _approach(laws, "isoflop", "no budget C was crossed by several sizes N")
     profiles, parabolas = found.profiles, found.parabolas
-    sheet, (top, left, right) = one_over_two(height=4.6)
+    has_optima = bool(found.points["used"].any())
+    sheet, axes = one_over_two(height=4.6) if has_optima else canvas(height=3.0)
+    top = axes[0]
     colours = SizeColours(profiles["flops"].unique(), "C")
     for budget, rows in profiles.groupby("flops"):
         name, colour = f"C = {budget:.3g}", colours(float(budget))
@@ -116,7 +122,11 @@ def isoflop(observations: Observations, laws: Laws) -> Figure:
     if not used.all():
         refused = f"{(~used).sum()} of {len(used)} profiles (pale) have no usable minimum"
         top.set_title(refused, loc="left", fontsize=mpl.rcParams["legend.fontsize"])
-    _shares_below(sheet, left, right, found)
+    if has_optima:
+        _shares_below(sheet, axes[1], axes[2], found)
+    else:
+        key(top, UNDETERMINED_COLOUR, _label(found), determined=False)
+        legend_above(sheet)
     size_bar(sheet, [top], colours, "$C$ (FLOPs)")
     return sheet
 

@@ -59,8 +59,8 @@ def fitted_losses(losses: pd.DataFrame, at: Array) -> Array | None:
     scale = errors if (errors > 0).all() else 1.0
     problem = Problem(FORM, {"position": losses["position"].to_numpy(float)}, Objective("loss", None), scale)
     best = solve(problem, losses["loss"].to_numpy(float), np.ones(len(losses)))
-    values = FORM.to_parameters(best.theta[0])
-    return FORM.predict({p.name: value for p, value in zip(FORM.parameters, values, strict=True)}, {"position": at})
+    # Not by its parameters: of a loss that does not fall, α is zero and T_0 no number.
+    return Problem(FORM, {"position": at}, problem.objective).fitted(best.theta)[0]
 
 
 def _family(results: pd.DataFrame) -> pd.Series:
