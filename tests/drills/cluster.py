@@ -112,7 +112,8 @@ def running_cluster(folder: Path) -> Iterator[Cluster]:
     SITE.parent.mkdir(exist_ok=True)
     SITE.unlink(missing_ok=True)  # a link that an earlier cluster left, to nowhere
     SITE.symlink_to(folder / "slurm.conf")
-    cluster = Cluster(folder, {**os.environ, "SLURM_CONF": str(folder / "slurm.conf")})
+    path = _without_sacct(folder, os.environ["PATH"])
+    cluster = Cluster(folder, {**os.environ, "PATH": path, "SLURM_CONF": str(folder / "slurm.conf")})
     try:
         _start_munge(folder)
         start_controller(cluster)
@@ -129,6 +130,24 @@ def running_cluster(folder: Path) -> Iterator[Cluster]:
             end(cluster, name)
         end(cluster, "munged")
         SITE.unlink()
+
+
+def _without_sacct(folder: Path, path: str) -> str:
+    """A search path without the command sacct, which a cluster without accounting does not have.
+
+    Where it is found, and the controller just does not answer, the executor asks nothing else from then on.
+    """
+    places = []
+    for number, place in enumerate(path.split(":")):
+        if (Path(place) / "sacct").exists():
+            links = folder / f"path-{number}"
+            links.mkdir()
+            for command in Path(place).iterdir():
+                if command.name != "sacct":
+                    (links / command.name).symlink_to(command)
+            place = str(links)
+        places.append(place)
+    return ":".join(places)
 
 
 def start_controller(cluster: Cluster) -> None:

@@ -34,7 +34,7 @@ STUDY = {
         "dataset_tokens": [30_000],
         "batch_tokens": 512,
         "max_epochs": 100,
-        "max_tokens": 600_000,
+        "max_tokens": 1_000_000,
         "patience": 0,
         "learning_rate": 0.01,
         "schedule": "constant",

@@ -67,7 +67,7 @@ def test_a_study_agrees_with_its_repetition_and_not_with_another(laws):
 
 def test_a_table_goes_through_all_commands(observations, tmp_path, capsys, monkeypatch):
     drawn = []
-    monkeypatch.setattr("scalelaws.figures.draw.draw_figures", lambda *given: drawn.append(given[2]))
+    monkeypatch.setattr("scalelaws.figures.draw.draw_figures", lambda *given, **_: drawn.append(given[2]))
     table = tmp_path / "mine.csv"
     write_observations(observations, tmp_path / "l.parquet", tmp_path / "r.parquet", table)
     folder = tmp_path / "out"

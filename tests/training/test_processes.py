@@ -24,6 +24,7 @@ tokens = {tuple(name.split(".")): test_loop.token_file(ids) for name, ids in par
 run = test_loop.replace(test_loop.RUN, precision="float32")
 state = test_loop.trained(run, tokens, folder / f"run{processes.count()}")
 (folder / f"losses{processes.rank()}.json").write_text(json.dumps(state.losses))
+processes.leave()
 """
 
 

@@ -12,6 +12,13 @@ def join() -> None:
         torch.distributed.init_process_group()  # gloo, and nccl for tensors on GPUs
 
 
+def leave() -> None:
+    """Leave the group once all its processes are done: one that goes while others still talk to it takes them down."""
+    if torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
+
+
 def rank() -> int:
     """This process's number, 0 when alone."""
     return torch.distributed.get_rank() if torch.distributed.is_initialized() else 0

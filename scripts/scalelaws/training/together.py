@@ -88,6 +88,7 @@ def _take_part(job: str) -> None:
     processes.join()
     # One thread each: side by side they beat one process of several threads.
     train_to_files(run, said["sidecars"], said["corpus"], files, said["recipe"], 1, Progress(f"train {run.run}"))
+    processes.leave()
 
 
 if __name__ == "__main__":
