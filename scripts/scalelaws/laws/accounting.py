@@ -74,8 +74,8 @@ def with_every_product(observations: Observations) -> Observations | None:
     FLOPs. None where nothing tells them, or where they are those of another account.
     """
     runs, losses = observations.runs, observations.losses
-    per_token = runs["flops_total"] / runs["tokens"]
-    per_token = per_token.where(~_of_known_shape(runs), 3 * _forward_flops(runs))
+    of_shape = pd.Series([_flops_of_shape(run) for run in runs.itertuples()], runs.index, dtype=float)
+    per_token = of_shape.fillna(runs["flops_total"] / runs["tokens"])
     embeddings = runs["embedding_parameters"].fillna(0.0)
     known = (per_token > 0).all()
     if not known or any(
@@ -88,20 +88,13 @@ def with_every_product(observations: Observations) -> Observations | None:
     return Observations(losses.assign(flops=flops), counted)
 
 
-def _of_known_shape(runs: pd.DataFrame) -> "pd.Series[bool]":
-    """Whether a run's columns tell a shape of ours, which has the run's N."""
-    return pd.Series(
-        [run.vocabulary > 0 and _shape(run).parameters == run.parameters for run in runs.itertuples()], runs.index
-    )
-
-
-def _forward_flops(runs: pd.DataFrame) -> "pd.Series[float]":
-    return pd.Series([_shape(run).forward_flops for run in runs.itertuples()], runs.index)
-
-
-def _shape(run: Any) -> Shape:
-    given = {field.name: getattr(run, field.name) for field in fields(Shape) if hasattr(run, field.name)}
-    return Shape(**given)
+def _flops_of_shape(run: Any) -> float:
+    """FLOPs of training on a token, where the run's columns tell a shape of ours that has its N; else NaN."""
+    if run.vocabulary > 0:
+        shape = Shape(**{field.name: getattr(run, field.name) for field in fields(Shape) if hasattr(run, field.name)})
+        if shape.parameters == run.parameters:
+            return 3 * shape.forward_flops
+    return np.nan
 
 
 def counting(laws: Laws, variables: Collection[str] = COUNTED) -> list[str]:
