@@ -1,4 +1,4 @@
-"""What a job asks of a scheduler, as functions that Snakemake calls with the job's threads and its attempt."""
+"""What a job asks of a scheduler, as functions that Snakemake calls with the job's wildcards, threads and attempt."""
 
 from collections.abc import Callable
 from typing import Any

@@ -13,7 +13,7 @@ def join() -> None:
 
 
 def leave() -> None:
-    """Leave the group once all its processes are done: one that goes while others still talk to it takes them down."""
+    """Leave the group that was joined, once all its processes are done."""
     if torch.distributed.is_initialized():
         torch.distributed.barrier()
         torch.distributed.destroy_process_group()
