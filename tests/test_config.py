@@ -75,6 +75,13 @@ def test_numbers_may_be_written_as_powers_of_ten():
         ("training.context", 4, r"training.context: 4 is less than the minimum of 8"),
         ("training.schedule", "cosin", r"training.schedule: 'cosin' is not a choice. Choose one of: cosine, const"),
         ("training.learning_rate", -1, r"training.learning_rate: -1 is less than or equal to the minimum of 0"),
+        (
+            "training.learning_rate",
+            "fast",
+            r"training.learning_rate: 'fast' is nothing that can stand here. Peak",
+        ),
+        ("training.learning_rate", [1], r"training.learning_rate: \[1\] is nothing that can stand here. Peak"),
+        ("training.learning_rate", {"times": 1}, r"training.learning_rate: the key 'times_width' is missing"),
         ("training.parameters", [], r"training.parameters: \[\] should be non-empty"),
         ("training.parameters", [1000, 1000], r"training.parameters: \[1000, 1000\] has non-unique elements"),
         ("tokenizer.vocabulary", 256, r"tokenizer.vocabulary: 256 is less than the minimum of 257. Ids of the byte"),

@@ -105,9 +105,12 @@ def _resolved(schema: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
 
 
 def _most_specific(error: jsonschema.ValidationError) -> jsonschema.ValidationError:
-    """Of an anyOf/oneOf failure, the branch that the user most likely meant; otherwise the error itself."""
+    """Of an anyOf/oneOf failure, the branch most likely meant; itself where the value is of no branch's kind."""
     while error.context:
-        error = max(error.context, key=lambda e: (len(e.path), e.validator != "const"))
+        nearest = max(error.context, key=lambda e: (len(e.path), e.validator not in ("const", "type")))
+        if not nearest.path and nearest.validator in ("type", "enum"):
+            return error
+        error = nearest
     return error
 
 
@@ -129,7 +132,10 @@ def _refuse(error: jsonschema.ValidationError, where: str) -> None:
         options = ", ".join(map(str, expected))
         raise InputError(f"{where}: {place}", f"{instance!r} is not a choice", f"Choose one of: {options}.")
     about = schema.get("description") if isinstance(schema, dict) else None
-    raise InputError(f"{where}: {place}", error.message, about or "See workflow/schemas/config.schema.yaml.")
+    problem = (
+        error.message if error.validator not in ("anyOf", "oneOf") else f"{instance!r} is nothing that can stand here"
+    )
+    raise InputError(f"{where}: {place}", problem, about or "See workflow/schemas/config.schema.yaml.")
 
 
 def _check_table(config: dict[str, Any], where: str) -> None:
