@@ -53,7 +53,7 @@ def optimal_allocation(observations: Observations, laws: Laws) -> Figure:
         if len(allocation.table) and (allocation.status == DETERMINED or allocation.points["used"].any())
     }
     if not found:
-        reasons = [f"{each.title}: {why}" for each in laws.allocations.values() for why in each.messages]
+        reasons = [f"{each.title}: {each.messages[0]}" for each in laws.allocations.values() if each.messages]
         raise NotDrawableError("; ".join(reasons) or "no approach gave an allocation of compute")
     sheet, axes = canvas(rows=2, height=4.4)
     marks = category_marks(list(laws.allocations))

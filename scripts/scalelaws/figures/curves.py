@@ -9,7 +9,7 @@ from scalelaws.figures.axes import LABELS, log_axis
 from scalelaws.figures.crossings import at_positions, reached, targets
 from scalelaws.figures.marks import canvas, curve, key, law_curve, legend_above, points, size_bar
 from scalelaws.figures.registry import NotDrawableError, figure
-from scalelaws.figures.select import fresh_curves, needed_law, reach
+from scalelaws.figures.select import alike, fresh_curves, needed_law, reach
 from scalelaws.figures.style import LAW_COLOUR, UNDETERMINED_COLOUR, SizeColours, category_marks
 from scalelaws.figures.words import law_label
 from scalelaws.laws.fitted import DETERMINED, Laws
@@ -79,8 +79,8 @@ def loss_vs_parameters_and_steps(observations: Observations, laws: Laws) -> Figu
 
 @figure(
     "Loss against size at fixed steps",
-    "Held-out loss against size N when every size has trained for the same number of steps on fresh text. More steps "
-    "favour larger models.",
+    "Held-out loss against size N when every size has trained for the same number of steps on fresh text, the lowest "
+    "of each size's runs. More steps favour larger models.",
 )
 def loss_at_fixed_steps(observations: Observations, laws: Laws) -> Figure:
     """Loss against N at several fixed S (Kaplan et al. 2020, figure 11, right)."""
@@ -89,7 +89,8 @@ def loss_at_fixed_steps(observations: Observations, laws: Laws) -> Figure:
     first, last = shared["min"].max(), shared["max"].max()
     positions = np.unique(np.geomspace(max(first, last / 100), last * 0.999, 6).round())
     rows = at_positions(curves, list(positions), "step")
-    rows = rows.groupby(["step", "parameters"], as_index=False)["loss"].mean()
+    rows["parameters"] = alike(rows["parameters"])
+    rows = rows.groupby(["step", "parameters"], as_index=False)["loss"].min()
     rows = rows[rows.groupby("step")["parameters"].transform("count") > 1]
     if rows.empty:
         raise NotDrawableError("no two sizes N were trained for the same number of steps on fresh text")

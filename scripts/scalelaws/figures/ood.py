@@ -147,8 +147,10 @@ def gap_matrix(observations: Observations, laws: Laws) -> Figure:
     """Offsets and exponents of train, held-out and OOD loss as a heat map (after Kaplan et al. 2020, section 3.2.2)."""
     corpora = ood_corpora(observations)
     table, sure = _gaps(observations, laws, corpora)
-    sheet, axes = canvas(columns=3, height=1.0 + 0.24 * len(table))
-    for ax, (column, label) in zip(axes, GAPS.items(), strict=True):
+    known = [column for column in GAPS if table.loc[map(readable_name, corpora), column].notna().any()]
+    sheet, axes = canvas(columns=len(known), height=1.0 + 0.24 * len(table))
+    for ax, column in zip(axes, known, strict=True):
+        label = GAPS[column]
         values = table[[column]].to_numpy(float)
         cells = ax.pcolormesh(values, cmap="RdYlBu_r", edgecolor="white", linewidth=1)
         cells.set_gid(label)

@@ -11,6 +11,9 @@ from scalelaws.observations.table import Observations
 EXTRAPOLATE = 4.0
 """A law is drawn this far (as a factor) beyond the largest observed value, dashed."""
 
+ALIKE = 1.25
+"""Sizes within this factor of another, of other shapes, are one size to the eye."""
+
 
 def law_of(laws: Laws, form: str, corpus: str) -> FittedLaw | None:
     """The study's law of a form on a corpus, if it has one that could be fitted at all."""
@@ -61,6 +64,15 @@ def reach(values: pd.Series | np.ndarray, points: int = 200) -> np.ndarray:
     low, high = float(np.min(values)), float(np.max(values))
     grid = np.geomspace(low / 1.3, high * EXTRAPOLATE, points)
     return np.unique(np.concatenate([grid, [low, high]]))
+
+
+def alike(sizes: pd.Series) -> pd.Series:
+    """Sizes N with those of other shapes that are within ALIKE of them as one: the smallest of each group."""
+    firsts: list[float] = []
+    for size in np.sort(sizes.unique()):
+        if not firsts or size > ALIKE * firsts[-1]:
+            firsts.append(float(size))
+    return pd.Series(np.array(firsts)[np.searchsorted(firsts, sizes, side="right") - 1], sizes.index)
 
 
 def ood_corpora(observations: Observations) -> list[str]:
