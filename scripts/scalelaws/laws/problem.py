@@ -46,16 +46,22 @@ class _Block:
     offset: Array
     warping: _Warping | None = None
 
-    def at(self, phi: Array) -> tuple[Array, Array, Array | None]:
-        """u (R, n), its gradient, (n, c) or with a warp (R, n, c), and second derivatives of a warp (R, n, c, c)."""
+    def exponent(self, phi: Array) -> Array:
+        """u (R, n)."""
         own = phi[:, self.columns]
         u = own @ self.features.T + self.offset
         if self.warping is None:
-            return u, self.features, None
-        warping = self.warping
+            return np.asarray(u)
+        w, _, _ = self.warping.value(own[:, [self.warping.coordinate]])
+        return np.asarray(u + self._factor(own) * w)
+
+    def slopes(self, phi: Array) -> tuple[Array, Array | None]:
+        """The gradient of u, (n, c) or with a warp (R, n, c), and second derivatives of a warp (R, n, c, c)."""
+        if self.warping is None:
+            return self.features, None
+        own, warping = phi[:, self.columns], self.warping
         w, first, second = warping.value(own[:, [warping.coordinate]])
-        slope = np.ones((len(phi), 1)) if warping.slope is None else own[:, [warping.slope]]
-        factor = warping.coefficient * slope
+        factor = self._factor(own)
         gradient = np.repeat(self.features[None], len(phi), axis=0)
         curvature = np.zeros((*gradient.shape, len(self.columns)))
         gradient[:, :, warping.coordinate] += factor * first
@@ -64,7 +70,13 @@ class _Block:
             gradient[:, :, warping.slope] += warping.coefficient * w
             curvature[:, :, warping.coordinate, warping.slope] = warping.coefficient * first
             curvature[:, :, warping.slope, warping.coordinate] = warping.coefficient * first
-        return u + factor * w, gradient, curvature
+        return gradient, curvature
+
+    def _factor(self, own: Array) -> Array:
+        """The warp's slope times its coefficient (R, 1)."""
+        assert self.warping
+        slope = np.ones((len(own), 1)) if self.warping.slope is None else own[:, [self.warping.slope]]
+        return np.asarray(self.warping.coefficient * slope)
 
 
 @dataclass(frozen=True)
@@ -102,6 +114,7 @@ class Problem:
             self.transform[column, column] = 1 / spread if spread > 1e-3 else 1.0
             self.lower[column], self.upper[column] = form.bounds.get(names[column], SLOPE_BOUNDS)
         self.blocks = [self._centred(term, x) for term in terms]
+        self._pairs: dict[tuple[int, int], Array] = {}
         diagonal = np.diag(self.transform)
         self.lower, self.upper = self.lower / diagonal, self.upper / diagonal
         if self.outer is not None:
@@ -154,7 +167,7 @@ class Problem:
 
     def exponents(self, phi: Array) -> Array:
         """The terms' exponents u, shape (K, R, n)."""
-        return np.stack([block.at(phi)[0] for block in self.blocks])
+        return np.stack([block.exponent(phi) for block in self.blocks])
 
     def target(self, observed: Array) -> Array:
         """What residuals are taken from: ln loss for residuals in log loss, else the observed values."""
@@ -220,23 +233,20 @@ class Problem:
         gradient = np.zeros((len(phi), self.size))
         hessian = np.zeros((len(phi), self.size, self.size))
         inner = h * outer * outer - g * outer
-        features = []
+        features: list[Array] = []
         for k, block in enumerate(self.blocks):
-            _, feature, curvature = block.at(phi)
+            feature, curvature = block.slopes(phi)
             features.append(feature)
             slope = g * outer * shares[k]
             gradient[:, block.columns] += _sums(slope, feature)
-            own = _products(slope, feature, feature)
             if curvature is not None:
-                own += np.einsum("rn,rnij->rij", slope, curvature)
-            hessian[:, block.columns[:, None], block.columns] += own
-        for k, block in enumerate(self.blocks):
-            for m in range(k, len(self.blocks)):
-                other = self.blocks[m]
-                cross = _products(inner * shares[k] * shares[m], features[k], features[m])
-                hessian[:, block.columns[:, None], other.columns] += cross
+                hessian[:, block.columns[:, None], block.columns] += np.einsum("rn,rnij->rij", slope, curvature)
+            for m, other in enumerate(self.blocks[: k + 1]):
+                weight = inner * shares[k] * shares[m] + (slope if m == k else 0.0)
+                products = self._products(weight, features, k, m)
+                hessian[:, block.columns[:, None], other.columns] += products
                 if m != k:
-                    hessian[:, other.columns[:, None], block.columns] += cross.transpose(0, 2, 1)
+                    hessian[:, other.columns[:, None], block.columns] += products.transpose(0, 2, 1)
         if self.outer is not None:
             gradient[:, self.outer] = np.einsum("rn,rn->r", g, f)
             hessian[:, self.outer, self.outer] = np.einsum("rn,rn->r", h * f + g, f)
@@ -246,19 +256,20 @@ class Problem:
                 hessian[:, block.columns, self.outer] += mixed
         return value, gradient, hessian, stiffness
 
+    def _products(self, weights: Array, features: list[Array], k: int, m: int) -> Array:
+        """Σ_n weights[r, n] f_k[n, i] f_m[n, j], as one matrix product where the features are shared by resamples."""
+        first, second = features[k], features[m]
+        if first.ndim == second.ndim == 2:
+            if (k, m) not in self._pairs:
+                self._pairs[k, m] = (first[:, :, None] * second[:, None, :]).reshape(len(first), -1)
+            return (weights @ self._pairs[k, m]).reshape(len(weights), first.shape[1], second.shape[1])
+        whole = (np.broadcast_to(f, (len(weights), *f.shape[-2:])) for f in (first, second))
+        return np.asarray(np.einsum("rn,rni,rnj->rij", weights, *whole))
+
 
 def _sums(weights: Array, features: Array) -> Array:
     """Σ_n weights[r, n] features[n, i]; features may differ by resample."""
     return weights @ features if features.ndim == 2 else np.einsum("rn,rni->ri", weights, features)
-
-
-def _products(weights: Array, first: Array, second: Array) -> Array:
-    """Σ_n weights[r, n] first[n, i] second[n, j], as one matrix product where the features are shared by resamples."""
-    if first.ndim == second.ndim == 2:
-        pairs = first[:, :, None] * second[:, None, :]
-        return (weights @ pairs.reshape(len(pairs), pairs[0].size)).reshape(len(weights), *pairs.shape[1:])
-    whole = (np.broadcast_to(f, (len(weights), *f.shape[-2:])) for f in (first, second))
-    return np.einsum("rn,rni,rnj->rij", weights, *whole)
 
 
 def _features(term: Term, names: tuple[str, ...], x: Mapping[str, Array], logarithmic: bool) -> _Features:

@@ -25,7 +25,7 @@ FARTHEST = 40.0
 """A coordinate is followed this far from its best value: a floor e^40 below the loss is none."""
 NOTHING = 1e-12
 OUTLYING, NORMAL_MAD = 3.0, 1.4826
-FIRST_STEP, WIDENING = 0.05, 2.0
+FIRST_STEP, WIDENING, WIDEST = 0.05, 2.0, 8.0
 NUDGE = 1e-3
 
 
@@ -94,7 +94,7 @@ def _lowest(
     def lowest(value: float) -> float:
         nonlocal last
         held = problem.like(constrained(problem.form, {coordinate: value}))
-        solution = minimise(held, np.stack([best, last]), observed, weights, tolerance=1e-9)
+        solution = minimise(held, np.stack([best, last]), observed, weights, tolerance=1e-7)
         last = solution.theta[solution.objective.argmin()]
         return float(solution.objective.min())
 
@@ -105,14 +105,23 @@ def _end(
     lowest: Callable[[float], float], centre: float, side: float, allowed: float, bounds: tuple[float, float]
 ) -> float:
     """Where the lowest objective passes what is allowed, on one side of the best value; how far it goes if nowhere."""
-    if lowest(centre) >= allowed:  # residuals of nothing but rounding: no growth of their squares can be told
+    least = lowest(centre)
+    if least >= allowed:  # residuals of nothing but rounding: no growth of their squares can be told
         return centre
+
+    def excess(value: float) -> float:
+        """Of the root of the objective's growth, which is nearly a straight line, over the root of what is allowed."""
+        return float(np.sqrt(max(lowest(value) - least, 0.0)) - np.sqrt(allowed - least))
+
     limit = float(np.clip(centre + side * FARTHEST, *bounds))
     near, step = centre, FIRST_STEP * max(abs(centre), 0.1)
     while True:
         far = limit if abs(near + side * step - centre) >= abs(limit - centre) else near + side * step
-        if lowest(far) > allowed:
-            return float(brentq(lambda value: lowest(value) - allowed, near, far, rtol=1e-4))
+        beyond = excess(far)
+        if beyond > 0:
+            return float(brentq(excess, near, far, rtol=1e-4))
         if far == limit:
             return limit
-        near, step = far, step * WIDENING
+        gone = 1 + beyond / np.sqrt(allowed - least)
+        wanted = 1.2 * abs(far - centre) / max(gone, 1e-3) - abs(far - centre)
+        near, step = far, float(np.clip(wanted, WIDENING * step, WIDEST * step))

@@ -38,11 +38,18 @@ class Solution:
         return Solution(*(np.where(chosen[:, None] if a.ndim == 2 else chosen, b, a) for a, b in pairs))
 
 
-def minimise(problem: Problem, start: Array, observed: Array, weights: Array, tolerance: float = 1e-13) -> Solution:
+def minimise(
+    problem: Problem,
+    start: Array,
+    observed: Array,
+    weights: Array,
+    tolerance: float = 1e-13,
+    iterations: int = MAX_ITERATIONS,
+) -> Solution:
     """Minimise the objective from `start` (R, p) in the form's coordinates, for all resamples at once.
 
     observed: (n,) or (R, n); weights: (R, n), at least 0. Stops where no step lowers the objective by more than
-    `tolerance` of itself.
+    `tolerance` of itself, or after so many `iterations`.
     """
     target = problem.target(observed)
     resamples = len(start)
@@ -52,32 +59,34 @@ def minimise(problem: Problem, start: Array, observed: Array, weights: Array, to
     for first in range(0, resamples, size):
         part = slice(first, first + size)
         y = target if target.ndim == 1 else target[part]
-        phi[part], value[part], converged[part] = _newton(problem, phi[part], y, weights[part], tolerance)
+        phi[part], value[part], converged[part] = _newton(problem, phi[part], y, weights[part], tolerance, iterations)
     at_bound = (phi <= problem.lower) | (phi >= problem.upper)
     return Solution(problem.theta(phi), value, converged, at_bound)
 
 
-def _newton(problem: Problem, phi: Array, target: Array, weights: Array, tolerance: float) -> tuple[Array, Array, Mask]:
+def _newton(
+    problem: Problem, phi: Array, target: Array, weights: Array, tolerance: float, iterations: int
+) -> tuple[Array, Array, Mask]:
     """Levenberg-Marquardt on the exact Hessian, its eigenvalues made positive; coordinates at a bound are held."""
     resamples = len(phi)
     final, final_value = phi.copy(), np.full(resamples, np.inf)
     converged = np.zeros(resamples, bool)
     active = np.arange(resamples)
-    damping = np.full(resamples, 1e-3)
+    damping = np.full(resamples, 1e-5)
     quiet = np.zeros(resamples, int)
     value, gradient, hessian, stiffness = problem.derivatives(phi, target, weights)
-    for _ in range(MAX_ITERATIONS):
-        step = _step(problem, phi, gradient, hessian, damping, stiffness)
+    for _ in range(iterations):
+        step, promised = _step(problem, phi, gradient, hessian, damping, stiffness)
         trial = np.clip(phi + step, problem.lower, problem.upper)
         trial_value = problem.value(trial, target, weights)
         better = trial_value < value
         gain = np.where(better, value - trial_value, 0.0)
         phi = np.where(better[:, None], trial, phi)
+        still, spent = gain <= tolerance * np.abs(value), promised <= tolerance * np.abs(value)
         damping = np.where(better, damping * 0.2, damping * 8.0)
-        still = gain <= tolerance * np.abs(value)
         quiet = np.where(still, quiet + 1, 0)
         # A refused step only says that the damping was too weak, so patience is longer than for small gains.
-        done = ((quiet >= 3) & better) | (damping > 1e12) | (trial_value == 0.0) | (quiet >= 14)
+        done = (spent & still) | ((quiet >= 3) & better) | (damping > 1e12) | (trial_value == 0.0) | (quiet >= 14)
         damping = np.maximum(damping, 1e-14)
         value = np.where(better, trial_value, value)
         final[active], final_value[active] = phi, value
@@ -100,16 +109,20 @@ def _newton(problem: Problem, phi: Array, target: Array, weights: Array, toleran
     return final, final_value, converged
 
 
-def _step(problem: Problem, phi: Array, gradient: Array, hessian: Array, damping: Array, stiffness: Array) -> Array:
+def _step(
+    problem: Problem, phi: Array, gradient: Array, hessian: Array, damping: Array, stiffness: Array
+) -> tuple[Array, Array]:
+    """The damped step (R, p), and twice what Newton's own step promises to gain (R,)."""
     held = ((phi <= problem.lower) & (gradient > 0)) | ((phi >= problem.upper) & (gradient < 0))
     gradient = np.where(held, 0.0, gradient)
     free = ~held
     hessian = hessian * (free[:, :, None] & free[:, None, :])
     eigenvalues, vectors = np.linalg.eigh(hessian)
     largest = np.maximum(np.abs(eigenvalues).max(axis=1), stiffness)[:, None]
-    curvature = np.maximum(np.abs(eigenvalues), 1e-12 * largest) + damping[:, None] * largest + 1e-300
-    along = np.einsum("rij,ri->rj", vectors, gradient) / curvature
-    step = -np.einsum("rij,rj->ri", vectors, along)
+    curvature = np.maximum(np.abs(eigenvalues), 1e-12 * largest) + 1e-300
+    slope = np.einsum("rij,ri->rj", vectors, gradient)
+    step = -np.einsum("rij,rj->ri", vectors, slope / (curvature + damping[:, None] * largest))
     # Log scales move by at most a few units a step: far beyond, exponentials are flat and Newton's model is blind.
     length = np.abs(step).max(axis=1, keepdims=True)
-    return np.asarray(step * np.minimum(1.0, 3.0 / np.maximum(length, 1e-300)))
+    step = step * np.minimum(1.0, 3.0 / np.maximum(length, 1e-300))
+    return step, (slope * slope / curvature).sum(axis=1)

@@ -14,6 +14,10 @@ SLOPES = (0.05, 0.12, 0.25, 0.5, 1.0)
 OUTERS = (0.05, 0.1, 0.2, 0.45, 1.0)
 MAX_GRID = 700
 POLISHED = 8
+ROUGHLY = 60
+"""Iterations after which a point that is still on its way is left where it is, until it proves to be near the best."""
+NEAR = 1e-3
+"""Roughly minimised, the best optimum is within this share of the lowest objective."""
 GRADUATED = tuple(10.0 ** np.arange(-1.0, -9.0, -1.0))
 """Huber's delta is lowered in steps: with a small delta the objective has many local optima far from the best."""
 
@@ -47,10 +51,16 @@ def _best(problem: Problem, grids: Sequence[Array], observed: Array, weightings:
 
 
 def _polished(problem: Problem, points: Array, observed: Array, weightings: Array) -> Solution:
-    """The best of each weighting's points (W, P, p), followed to the last digit."""
-    solution = _solution(problem, points, observed, weightings, tolerance=1e-13)
-    best = solution.objective.reshape(points.shape[:2]).argmin(axis=1)
-    return solution.rows(best + points.shape[1] * np.arange(len(points)))
+    """The best of each weighting's points (W, P, p); those that come near it are followed to the last digit."""
+    reached = _solution(problem, points, observed, weightings, tolerance=1e-7)
+    objective = reached.objective.reshape(points.shape[:2])
+    near = objective <= (1 + NEAR) * objective.min(axis=1, keepdims=True)
+    weighting, _ = np.nonzero(near)
+    solution = minimise(problem, reached.theta[near.ravel()], observed, weightings[weighting])
+    objective[near] = solution.objective
+    place = np.cumsum(near.ravel()).reshape(near.shape) - 1
+    best = np.where(near, objective, np.inf).argmin(axis=1)
+    return solution.rows(place[np.arange(len(points)), best])
 
 
 def _minimised(problem: Problem, points: Array, observed: Array, weightings: Array, tolerance: float) -> Array:
@@ -59,7 +69,7 @@ def _minimised(problem: Problem, points: Array, observed: Array, weightings: Arr
 
 def _solution(problem: Problem, points: Array, observed: Array, weightings: Array, tolerance: float) -> Solution:
     weights = np.repeat(weightings, points.shape[1], axis=0)
-    return minimise(problem, points.reshape(-1, points.shape[-1]), observed, weights, tolerance)
+    return minimise(problem, points.reshape(-1, points.shape[-1]), observed, weights, tolerance, ROUGHLY)
 
 
 def refit(problem: Problem, start: Array, observed: Array, weights: Array) -> Solution:

@@ -1,7 +1,7 @@
 """The observations table, what every run measured, and the runs table beside it. All that follows reads only these."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +107,7 @@ class Observations:
     losses: pd.DataFrame
     runs: pd.DataFrame
     positions: pd.DataFrame | None = None
+    _joined: dict[tuple[str, str, bool], pd.DataFrame] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def train_corpus(self) -> str:
@@ -131,6 +132,12 @@ class Observations:
 
     def curves(self, corpus: str, split: str = "test", *, diverged: bool = False) -> pd.DataFrame:
         """Every evaluated step of every run on a corpus, joined with the runs table, sorted by run and step."""
+        asked = corpus, split, diverged
+        if asked not in self._joined:
+            self._joined[asked] = self._join(*asked)
+        return self._joined[asked].copy(deep=False)
+
+    def _join(self, corpus: str, split: str, diverged: bool) -> pd.DataFrame:
         rows = self.losses[(self.losses["corpus"] == corpus) & (self.losses["split"] == split)]
         runs = self.runs if diverged else self.runs[self.runs["status"] != "diverged"]
         runs = runs.rename(columns={"tokens": "run_tokens", "flops": "run_flops"})
