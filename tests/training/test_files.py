@@ -1,11 +1,9 @@
 """A run by hand from a study's plan and tokens: the run that the workflow would have made."""
 
 import io
-import json
 import re
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 import pytest
 from safetensors.torch import load_file
@@ -13,41 +11,25 @@ from scalelaws.cli import main
 from scalelaws.errors import InputError
 from scalelaws.io import read_json
 from scalelaws.job import Progress
-from scalelaws.tokens.store import token_paths
 from scalelaws.training import loop
 from scalelaws.training.files import RECIPE, planned_run, train_planned
-from scalelaws.training.hardware import Hardware
 from scalelaws.training.loop import train
-from scalelaws.training.needs import needs_of
-from scalelaws.training.plan import plan_rows
 from scalelaws.training.state import views
 
 from workflow.rules import rules
 
+from .made import write_plan, write_tokens
 from .test_loop import RUN, tokens, trained  # noqa: F401
 
 LSTM = replace(RUN, run="lstm-test", family="lstm", n_layer=2, n_head=0, positions="none", learning_rate=0.1 / 3)
 
 
-def write_plan(folder, *runs):
-    """The plan of a study of these runs, each evaluated on three sets."""
-    needs = [needs_of(run, Hardware("CPU core"), 12, 3) for run in runs]
-    pd.DataFrame(plan_rows(runs, needs, 1e9)).to_csv(folder / "plan.csv", index=False)
-
-
 @pytest.fixture
 def study(tmp_path, tokens):  # noqa: F811
     """A study's plan and tokens."""
-    write_plan(tmp_path, RUN, LSTM)
-    (tmp_path / "tokens").mkdir()
+    write_plan(tmp_path, [RUN, LSTM])
     for (corpus, split), file in tokens.items():
-        ids = file.ids.copy()
-        ids[-1] = 39
-        paths = token_paths(tmp_path / "tokens" / f"{corpus}.{split}")
-        paths["ids"].write_bytes(ids.astype("<u2").tobytes())
-        np.save(paths["offsets"], np.array([0, len(ids)]))
-        sidecar = {"tokens": len(ids), "documents": 1, "bytes": 4 * len(ids), "vocabulary": 40, "end_of_document": 39}
-        paths["sidecar"].write_text(json.dumps({**sidecar, "tokenizer": "none"}))
+        write_tokens(tmp_path, f"{corpus}.{split}", file.ids, vocabulary=40)
     return tmp_path
 
 
@@ -76,7 +58,7 @@ def test_a_diverged_run_keeps_its_last_good_checkpoint_and_names_it(study, monke
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr(loop, "CHECKPOINT_SHARE", 0.0)
     exploding = replace(RUN, learning_rate=300.0, weight_decay=0.0, steps=400)
-    write_plan(study, exploding)
+    write_plan(study, [exploding])
     train_planned(study / "plan.csv", "1", None, threads=1)
     record = read_json(study / f"runs/{RUN.run}/run.json")["run"]
     assert record["status"] == "diverged"

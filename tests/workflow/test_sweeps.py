@@ -1,14 +1,19 @@
-"""Every sweep that we ship, at the size of a minute: all its settings through Snakemake, each trained for a moment."""
+"""Every sweep that we ship, at the size of a minute: all its settings planned, each trained for a moment."""
 
+import argparse
 import math
+from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from scalelaws.config import read_config
-from scalelaws.observations.table import read_observations
+from scalelaws.observations.gather import gather
+from scalelaws.training.files import train_planned
 from scalelaws.training.plan import runs_of
+from training.made import write_plan, write_tokens
 
-from .test_study import ROOT, STUDY, snakemake
+from .test_study import ROOT, STUDY, planned
 
 SWEEPS = {
     path.stem: config["training"]["sweep"]
@@ -28,18 +33,34 @@ def last(entry):
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory):
-    """The configuration of all sweeps in one, and the observations of its runs."""
+def folder(tmp_path_factory):
+    """Where study.yaml holds all sweeps in one."""
     folder = tmp_path_factory.mktemp("sweeps")
     sweep = [last(entry) for entries in SWEEPS.values() for entry in entries]
     config = {**STUDY, "study": "swept", "training": {**STUDY["training"], **TRAINING, "sweep": sweep}}
     (folder / "study.yaml").write_text(yaml.safe_dump(config))
-    snakemake(folder, "--", "runs")
-    results = folder / "results/swept"
-    return (
-        read_config(folder / "study.yaml"),
-        read_observations(results / "observations.parquet", results / "runs.parquet"),
+    return folder
+
+
+@pytest.fixture(scope="module")
+def swept(folder):
+    """The configuration of all sweeps in one, and the observations of its runs on the bytes of a module of Python."""
+    config = read_config(folder / "study.yaml")
+    text = np.frombuffer(Path(argparse.__file__).read_bytes(), np.uint8)
+    for name in ("graphs.train", "graphs.test", "code.test"):
+        write_tokens(folder, name, text, vocabulary=512)
+    runs = runs_of(config)
+    write_plan(folder, runs.values())
+    for name in runs:
+        train_planned(folder / "plan.csv", name, None, threads=1)
+    made = [folder / "runs" / name for name in runs]
+    return config, gather(
+        *([run / file for run in made] for file in ("run.json", "losses.parquet", "positions.parquet"))
     )
+
+
+def test_the_workflow_trains_every_variant(folder):
+    assert planned(folder, "--", "runs")["train"] == len(runs_of(read_config(folder / "study.yaml")))
 
 
 def test_the_sweeps_that_were_promised_are_there():
