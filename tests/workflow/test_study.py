@@ -7,14 +7,15 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 from scalelaws.io import read_json
 
-ROOT = Path(__file__).parents[2]
+from .rules import ROOT
+from .start import planned, snakemake
+
 STUDY = {
     "study": "small",
     "seed": 3,
@@ -47,27 +48,6 @@ STUDY = {
     "laws": {"resamples": 100},
 }
 RUNS = {"2L8d-4k-s3", "2L8d-40k-s3", "2L12d-4k-s3", "2L12d-40k-s3"}
-
-
-def snakemake(folder, *arguments, config="study.yaml", check=True):
-    """Run the workflow in `folder`, as a user would, and give what it printed."""
-    command = [sys.executable, "-m", "snakemake", "--profile", str(ROOT / "workflow/profiles/local"), "--cores", "2"]
-    command += ["--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
-    command += ["--configfile", str(folder / config), *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    if check and done.returncode:
-        raise AssertionError(f"{' '.join(arguments)} failed:\n{done.stdout}\n{done.stderr}")
-    return done.stdout + done.stderr
-
-
-def planned(folder, *arguments, config="study.yaml"):
-    """How many jobs of each rule a dry run plans."""
-    printed = snakemake(folder, "--dry-run", *arguments, config=config)
-    table = printed.split("Job stats:")[-1].splitlines() if "Job stats:" in printed else []
-    counts = (line.split() for line in table)
-    return {
-        words[0]: int(words[1]) for words in counts if len(words) == 2 and words[1].isdigit() and words[0] != "total"
-    }
 
 
 def changed(folder, name, change):

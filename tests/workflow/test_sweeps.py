@@ -13,7 +13,9 @@ from scalelaws.training.files import train_planned
 from scalelaws.training.plan import runs_of
 from training.made import write_plan, write_tokens
 
-from .test_study import ROOT, STUDY, planned
+from .rules import ROOT
+from .start import planned
+from .test_study import STUDY
 
 SWEEPS = {
     path.stem: config["training"]["sweep"]

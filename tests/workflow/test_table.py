@@ -10,7 +10,7 @@ import pytest
 import yaml
 from scalelaws.io import read_json
 
-from .test_study import planned, snakemake
+from .start import planned, snakemake
 
 STUDY = {"study": "brought", "table": {"path": "mine.csv", "where": "loss < 6"}, "laws": {"resamples": 200}}
 
