@@ -1,13 +1,15 @@
-"""A corpus stage killed at random moments, again and again, ends with the documents of an undisturbed one."""
+"""A corpus stage that is killed again and again, or whose files are damaged, ends with the same documents."""
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import pytest
 import yaml
 from scalelaws.io import file_digest
 
@@ -21,6 +23,7 @@ STUDY = {
             "clean": {"language_confidence": 0, "boilerplate": {"min_pages": 20}},
         },
     },
+    "tokenizer": {"vocabulary": 512},
     "training": {"parameters": [1_600], "dataset_tokens": [4_000], "max_tokens": 4_000, "batch_tokens": 1_024},
 }
 KILLS = 3
@@ -39,11 +42,12 @@ def make_pages(folder: Path, pages: int) -> None:
         (folder / f"{page:04}.html").write_text(f"<html><head><title>{page}</title></head><body>{body}</body></html>")
 
 
-def start(folder: Path) -> subprocess.Popen:
-    command = [sys.executable, "-m", "snakemake", "corpus", "--cores", "2", "--snakefile", str(ROOT / "Snakefile")]
+def start(folder: Path, target: str = "corpus") -> subprocess.Popen:
+    command = [sys.executable, "-m", "snakemake", target, "--cores", "2", "--snakefile", str(ROOT / "Snakefile")]
     command += ["--profile", str(ROOT / "workflow/profiles/local"), "--nolock", "--rerun-incomplete"]
     command += ["--directory", str(folder), "--configfile", str(folder / "study.yaml")]
-    return subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    printed = (folder / "printed").open("w")
+    return subprocess.Popen(command, start_new_session=True, stdout=printed, stderr=printed)
 
 
 def study(folder: Path) -> Path:
@@ -61,12 +65,17 @@ def documents(folder: Path) -> dict[str, str]:
     }
 
 
-def test_a_corpus_stage_killed_at_random_moments_ends_with_the_same_documents(tmp_path):
-    undisturbed = study(tmp_path / "undisturbed")
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The finished study's folder, and the seconds that its corpus stage took."""
+    folder = study(tmp_path_factory.mktemp("study") / "undisturbed")
     started = time.monotonic()
-    assert start(undisturbed).wait() == 0
-    seconds = time.monotonic() - started
+    assert start(folder).wait() == 0
+    return folder, time.monotonic() - started
 
+
+def test_a_corpus_stage_killed_at_random_moments_ends_with_the_same_documents(undisturbed, tmp_path):
+    whole, seconds = undisturbed
     killed = study(tmp_path / "killed")
     draw = random.Random(1)
     interrupted = 0
@@ -80,6 +89,20 @@ def test_a_corpus_stage_killed_at_random_moments_ends_with_the_same_documents(tm
             process.wait()
     assert start(killed).wait() == 0
     assert interrupted >= 2
-    assert documents(killed) == documents(undisturbed)
+    assert documents(killed) == documents(whole)
     left = {path.name for path in (killed / "results/killed/corpus/web").iterdir() if path.name.startswith(".")}
     assert not {name for name in left if name.endswith(".tmp")}
+
+
+def test_a_damaged_shard_is_named_and_made_again(undisturbed, tmp_path):
+    whole, _ = undisturbed
+    damaged = shutil.copytree(whole, tmp_path / "damaged")
+    shard = next((damaged / "results/killed/corpus/web/documents/train").glob("*.parquet"))
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    assert start(damaged, "tokens").wait() != 0
+    assert f"{shard.relative_to(damaged)}: not readable as parquet" in (damaged / "printed").read_text()
+    shutil.rmtree(shard.parents[1])
+    assert start(damaged, "tokens").wait() == 0
+    assert documents(damaged) == documents(whole)

@@ -28,8 +28,8 @@ processes.leave()
 """
 
 
-@pytest.mark.parametrize("count", [2, 4])
-def test_several_processes_give_the_losses_of_one(tokens, tmp_path, count):  # noqa: F811
+def test_several_processes_give_the_losses_of_one(tokens, tmp_path):  # noqa: F811
+    count = 2
     np.savez(tmp_path / "parts.npz", **{".".join(key): file.ids for key, file in tokens.items()})
     script = tmp_path / "trainer.py"
     script.write_text(TRAINER)
