@@ -4,9 +4,8 @@ import matplotlib as mpl
 import pytest
 from scalelaws.figures.registry import Material
 from scalelaws.figures.style import styled
-from scalelaws.laws.study import fit_laws
 
-from .study import cards_of, synthetic_observations
+from .study import cards_of, laws_of, synthetic_observations
 from .varied import varied_observations
 
 mpl.use("agg")
@@ -18,8 +17,8 @@ def observations():
 
 
 @pytest.fixture(scope="session")
-def laws(observations):
-    return fit_laws(observations, {"resamples": 200}, seed=1, study="synthetic")
+def laws(observations, tmp_path_factory):
+    return laws_of(observations, "synthetic", tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
@@ -29,10 +28,10 @@ def material(observations, laws, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def varied():
+def varied(tmp_path_factory):
     """A study that varied batches, rates, schedules, shapes, families and training corpora."""
     observations = varied_observations()
-    return Material(observations, fit_laws(observations, {"resamples": 200}, seed=1, study="varied"))
+    return Material(observations, laws_of(observations, "varied", tmp_path_factory))
 
 
 @pytest.fixture

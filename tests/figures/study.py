@@ -1,10 +1,16 @@
 """Observations that are made from known laws: five sizes by five subsets, one corpus to train on and five others."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
+from filelock import FileLock
 from scalelaws.io import write_json
+from scalelaws.laws.files import read_laws, write_laws
+from scalelaws.laws.fitted import Laws
+from scalelaws.laws.study import fit_laws
 from scalelaws.observations.table import LOSS_COLUMNS, RUN_COLUMNS, Observations, validated
 
 SIZES = (10_000.0, 25_000.0, 65_000.0, 160_000.0, 400_000.0)
@@ -40,6 +46,18 @@ def synthetic_observations(
                 losses += rows
     table = pd.DataFrame(runs, columns=list(RUN_COLUMNS))
     return validated(pd.DataFrame(losses, columns=list(LOSS_COLUMNS)), table, positions=losses_by_position(table))
+
+
+def laws_of(observations: Observations, name: str, folders: pytest.TempPathFactory) -> Laws:
+    """The laws of a study of this name, fitted once for all workers of the tests."""
+    folder = folders.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    files = folder / f"{name}.laws.json", folder / f"{name}.draws.npz"
+    with FileLock(folder / f"{name}.lock"):
+        if not files[0].exists():
+            write_laws(fit_laws(observations, {"resamples": 200}, seed=1, study=name), *files)
+    return read_laws(*files)
 
 
 def position_law(size: float, position: np.ndarray) -> np.ndarray:

@@ -1,8 +1,7 @@
 """A study's folder with a report in it, written once for all tests of the page."""
 
 import pytest
-from figures.study import synthetic_observations
-from scalelaws.laws.study import fit_laws
+from figures.study import laws_of, synthetic_observations
 from scalelaws.report.page import write_report
 
 from . import CONFIG, plan_of, write_study
@@ -14,8 +13,8 @@ def observations():
 
 
 @pytest.fixture(scope="session")
-def laws(observations):
-    return fit_laws(observations, {"resamples": 200}, seed=1, study="synthetic")
+def laws(observations, tmp_path_factory):
+    return laws_of(observations, "synthetic", tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
