@@ -12,7 +12,12 @@ from scalelaws.io import read_json
 
 from .start import planned, snakemake
 
-STUDY = {"study": "brought", "table": {"path": "mine.csv", "where": "loss < 6"}, "laws": {"resamples": 200}}
+STUDY = {
+    "study": "brought",
+    "table": {"path": "mine.csv", "where": "loss < 6"},
+    "laws": {"resamples": 200},
+    "figures": {"formats": []},
+}
 
 
 @pytest.fixture
