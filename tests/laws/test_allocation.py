@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scalelaws.laws.allocation import EDGE, FLAT, MISSING, envelope, isoflop, parabolas
+from scalelaws.laws.allocation import BETWEEN, EDGE, FLAT, MISSING, envelope, isoflop, parabolas
 from scalelaws.laws.curves import Profiles, curve_rows, profiles, seed_noise
 from scalelaws.laws.problem import Objective
 from scalelaws.laws.rows import envelope_task
@@ -64,6 +64,13 @@ def test_a_minimum_outside_its_window_is_refused():
     assert parabolas(log_n, lopsided)[4][0, 0] in ("", FLAT)
     concave_with_a_dip = np.array([[0.5, 2.0, 0.4, 2.0, 0.45]]).T[None]
     assert parabolas(log_n, concave_with_a_dip)[4][0, 0] == FLAT
+
+
+def test_a_minimum_in_a_wide_gap_of_sizes_is_refused():
+    log_n = np.log([50.0, 70.0, 100.0, 500.0, 700.0, 1000.0])
+    minima = np.log([60.0, 220.0, 600.0])
+    curves = 1 + 0.1 * np.square(log_n[None, :, None] - minima)
+    assert parabolas(log_n, curves)[4][0].tolist() == ["", BETWEEN, ""]
 
 
 def test_sizes_that_are_all_too_large_leave_the_allocation_undetermined():

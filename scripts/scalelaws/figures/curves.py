@@ -113,7 +113,9 @@ def loss_at_fixed_steps(observations: Observations, laws: Laws) -> Figure:
 def sample_efficiency(observations: Observations, laws: Laws) -> Figure:
     """Tokens to reach a loss, by N (Kaplan et al. 2020, figure 19)."""
     curves = fresh_curves(observations)
-    rows = reached(curves, targets(curves), "tokens").groupby(["target", "parameters"], as_index=False)["tokens"].min()
+    rows = reached(curves, targets(curves), "tokens")
+    rows = rows.assign(parameters=alike(rows["parameters"]))
+    rows = rows.groupby(["target", "parameters"], as_index=False)["tokens"].min()
     rows = rows[rows.groupby("target")["parameters"].transform("count") > 1]
     if rows.empty:
         raise NotDrawableError("no loss was reached by two sizes N")

@@ -141,6 +141,8 @@ def parametric(law: FittedLaw, budgets: tuple[float, float]) -> Allocation:
 MISSING = "fewer than three sizes"
 EDGE = "the lowest loss is at the edge of the sizes"
 FLAT = "the curve is not convex, or its minimum lies outside its window"
+WIDEST_STEP = 4.0
+BETWEEN = f"the minimum lies between sizes more than {WIDEST_STEP:g} times apart"
 
 
 def parabolas(log_n: Array, log_loss: Array) -> tuple[Array, Array, Array, npt.NDArray[np.bool_], npt.NDArray[np.str_]]:
@@ -167,7 +169,11 @@ def parabolas(log_n: Array, log_loss: Array) -> tuple[Array, Array, Array, npt.N
     inside = (shift >= np.where(window, x, np.inf).min(axis=2)) & (shift <= np.where(window, x, -np.inf).max(axis=2))
     last = rank[..., -1:]
     edge = np.take_along_axis((rank == 1) | (rank == last), best, axis=2)[..., 0]
-    reason = np.select([~enough, edge, ~(convex & inside)], [MISSING, EDGE, FLAT], default="")
+    below = np.where(window & (x <= shift[..., None]), x, -np.inf).max(axis=2)
+    above = np.where(window & (x >= shift[..., None]), x, np.inf).min(axis=2)
+    apart = inside & (np.where(inside, above, 0.0) - np.where(inside, below, 0.0) > np.log(WIDEST_STEP))
+    reasons = {MISSING: ~enough, EDGE: edge, FLAT: ~(convex & inside), BETWEEN: apart}
+    reason = np.select(list(reasons.values()), list(reasons), default="")
     centre = np.where(convex, log_n[best[..., 0]] + shift, 0.0)
     height = np.where(convex, c0 + c1 * shift + c2 * shift * shift, 0.0)
     return centre, height, np.where(enough, c2, 0.0), window, reason
