@@ -201,7 +201,8 @@ def _gaps(observations: Observations, laws: Laws, corpora: list[str]) -> tuple[p
             "exponent": power is not None and power.status == DETERMINED,
         }
     values, known = (pd.DataFrame.from_dict(part, orient="index", columns=list(GAPS)) for part in (rows, sure))
-    return values, known
+    measured = values.notna().any(axis=1)
+    return values[measured], known[measured]
 
 
 def _mean_interval(values: np.ndarray) -> tuple[float, float]:
