@@ -53,8 +53,11 @@ KillWait=15
 MinJobAge=3600
 JobRequeue=1
 AccountingStorageType=accounting_storage/none
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 {nodes}
-PartitionName=cpu Nodes={names} Default=YES MaxTime=1:00:00 State=UP
+PartitionName=cpu Nodes={names} Default=YES MaxTime=7-00:00:00 PriorityTier=1 State=UP
+PartitionName=urgent Nodes={names} MaxTime=7-00:00:00 PriorityTier=2 PreemptMode=OFF State=UP
 """
 
 
@@ -74,10 +77,15 @@ class Cluster:
         """Numbers of the jobs in these states."""
         return self.ask("squeue", "-h", "-t", states, "-o", "%A").split()
 
-    def number_of(self, rule: str, wildcard: str) -> str | None:
+    def node_of(self, number: str) -> str:
+        """The node on which a job runs."""
+        return self.ask("squeue", "-h", "-j", number, "-o", "%N")
+
+    def number_of(self, study: Path, rule: str, wildcard: str) -> str | None:
         """The number of a rule's running job for this wildcard; the executor puts both into the comment."""
-        rows = (line.split("|") for line in self.ask("squeue", "-h", "-t", "RUNNING", "-o", "%A|%k").splitlines())
-        return next((number for number, comment in rows if comment == f"rule_{rule}_wildcards_{wildcard}"), None)
+        wanted = [f"rule_{rule}_wildcards_{wildcard}", str(study)]
+        running = self.ask("squeue", "-h", "-t", "RUNNING", "-o", "%A|%k|%Z").splitlines()
+        return next((number for number, *job in (line.split("|") for line in running) if job == wanted), None)
 
 
 def missing() -> str:
@@ -119,7 +127,7 @@ def running_cluster(folder: Path) -> Iterator[Cluster]:
         start_controller(cluster)
         for node in NODES:
             start_node(cluster, node)
-        _wait(lambda: cluster.ask("sinfo", "-h", "-N", "-o", "%t").split() == ["idle"] * len(NODES), 30)
+        _wait(lambda: cluster.ask("sinfo", "-h", "-N", "-p", "cpu", "-o", "%t").split() == ["idle"] * len(NODES), 30)
         yield cluster
     finally:
         if (folder / "slurmctld.pid").is_file():

@@ -4,10 +4,9 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pandas as pd
@@ -15,36 +14,22 @@ import pytest
 import yaml
 
 from . import cluster as slurm
-
-ROOT = Path(__file__).parents[2]
-STUDY = {
-    "study": "drill",
-    "seed": 5,
-    "corpora": {
-        "graphs": {
-            "role": "train",
-            "sources": [{"kind": "installed-docs", "content": "code", "packages": ["sqlparse"]}],
-            "clean": {"language": None, "quality": None},
-        },
-    },
-    "tokenizer": {"vocabulary": 512},
-    "training": {
-        "context": 32,
-        "parameters": [1_600, 3_200],
-        "dataset_tokens": [30_000],
-        "batch_tokens": 512,
-        "max_epochs": 100,
-        "max_tokens": 1_000_000,
-        "patience": 0,
-        "learning_rate": 0.01,
-        "schedule": "constant",
-        "warmup_steps": 10,
-        "averaging": 0.1,
-        "evaluations": 4,
-        "evaluation_tokens": 1_000,
-    },
-}  # fmt: skip
-MINUTES = 60.0
+from .study import (
+    RESULTS,
+    STUDY,
+    checkpoints,
+    command,
+    ended,
+    hang,
+    in_training,
+    log_of,
+    made,
+    resumed,
+    same_run,
+    same_study,
+    started,
+    waited_for,
+)
 
 pytestmark = pytest.mark.skipif(bool(slurm.missing()), reason=slurm.missing())
 
@@ -57,13 +42,63 @@ def cluster():
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    """A folder in which the study was made on this machine, stage by stage; `tokens` is a copy from before the runs."""
+    """A folder in which the study was made on this machine; `tokens`, beside it, is a copy from before the runs."""
     folder = tmp_path_factory.mktemp("undisturbed")
     (folder / "study.yaml").write_text(yaml.safe_dump(STUDY))
-    _finish(_start(folder, "local", "tokens", "--cores", "2"))
+    made(folder, "local", "tokens", "--cores", "2")
     shutil.copytree(folder, folder.with_name("tokens"))
-    _finish(_start(folder, "local", "runs", "--cores", "2"))
+    made(folder, "local", "runs", "--cores", "2")
     return folder
+
+
+@pytest.fixture(scope="module")
+def names(undisturbed):
+    """The runs: two that finish, the smaller first, and the one that diverges."""
+    return sorted((path.name for path in (undisturbed / RESULTS / "runs").iterdir()), key=lambda run: (len(run), run))
+
+
+@pytest.fixture(scope="module")
+def outgrowing(cluster, undisturbed, names, tmp_path_factory):
+    """A study whose run gets too little memory at first, and its start, which goes on beside the other drills."""
+    study = shutil.copytree(undisturbed.with_name("tokens"), tmp_path_factory.mktemp("outgrowing") / "study")
+    little = ["--set-resources", "train:mem_mb=300 * 5 ** (attempt - 1)"]
+    with started(study, "slurm", _record(names[0]), *little, cluster=cluster) as start:
+        yield study, start
+
+
+@pytest.fixture(scope="module", autouse=True)
+def struck(cluster, undisturbed, names, outgrowing, tmp_path_factory):
+    """A study whose runs were struck while they trained, and its start, which goes on beside the other drills.
+
+    One was cancelled and its newest checkpoint cut off, one hung until its time was over, one diverged.
+    """
+    study = shutil.copytree(undisturbed.with_name("tokens"), tmp_path_factory.mktemp("struck") / "study")
+    cancelled, hanging, _ = names
+    with started(study, "slurm", "runs", cluster=cluster) as start:
+        number = in_training(cluster, study, hanging)
+        hang(number)
+        cluster.ask("scontrol", "update", f"jobid={number}", "EndTime=now")
+        cluster.ask("scancel", in_training(cluster, study, cancelled))
+        waited_for(lambda: bool(checkpoints(study, cancelled)), "the cancelled run leaves no checkpoint")
+        newest = checkpoints(study, cancelled)[-1]
+        os.truncate(newest, newest.stat().st_size // 2)
+        waited_for(lambda: number not in cluster.jobs(), "the hanging run is not ended")
+        yield study, start
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cramped(cluster, undisturbed, names, struck, tmp_path_factory):
+    """A study whose disk was full while its run trained, and its start, which goes on beside the other drills."""
+    study = shutil.copytree(undisturbed.with_name("tokens"), tmp_path_factory.mktemp("cramped") / "study")
+    with (
+        _small_disk(study / "results") as disk,
+        started(study, "slurm", _record(names[0]), cluster=cluster) as start,
+    ):
+        in_training(cluster, study, names[0])
+        _fill(disk / "filler")
+        waited_for(lambda: "the disk is full" in _cluster_logs(study), "the full disk is not noticed")
+        (disk / "filler").unlink()
+        yield study, start
 
 
 @pytest.fixture
@@ -72,98 +107,99 @@ def study(undisturbed, tmp_path):
     return shutil.copytree(undisturbed.with_name("tokens"), tmp_path / "study")
 
 
-def test_a_study_through_slurm_equals_one_on_this_machine(cluster, study, undisturbed):
-    _finish(_start(study, "slurm", "runs", cluster=cluster))
-    _same(study, undisturbed)
+def test_a_run_that_is_pre_empted_then_warned_and_then_loses_its_node(cluster, study, undisturbed, names):
+    run = names[1]
+    with started(study, "slurm", _record(run), cluster=cluster) as start:
+        number = in_training(cluster, study, run)
+        urgent = ["--partition=urgent", f"--nodelist={cluster.node_of(number)}", "--exclusive", "--output=/dev/null"]
+        cluster.ask("sbatch", *urgent, "--wrap=sleep 1")
+        first = resumed(study, run)
+        assert in_training(cluster, study, run) == number, "it was put back under its own number"
+        warned = time.monotonic()
+        cluster.ask("scancel", "--signal=USR1", number)
+        waited_for(lambda: number not in cluster.jobs(), "the warned job does not leave")
+        assert time.monotonic() - warned < 30
+        second = resumed(study, run, after=first)
+        node = cluster.node_of(cluster.number_of(study, "train", run))
+        cluster.ask("scontrol", "update", f"nodename={node}", "state=down", "reason=drill")
+        time.sleep(3)
+        with suppress(subprocess.CalledProcessError):  # it may have come back by itself
+            cluster.ask("scontrol", "update", f"nodename={node}", "state=resume")
+        ended(start)
+    assert resumed(study, run) >= second
+    same_run(study, undisturbed, run)
 
 
-def test_a_cancelled_training_goes_on_where_it_was(cluster, study, undisturbed):
-    start = _start(study, "slurm", "runs", cluster=cluster)
-    cluster.ask("scancel", _training(cluster, study))
-    _finish(start)
-    assert any("goes on from step" in log.read_text() for log in (study / "results/drill/logs/train").iterdir())
-    _same(study, undisturbed)
-
-
-def test_a_training_whose_node_fails_is_put_back_and_finished(cluster, study, undisturbed):
-    start = _start(study, "slurm", "runs", cluster=cluster)
-    node = cluster.ask("squeue", "-h", "-j", _training(cluster, study), "-o", "%N")
-    cluster.ask("scontrol", "update", f"nodename={node}", "state=down", "reason=drill")
-    time.sleep(5)
-    with suppress(subprocess.CalledProcessError):  # it may have come back by itself
-        cluster.ask("scontrol", "update", f"nodename={node}", "state=resume")
-    _finish(start)
-    _same(study, undisturbed)
-
-
-def test_a_controller_that_is_away_for_a_while_loses_nothing(cluster, study, undisturbed):
-    start = _start(study, "slurm", "runs", cluster=cluster)
-    _training(cluster, study)
-    slurm.end(cluster, "slurmctld", signal.SIGKILL)
-    time.sleep(15)
-    slurm.start_controller(cluster)
-    _finish(start)
-    _same(study, undisturbed)
-
-
-def test_jobs_that_a_killed_start_left_are_cancelled_before_their_work_is_done_again(cluster, study, undisturbed):
-    start = _start(study, "slurm", "runs", cluster=cluster)
-    orphan = _training(cluster, study)
-    os.kill(start.pid, signal.SIGKILL)
-    start.wait()
-    subprocess.run(_command(study, "slurm", "--unlock"), cwd=study, env=cluster.environment, check=True)
-    printed = _finish(_start(study, "slurm", "runs", cluster=cluster))
+def test_a_second_start_is_refused_and_orphans_of_a_killed_one_are_cancelled(cluster, study, undisturbed, names):
+    """While the controller is away for some time, which costs nothing either."""
+    run = names[1]
+    with started(study, "slurm", _record(run), cluster=cluster) as first:
+        orphan = in_training(cluster, study, run)
+        hang(orphan)
+        with started(study, "slurm", _record(run), cluster=cluster) as second:
+            assert "LockException" in ended(second, status=1)
+        slurm.end(cluster, "slurmctld", signal.SIGKILL)
+        time.sleep(10)
+        slurm.start_controller(cluster)
+        os.kill(first.pid, signal.SIGKILL)
+    subprocess.run(command(study, "slurm", "--unlock"), cwd=study, env=cluster.environment, check=True)
+    printed = made(study, "slurm", _record(run), cluster=cluster)
     assert "that an earlier start left in SLURM" in printed
     assert orphan not in cluster.jobs()
-    _same(study, undisturbed)
+    same_run(study, undisturbed, run)
 
 
-def test_a_second_start_is_refused_while_the_first_one_works(cluster, study, undisturbed):
-    first = _start(study, "slurm", "runs", cluster=cluster)
-    running = _training(cluster, study)
-    second = _start(study, "slurm", "runs", cluster=cluster)
-    printed, _ = second.communicate(timeout=5 * MINUTES)
-    assert second.returncode != 0
-    assert "LockException" in printed
-    assert running in cluster.jobs()
-    _finish(first)
-    _same(study, undisturbed)
+def test_a_full_disk_costs_no_more_than_what_it_interrupts(cramped, undisturbed, names):
+    study, start = cramped
+    ended(start)
+    assert "no checkpoint at step" in _cluster_logs(study)
+    same_run(study, undisturbed, names[0])
 
 
-def _command(folder, profile, *arguments):
-    command = [sys.executable, "-m", "snakemake", "--profile", str(ROOT / "workflow/profiles" / profile)]
-    command += ["--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
-    return [*command, "--configfile", str(folder / "study.yaml"), "--latency-wait", "10", *arguments]
+def test_a_run_that_outgrows_its_memory_is_tried_again_with_more(outgrowing, undisturbed, names):
+    study, start = outgrowing
+    assert "Trying to restart" in ended(start)
+    assert "exceeded memory limit" in _cluster_logs(study)
+    same_run(study, undisturbed, names[0])
 
 
-def _start(folder, profile, target, *arguments, cluster=None):
-    return subprocess.Popen(
-        _command(folder, profile, *arguments, "--", target),
-        cwd=folder, env=cluster.environment if cluster else None, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+def test_runs_that_are_cancelled_or_hang_or_diverge(struck, undisturbed, names):
+    study, start = struck
+    printed = ended(start)
+    assert "SLURM status is: 'CANCELLED'" in printed
+    assert "SLURM status is: 'TIMEOUT'" in printed
+    same_study(study, undisturbed)
+    runs = pd.read_parquet(study / RESULTS / "runs.parquet").set_index("run")
+    assert runs["status"].to_dict() == dict(zip(names, ["finished", "finished", "diverged"], strict=True))
+    assert "the laws leave it out" in log_of(study, names[2])
 
 
-def _finish(start):
-    printed, _ = start.communicate(timeout=10 * MINUTES)
-    assert start.returncode == 0, printed
-    return printed
+def _record(run):
+    return f"{RESULTS}/runs/{run}/run.json"
 
 
-def _training(cluster, study):
-    """The number of a job that is in the middle of its training."""
-    deadline = time.monotonic() + 3 * MINUTES
-    while time.monotonic() < deadline:
-        for log in (study / "results/drill/logs/train").glob("*.log"):
-            if "tokens/s" in log.read_text() and (number := cluster.number_of("train", log.stem)):
-                return number
-        time.sleep(0.2)
-    raise TimeoutError("no training began")
+def _cluster_logs(study):
+    """What the jobs that have not ended well said: their terminals are SLURM's files."""
+    return "".join(path.read_text() for path in (study / ".snakemake/slurm_logs").rglob("*.log"))
 
 
-def _same(study, undisturbed):
-    """Every loss of every run is that of the undisturbed study, and nothing half written lies about."""
-    one, other = (pd.read_parquet(folder / "results/drill/observations.parquet") for folder in (study, undisturbed))
-    pd.testing.assert_frame_equal(one, other)
-    assert not list((study / "results").rglob("*.tmp"))
-    assert not list((study / "results").glob("*/checkpoints/*/*"))
+@contextmanager
+def _small_disk(folder):
+    """Move a folder's content onto a disk of a few megabytes that is mounted in its place."""
+    aside = folder.rename(folder.with_name("aside"))
+    folder.mkdir()
+    size = sum(path.stat().st_size for path in aside.rglob("*")) + (8 << 20)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "drill", folder], check=False)
+    if mounted.returncode:
+        pytest.skip("no disk can be mounted here")
+    try:
+        shutil.copytree(aside, folder, dirs_exist_ok=True)
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def _fill(file):
+    with suppress(OSError), file.open("wb", buffering=0) as filler:
+        while True:
+            filler.write(bytes(4096))
