@@ -1,6 +1,6 @@
 """Say what the site's lines of the cluster's profile name and this cluster lacks."""
 
-from scalelaws.cluster import site_of, site_problems
+from scalelaws.cluster import site_of, site_problems, site_warnings
 from scalelaws.errors import InputError
 from scalelaws.job import logged
 from scalelaws.training.hardware import hardware_of
@@ -19,3 +19,5 @@ with logged(snakemake.log[0], "check_cluster") as progress:
             "Fill in the lines at its top.",
         )
     progress.say("the cluster has everything that the profile asks for")
+    for warning in site_warnings():
+        progress.say(f"a warning: {warning}")

@@ -5,6 +5,7 @@ Everything that names SLURM is here and in workflow/profiles/slurm.
 
 import getpass
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -48,6 +49,17 @@ def site_problems(site: Mapping[str, Any], gpus: int, nodes: int) -> list[str]:
         if key == "training_partition" and nodes > size:
             problems.append(f"hardware: {site[key]!r} has {size} nodes, not {nodes}")
     return problems
+
+
+def site_warnings() -> list[str]:
+    """What of this cluster can make a start wait in vain, with the remedy; an empty list if nothing is known to."""
+    keeps_none = re.compile(r"AccountingStorageType\s*=\s*(\S*/none|\(null\))$")
+    if shutil.which("sacct") and any(keeps_none.match(line) for line in _answer("scontrol", "show", "config")):
+        return [
+            "it keeps no accounts, but there is sacct, which a start asks in vain once the controller has been away: "
+            "take sacct off the PATH from which you start"
+        ]
+    return []
 
 
 def site_of(profile: str | Path) -> dict[str, Any]:

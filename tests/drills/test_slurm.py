@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from scalelaws.cluster import site_problems, site_warnings
 
 from . import cluster as slurm
 from .study import (
@@ -105,6 +106,28 @@ def cramped(cluster, undisturbed, names, struck, tmp_path_factory):
 def study(undisturbed, tmp_path):
     """A study whose tokens are made and whose runs are not."""
     return shutil.copytree(undisturbed.with_name("tokens"), tmp_path / "study")
+
+
+def test_a_profile_is_held_against_the_cluster(cluster, study, monkeypatch):
+    printed = made(study, "slurm", "check_cluster", cluster=cluster)
+    assert "the cluster has everything that the profile asks for" in printed
+    whole_path = os.environ["PATH"]
+    for name in ("PATH", "SLURM_CONF"):
+        monkeypatch.setenv(name, cluster.environment[name])
+    site = {"account": "any", "partition": "cpu", "training_partition": "gpus", "cores": 99}
+    assert site_problems(site, gpus=0, nodes=1) == [
+        "cores: the largest node of 'cpu' has 2, not 99",
+        "training_partition: there is no 'gpus'; there are cpu, urgent",
+    ]
+    site |= {"training_partition": "cpu", "cores": 2}
+    assert site_problems(site, gpus=8, nodes=4) == [
+        "hardware: the best node of 'cpu' has 0 GPUs, not 8",
+        "hardware: 'cpu' has 2 nodes, not 4",
+    ]
+    assert site_warnings() == []
+    monkeypatch.setenv("PATH", whole_path)
+    if shutil.which("sacct"):
+        assert "take sacct off the PATH" in site_warnings()[0]
 
 
 def test_a_run_that_is_pre_empted_then_warned_and_then_loses_its_node(cluster, study, undisturbed, names):

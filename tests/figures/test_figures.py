@@ -486,7 +486,7 @@ def test_a_study_of_few_sizes_or_subsets_gets_the_figures_that_it_can_have(sizes
 
 @pytest.mark.parametrize("curves", [False, True], ids=["runs", "curves"])
 def test_a_bare_table_of_sizes_data_and_losses_gets_figures_or_reasons(curves, observations, tmp_path):
-    rows = observations.curves("documentation") if curves else observations.results("documentation")
+    rows = observations.curves("documentation")[::3] if curves else observations.results("documentation")
     columns = ["run", "step", "parameters", "tokens", "loss"] if curves else ["parameters", "dataset_tokens", "loss"]
     rows[columns].rename(columns={"tokens": "dataset_tokens"}).to_csv(tmp_path / "bare.csv", index=False)
     bare = read_table(tmp_path / "bare.csv").observations

@@ -12,10 +12,11 @@ from scalelaws.io import read_json
 
 from .start import planned, snakemake
 
+CHINCHILLA = "loss_of_parameters_and_data_chinchilla"
 STUDY = {
     "study": "brought",
     "table": {"path": "mine.csv", "where": "loss < 6"},
-    "laws": {"resamples": 200},
+    "laws": {"resamples": 200, "fit": [CHINCHILLA, "loss_of_flops"]},
     "figures": {"formats": []},
 }
 
@@ -37,7 +38,7 @@ def test_a_table_becomes_laws_figures_and_a_report(folder):
     printed = snakemake(folder, "--", "report")
     assert "parameters: column 'Model Size'" in printed
     results = folder / "results" / "brought"
-    law = read_json(results / "laws.json")["laws"]["loss_of_parameters_and_data_chinchilla"]
+    law = read_json(results / "laws.json")["laws"][CHINCHILLA]
     assert law["status"] == "determined"
     assert law["parameters"]["alpha"]["low"] <= 0.35 <= law["parameters"]["alpha"]["high"]
     assert sum(law["data"]["used"]) == 36
