@@ -98,6 +98,9 @@ def _in_decades(low: float, high: float) -> bool:
 
 def log_axis(ax: Axes, which: str, label: str) -> None:
     """Make `which` ("x" or "y") logarithmic with readable ticks and the given label."""
+    low, high = ax.dataLim.intervalx if which == "x" else ax.dataLim.intervaly
+    if low == high > 0:  # else matplotlib widens the axis by itself, and warns that it does
+        ax.set(**{f"{which}lim": (low / 2, low * 2)})
     if which == "x":
         ax.set_xscale("log")
         ax.set_xlabel(label)

@@ -32,7 +32,8 @@ def doubts(frame: pd.DataFrame, columns: Mapping[str, str]) -> list[str]:
         )
     lost = diverged(frame)
     if lost.any():
-        found.append(f"left out as diverged: {_named(frame.loc[lost, 'run'])}")
+        where = _named(frame.loc[lost, "run"])
+        found.append(f"left out as diverged: {where}, whose loss is missing, infinite or above {FARTHEST_LOSS:g}")
     return found + _risen(frame[~frame["run"].isin(frame.loc[lost, "run"])])
 
 
