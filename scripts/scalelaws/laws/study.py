@@ -48,10 +48,13 @@ CORE = (
     "gap_of_parameters_and_data",
 )
 """Laws that a study is told the lack of; the others appear only where its table determines them (rows.NEEDS)."""
-ENVELOPES = (
-    ("loss_of_flops", "power_of_flops", "L(C)"),
-    ("loss_of_flops_with_floor", "power_of_flops_with_floor", "L(C) with floor"),
-)
+ENVELOPES = {
+    "loss_of_flops": ("power_of_flops", "L(C)"),
+    "loss_of_flops_with_floor": ("power_of_flops_with_floor", "L(C) with floor"),
+}
+"""Laws of the lowest losses at each budget: their forms and titles."""
+APPROACHES = {"envelope": allocation.envelope, "isoflop": allocation.isoflop}
+"""The approaches to the best split that read it off the curves."""
 RECOUNTED_RESAMPLES = 300
 """At most as many resamples for the account that only compares exponents."""
 DEFAULTS: dict[str, Any] = {
@@ -143,16 +146,24 @@ def _fitted(
     fresh = curve_rows(observations)
     curves = None if fresh.empty else profiles(fresh, noise)
     allocations: dict[str, Allocation] = {}
-    if curves:
-        for name, form, title in ENVELOPES:
-            if name in wanted:
-                task, redrawn = envelope_task(
-                    name, form, title, train, curves, objective, resamples, _seed(seed, "envelope")
-                )
-                if name in CORE or not sparse(FORMS[form], task.rows[task.rows["used"]]):
-                    laws[name] = fit(task, redrawn)
-        allocations["envelope"] = allocation.envelope(curves, resamples, _seed(seed, "envelope"))
-        allocations["isoflop"] = allocation.isoflop(curves, resamples, _seed(seed, "isoflop"))
+
+    def of_curves(name: str) -> Allocation | FittedLaw | None:
+        """An approach to the best split, or a law of the lowest losses; None where the data are too few for it."""
+        assert curves
+        if name in APPROACHES:
+            return APPROACHES[name](curves, resamples, _seed(seed, name))
+        form, title = ENVELOPES[name]
+        ours = _seed(seed, "envelope")
+        task, redrawn = envelope_task(name, form, title, train, curves, objective, resamples, ours)
+        enough = name in CORE or not sparse(FORMS[form], task.rows[task.rows["used"]])
+        return fit(task, redrawn) if enough else None
+
+    parts = [*APPROACHES, *(name for name in ENVELOPES if name in wanted)] if curves else []
+    for name, part in spread(of_curves, parts, processes):
+        if isinstance(part, Allocation):
+            allocations[name] = part
+        elif part:
+            laws[name] = part
     if parametric:
         budgets = results["flops"].min(), results["flops"].max()
         allocations["parametric"] = allocation.parametric(parametric, budgets)
