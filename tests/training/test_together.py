@@ -82,7 +82,7 @@ def test_a_process_that_fails_is_told(study, tmp_path):  # noqa: F811
 
 
 def test_a_warning_of_the_cluster_reaches_every_process_and_leaves_a_checkpoint(study, tmp_path):  # noqa: F811
-    long = replace(EXACT, steps=200_000)
+    long = replace(EXACT, steps=30_000)
     folder = tmp_path / "long"
     files = files_in(folder)
     said = [files.record, files.losses, files.weights, files.checkpoints]

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
+from pathlib import PurePosixPath
 
 import pandas as pd
 import pytest
@@ -240,3 +242,14 @@ def test_one_trunk_serves_every_horizon_and_a_new_one_trains_only_its_branch(stu
     more = changed(folder, "more.yaml", horizons(10_000, 20_000, 40_000))
     assert planned(folder, "--", "runs", config=more).items() >= {"train": 1, "gather": 1}.items()
     assert "train_trunk" not in planned(folder, "--", "runs", config=more)
+
+
+def test_snakemakes_own_report_holds_every_figure_and_the_page_in_groups_with_captions(study):
+    snakemake(study, "--report", "own.zip")
+    with zipfile.ZipFile(study / "own.zip") as own:
+        files = {PurePosixPath(name).name for name in own.namelist()}
+        page = own.read("own/report.html").decode()
+    assert files >= {path.name for path in (study / "results/small/figures").glob("*.png")}
+    assert {"report.html", "learning_curves.png"} <= files
+    for words in ('"The answer": {', '"Figures": {', "the numbers drawn are in", "calculator for budgets"):
+        assert words in page, words
