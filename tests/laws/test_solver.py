@@ -85,3 +85,15 @@ def test_an_exponent_that_the_data_push_below_zero_stops_at_its_bound():
     solution = solve(Problem(form, x, Objective()), rising, np.ones(6))
     assert solution.at_bound[0, form.coordinates.index("b")]
     assert solution.converged[0]
+
+
+def test_of_equally_good_optima_the_same_one_is_found_from_any_order_of_rows():
+    """Six rows, far from one line: absolute deviations are least along a whole stretch of slopes."""
+    x = np.array([250_000.0, 25_000.0, 800_000.0, 80_000.0, 8_000.0, 8_000.0])
+    y = np.array([5.221, 6.597, 5.039, 5.859, 7.198, 7.222])
+    found = []
+    for seed in range(6):
+        order = np.random.default_rng(seed).permutation(6)
+        problem = Problem(FORMS["power_of_dataset_tokens"], {"dataset_tokens": x[order]}, Objective("log", 1e-3))
+        found.append(solve(problem, y[order], np.ones(6)).theta[0])
+    np.testing.assert_allclose(found, np.broadcast_to(found[0], (6, 2)), rtol=1e-4)

@@ -115,6 +115,7 @@ class Problem:
             self.lower[column], self.upper[column] = form.bounds.get(names[column], SLOPE_BOUNDS)
         self.blocks = [self._centred(term, x) for term in terms]
         self._pairs: dict[tuple[int, int], Array] = {}
+        self.squares = 0.0
         diagonal = np.diag(self.transform)
         self.lower, self.upper = self.lower / diagonal, self.upper / diagonal
         if self.outer is not None:
@@ -145,6 +146,12 @@ class Problem:
         """The same law over the same rows with another objective."""
         changed = copy(self)
         changed.objective = objective
+        return changed
+
+    def with_squares(self, share: float) -> "Problem":
+        """The same problem with a `share` of squared loss added to Huber's."""
+        changed = copy(self)
+        changed.squares = share
         return changed
 
     def bounds(self, coordinate: str) -> tuple[float, float]:
@@ -208,7 +215,7 @@ class Problem:
             return 0.5 * np.einsum("rn,rn->r", weights, r * r)
         size = np.abs(r)
         inner = np.minimum(size, delta)
-        return np.einsum("rn,rn->r", weights, inner * (size - 0.5 * inner))
+        return np.einsum("rn,rn->r", weights, inner * (size - 0.5 * inner) + 0.5 * self.squares * r * r)
 
     def derivatives(self, phi: Array, target: Array, weights: Array) -> tuple[Array, Array, Array, Array]:
         """Objective (R,), gradient (R, p), Hessian (R, p, p), and stiffness (R,).
@@ -223,8 +230,8 @@ class Problem:
             first = np.exp(np.minimum(f, 300.0))
         r = ((first if self._linear() else f) - target) / self.scale
         delta = self.objective.delta
-        psi = weights * (r if delta is None else np.clip(r, -delta, delta)) / self.scale
-        inside = weights / np.square(self.scale) * (1.0 if delta is None else np.abs(r) < delta)
+        psi = weights * (r if delta is None else np.clip(r, -delta, delta) + self.squares * r) / self.scale
+        inside = weights / np.square(self.scale) * (1.0 if delta is None else (np.abs(r) < delta) + self.squares)
         # With T the response (identity or exp): g multiplies the law's second derivatives, h its gradient's square.
         g = psi * first
         h = inside * first * first + (psi * first if self._linear() else 0.0)

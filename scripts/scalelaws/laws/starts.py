@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ MAX_GRID = 700
 POLISHED = 8
 ROUGHLY = 60
 """Iterations after which a point that is still on its way is left where it is, until it proves to be near the best."""
+TIE_BREAK, EQUAL = 1e-3, 1e-10
 NEAR = 1e-3
 """Roughly minimised, the best optimum is within this share of the lowest objective."""
 GRADUATED = tuple(10.0 ** np.arange(-1.0, -9.0, -1.0))
@@ -37,7 +39,8 @@ def solve(problem: Problem, observed: Array, weights: Array) -> Solution:
     for stage in (None, *(d for d in GRADUATED if d > delta)):
         points = _minimised(_with_delta(problem, stage), points, observed, weightings, tolerance=1e-6)
     direct = _best(problem, grids, observed, weightings)
-    return _polished(problem, np.concatenate([points, direct], axis=1), observed, weightings)
+    best = _polished(problem, np.concatenate([points, direct], axis=1), observed, weightings)
+    return _of_equals(problem, best, observed, weightings)
 
 
 def _best(problem: Problem, grids: Sequence[Array], observed: Array, weightings: Array) -> Array:
@@ -61,6 +64,16 @@ def _polished(problem: Problem, points: Array, observed: Array, weightings: Arra
     place = np.cumsum(near.ravel()).reshape(near.shape) - 1
     best = np.where(near, objective, np.inf).argmin(axis=1)
     return solution.rows(place[np.arange(len(points)), best])
+
+
+def _of_equals(problem: Problem, best: Solution, observed: Array, weightings: Array) -> Solution:
+    """Of optima that Huber's loss holds for equally good, as those of few rows can be, the one of least squares."""
+    assert problem.objective.delta
+    share = TIE_BREAK * problem.objective.delta
+    chosen = minimise(problem.with_squares(share), best.theta, observed, weightings)
+    objective = problem.value(problem.phi(chosen.theta), problem.target(observed), weightings)
+    equal = objective <= (1 + EQUAL) * best.objective
+    return best.where(equal, replace(chosen, objective=objective))
 
 
 def _minimised(problem: Problem, points: Array, observed: Array, weightings: Array, tolerance: float) -> Array:
