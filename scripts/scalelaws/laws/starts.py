@@ -18,6 +18,7 @@ POLISHED = 8
 ROUGHLY = 60
 """Iterations after which a point that is still on its way is left where it is, until it proves to be near the best."""
 TIE_BREAK, EQUAL = 1e-3, 1e-10
+"""The share of squares, over Huber's delta, by which equals are told apart, and how near each other they must be."""
 NEAR = 1e-3
 """Roughly minimised, the best optimum is within this share of the lowest objective."""
 GRADUATED = tuple(10.0 ** np.arange(-1.0, -9.0, -1.0))
