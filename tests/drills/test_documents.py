@@ -46,8 +46,8 @@ def start(folder: Path, target: str = "corpus") -> subprocess.Popen:
     command = [sys.executable, "-m", "snakemake", target, "--cores", "2", "--snakefile", str(ROOT / "Snakefile")]
     command += ["--profile", str(ROOT / "workflow/profiles/local"), "--nolock", "--rerun-incomplete"]
     command += ["--directory", str(folder), "--configfile", str(folder / "study.yaml")]
-    printed = (folder / "printed").open("w")
-    return subprocess.Popen(command, start_new_session=True, stdout=printed, stderr=printed)
+    with (folder / "printed").open("w") as printed:
+        return subprocess.Popen(command, start_new_session=True, stdout=printed, stderr=printed)
 
 
 def study(folder: Path) -> Path:
