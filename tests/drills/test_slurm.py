@@ -89,17 +89,21 @@ def struck(cluster, undisturbed, names, outgrowing, tmp_path_factory):
 
 @pytest.fixture(scope="module", autouse=True)
 def cramped(cluster, undisturbed, names, struck, tmp_path_factory):
-    """A study whose disk was full while its run trained, and its start, which goes on beside the other drills."""
+    """A study whose disk was full while its run trained, and its start, which goes on beside the other drills.
+
+    None where no disk can be mounted.
+    """
     study = shutil.copytree(undisturbed.with_name("tokens"), tmp_path_factory.mktemp("cramped") / "study")
-    with (
-        _small_disk(study / "results") as disk,
-        started(study, "slurm", _record(names[0]), cluster=cluster) as start,
-    ):
-        in_training(cluster, study, names[0])
-        _fill(disk / "filler")
-        waited_for(lambda: "the disk is full" in _cluster_logs(study), "the full disk is not noticed")
-        (disk / "filler").unlink()
-        yield study, start
+    with _small_disk(study / "results") as disk:
+        if disk is None:
+            yield None
+            return
+        with started(study, "slurm", _record(names[0]), cluster=cluster) as start:
+            in_training(cluster, study, names[0])
+            _fill(disk / "filler")
+            waited_for(lambda: "the disk is full" in _cluster_logs(study), "the full disk is not noticed")
+            (disk / "filler").unlink()
+            yield study, start
 
 
 @pytest.fixture
@@ -173,6 +177,8 @@ def test_a_second_start_is_refused_and_orphans_of_a_killed_one_are_cancelled(clu
 
 
 def test_a_full_disk_costs_no_more_than_what_it_interrupts(cramped, undisturbed, names):
+    if cramped is None:
+        pytest.skip("no disk can be mounted here")
     study, start = cramped
     ended(start)
     assert "no checkpoint at step" in _cluster_logs(study)
@@ -208,13 +214,14 @@ def _cluster_logs(study):
 
 @contextmanager
 def _small_disk(folder):
-    """Move a folder's content onto a disk of a few megabytes that is mounted in its place."""
+    """Move a folder's content onto a disk of a few megabytes that is mounted in its place; None where none can be."""
     aside = folder.rename(folder.with_name("aside"))
     folder.mkdir()
     size = sum(path.stat().st_size for path in aside.rglob("*")) + (8 << 20)
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "drill", folder], check=False)
     if mounted.returncode:
-        pytest.skip("no disk can be mounted here")
+        yield None
+        return
     try:
         shutil.copytree(aside, folder, dirs_exist_ok=True)
         yield folder
