@@ -25,7 +25,7 @@ from .varied import SIZES as VARIED_SIZES
 FROM_VARIED = {
     *("loss_vs_least_compute", "loss_vs_parameters_and_steps", "stopping_bound", "batch_scan", "critical_batch"),
     *("learning_rates", "schedule_horizon", "shape", "families", "context", "depth_and_transfer", "training_corpora"),
-    *("least_compute_split",),
+    *("least_compute_split", "loss_at_fixed_steps"),
 }
 """Figures of what the usual study does not vary."""
 NAMES = [kind.name for kind in kinds()]
@@ -225,6 +225,14 @@ def test_early_stopping_is_seen_where_the_held_out_loss_turns(drawn):
     assert held_out["y"].iloc[-1] > held_out["y"].min() == result["y"].item()
     assert len(numbers(sheet, "points", "result")) == len(SUBSETS)
     assert len(numbers(sheet, "line", "D = 40k, train")) == len(held_out)
+
+
+def test_losses_at_fixed_steps_are_of_one_batch_size_and_fall_with_steps_and_with_size(drawn):
+    points = numbers(drawn("loss_at_fixed_steps"), "points", "S = ")
+    table = points.pivot(index="series", columns="x", values="y").dropna()
+    assert len(table) >= 2
+    assert (np.diff(table.sort_values(table.columns[0], ascending=False), axis=0) < 0).all(), "with steps"
+    assert (np.diff(table) < 0).all(), "with size"
 
 
 def test_seed_noise_is_the_standard_deviation_of_each_repeated_cell(drawn, observations):

@@ -114,6 +114,6 @@ def _loss(one: dict, steps: np.ndarray) -> np.ndarray:
     loss = np.full(len(steps), floor + 1.0)
     for _ in range(60):
         least = steps / (1 + critical_batch(loss, **BATCH_LAW) / one["batch_tokens"])
-        loss = floor + (p["S_c"] / least) ** p["alpha_S"]
+        loss = (loss + floor + (p["S_c"] / least) ** p["alpha_S"]) / 2  # halfway, lest it swing to and fro
     overfit = 0.03 * one["parameters"] ** 0.2 / (one["dataset_tokens"] / 1e6) ** 0.6 * steps / one["result_step"]
     return loss + overfit * (one["dataset_tokens"] < TOKENS)

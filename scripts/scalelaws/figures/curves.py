@@ -79,12 +79,14 @@ def loss_vs_parameters_and_steps(observations: Observations, laws: Laws) -> Figu
 
 @figure(
     "Loss against size at fixed steps",
-    "Held-out loss against size N when every size has trained for the same number of steps on fresh text, the lowest "
-    "of each size's runs. More steps favour larger models.",
+    "Held-out loss against size N when every size has trained for the same number of steps on fresh text, with the "
+    "batch size that most sizes N share, the lowest of each size's runs. More steps favour larger models.",
 )
 def loss_at_fixed_steps(observations: Observations, laws: Laws) -> Figure:
     """Loss against N at several fixed S (Kaplan et al. 2020, figure 11, right)."""
     curves = fresh_curves(observations)
+    batches = curves["batch_tokens"].fillna(0)
+    curves = curves[batches == curves.groupby(batches)["parameters"].nunique().idxmax()]
     shared = curves.groupby("parameters")["step"].agg(["min", "max"])
     first, last = shared["min"].max(), shared["max"].max()
     positions = np.unique(np.geomspace(max(first, last / 100), last * 0.999, 6).round())
@@ -93,7 +95,7 @@ def loss_at_fixed_steps(observations: Observations, laws: Laws) -> Figure:
     rows = rows.groupby(["step", "parameters"], as_index=False)["loss"].min()
     rows = rows[rows.groupby("step")["parameters"].transform("count") > 1]
     if rows.empty:
-        raise NotDrawableError("no two sizes N were trained for the same number of steps on fresh text")
+        raise NotDrawableError("no two sizes N were trained with one batch size for equally many steps on fresh text")
     sheet, (ax,) = canvas()
     colours = SizeColours(rows["step"].unique(), "D")
     for step, part in rows.groupby("step"):

@@ -66,6 +66,7 @@ def critical_batch(observations: Observations, laws: Laws) -> Figure:
     found = [law for law in laws.laws.values() if law.form == "critical_batch"]
     if not found:
         raise NotDrawableError("neither several batch sizes nor the noise of gradients was measured")
+    found.sort(key=lambda law: -len(law.data))  # the few measurements of scans lie on the many of the noise
     sheet, (ax,) = canvas(height=3.0)
     for law, (colour, marker) in zip(found, category_marks([law.name for law in found]).values(), strict=True):
         determined = law.status == DETERMINED
@@ -79,7 +80,8 @@ def critical_batch(observations: Observations, laws: Laws) -> Figure:
             shade = colour if determined else UNDETERMINED_COLOUR
             middle, interval = law.predict(loss=x), law.band(0.95, loss=x)
             law_curve(ax, x, middle, interval, law.ranges["loss"], f"{law.title}, law", shade, determined)
-            key(ax, shade, f"{law.title}\n{law_label(law)}", determined)
+            source = law.title.partition(", ")[2].capitalize()
+            key(ax, shade, f"{source}\n{law_label(law)}", determined)
     log_axis(ax, "x", LABELS["loss"])
     log_axis(ax, "y", r"Critical batch $B_{\mathrm{crit}}$ (tokens)")
     legend_above(sheet)
