@@ -124,10 +124,10 @@ def test_the_same_study_gives_the_same_bytes_in_however_many_processes(observati
     ("sizes", "subsets", "law", "reason"),
     [
         ((1e4, 1e5), synthetic.SUBSETS, "loss_of_parameters", "too few points"),
-        ((1e4,), synthetic.SUBSETS, CHINCHILLA, "the data hold 1 sizes N"),
+        ((1e4,), synthetic.SUBSETS, CHINCHILLA, "sizes N in the data: 1, "),
         ((1e4, 1.2e4, 1.4e4, 1.6e4), synthetic.SUBSETS, "loss_of_parameters", "range of sizes N is too narrow"),
         (synthetic.SIZES, (4e6,), "loss_of_dataset_tokens", "too few points"),
-        (synthetic.SIZES, (4e6,), "gap_of_parameters_and_data", "the data hold 1 dataset sizes D"),
+        (synthetic.SIZES, (4e6,), "gap_of_parameters_and_data", "dataset sizes D in the data: 1, "),
         ((4e4,), (4e6,), "loss_of_flops", "too few points"),
     ],
 )

@@ -23,6 +23,8 @@ def test_the_summary_counts_what_was_trained(observations):
     sentence = summary(observations)
     for part in ("35 runs", "5 sizes N from 10k to 400k", "5 subsets D from 40k to 4M", "“documentation”"):
         assert part in sentence
+    one = replace(observations, runs=observations.runs[observations.runs["dataset_tokens"] == 4e6])
+    assert "one subset D of 4M tokens" in summary(one)
 
 
 def test_a_power_is_told_as_the_effect_of_ten_times_more(observations, laws):

@@ -77,7 +77,9 @@ def envelope(observations: Observations, laws: Laws) -> Figure:
     """The lower envelope of all curves with its N_opt(C) and D_opt(C) (Hoffmann et al. 2022, figure 2)."""
     found = _approach(laws, "envelope", "no run was evaluated at several steps")
     curves = observations.curves(observations.train_corpus)
-    sheet, (top, left, right) = one_over_two(height=4.6)
+    has_optima = bool(found.points["used"].any())
+    sheet, axes = one_over_two(height=4.6) if has_optima else canvas(height=3.0)
+    top = axes[0]
     colours = SizeColours(curves["parameters"].unique(), "N")
     curves_by_compute(top, curves, colours)
     reachable = found.points[found.points["loss"] >= 0.99 * curves["loss"].min()]
@@ -86,7 +88,11 @@ def envelope(observations: Observations, laws: Laws) -> Figure:
         points(top, part["flops"], part["loss"], series, "black", markersize=2.0, used=bool(used))
     log_axis(top, "x", LABELS["flops"])
     log_axis(top, "y", LABELS["loss"])
-    _shares_below(sheet, left, right, found)
+    if has_optima:
+        _shares_below(sheet, axes[1], axes[2], found)
+    else:
+        key(top, UNDETERMINED_COLOUR, _label(found), determined=False)
+        legend_above(sheet)
     size_bar(sheet, [top], colours, "$N$")
     return sheet
 

@@ -45,7 +45,7 @@ def sparse(form: Form, rows: pd.DataFrame) -> list[str]:
     for variable in form.variables:
         values = rows[variable].nunique()
         if values < FEWEST_VALUES:
-            reasons.append(f"the data hold {values} {WORDS[variable]}; at least {FEWEST_VALUES} are needed")
+            reasons.append(f"{WORDS[variable]} in the data: {values}, and at least {FEWEST_VALUES} are needed")
         elif form.logarithmic and variable != "loss" and decades(rows[variable]) < NARROWEST_DECADES:
             span = decades(rows[variable])
             reasons.append(f"the range of {WORDS[variable]} is too narrow: {span:.2f} decades")

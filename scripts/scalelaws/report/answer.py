@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
 from scalelaws.figures.checks import PROMISED
 from scalelaws.figures.select import law_of, readable_name
@@ -35,12 +36,17 @@ def summary(observations: Observations) -> str:
     ours = (runs["embedding_parameters"] > 0).all()
     where = f" on the corpus “{readable_name(observations.train_corpus)}”" if ours else ""
     what = "non-embedding parameters" if ours else "parameters"
-    seeds = f", up to {runs['seed'].nunique()} seeds each" if runs["seed"].nunique() > 1 else ""
+    count = runs["seed"].nunique()
+    seeds = f", up to {count} seeds each" if count > 1 else ""
     return (
-        f"{len(runs)} runs{where}: {sizes.nunique()} sizes N from {readable(sizes.min())} to {readable(sizes.max())} "
-        f"{what}, {subsets.nunique()} subsets D from {readable(subsets.min())} to {readable(subsets.max())} tokens"
+        f"{len(runs)} runs{where}: {_range('size', 'N', sizes)} {what}, {_range('subset', 'D', subsets)} tokens"
         f"{seeds}, {number(runs['flops'].sum(), 2)} FLOPs in all."
     )
+
+
+def _range(word: str, symbol: str, values: pd.Series) -> str:
+    count, least, most = values.nunique(), readable(values.min()), readable(values.max())
+    return f"{count} {word}s {symbol} from {least} to {most}" if count > 1 else f"one {word} {symbol} of {least}"
 
 
 def findings(observations: Observations, laws: Laws) -> list[str]:
