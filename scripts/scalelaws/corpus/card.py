@@ -92,6 +92,8 @@ def describe(source: Mapping[str, Any]) -> str:
         return f"pages of the URLs in {source['path']}{floor}"
     if source["kind"] == "reddit":
         return f"pages linked from {', '.join(source['paths'])} with a karma of at least {source['min_karma']:g}"
+    if source["kind"] == "sitemap":
+        return f"at most {source['max_pages']:,} pages that the sitemaps of {', '.join(source['sites'])} list"
     if source["kind"] == "files":
         return f"files {', '.join(source['paths'])}"
     name = f"/{source['name']}" if source["name"] else ""

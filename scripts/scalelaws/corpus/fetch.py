@@ -3,7 +3,7 @@
 import asyncio
 import email.utils
 import ssl
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +15,7 @@ from yarl import URL
 from scalelaws.corpus.addresses import KnownHosts, RefusedAddressError, canonical_url, public_socket
 
 PAGE_TYPES = ("text/html", "application/xhtml+xml", "text/plain")
+ACCEPTED = "text/html,application/xhtml+xml;q=0.9,text/plain;q=0.5"
 REDIRECTS = {301, 302, 303, 307, 308}
 TRANSIENT_STATUS = {408, 425, 429, 500, 502, 503, 504}
 ROBOTS_BYTES = 512_000
@@ -54,11 +55,20 @@ class Outcome:
 
 
 class Fetcher:
-    """Fetches pages in one HTTP session that keeps no cookies, remembering each host's robots.txt."""
+    """Fetches pages in one HTTP session that keeps no cookies, remembering each host's robots.txt.
 
-    def __init__(self, limits: Limits, known_hosts: Mapping[str, tuple[str, int]]) -> None:
+    `types` are the content types that count as a page; None takes any.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        known_hosts: Mapping[str, tuple[str, int]],
+        types: Collection[str] | None = PAGE_TYPES,
+    ) -> None:
         self.limits = limits
         self.known_hosts = known_hosts
+        self.types = types
         self._robots: dict[str, asyncio.Future[Protego | None]] = {}
 
     async def __aenter__(self) -> "Fetcher":
@@ -72,7 +82,7 @@ class Fetcher:
             connector=connector,
             headers={
                 "User-Agent": limits.user_agent,
-                "Accept": "text/html,application/xhtml+xml;q=0.9,text/plain;q=0.5",
+                "Accept": ACCEPTED if self.types else "*/*",
             },
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(
@@ -89,6 +99,11 @@ class Fetcher:
         rules = await self._rules(url)
         wish = rules.crawl_delay(self.limits.user_agent) if rules else None
         return max(self.limits.delay, min(wish or 0.0, LONGEST_CRAWL_DELAY))
+
+    async def sitemaps(self, url: str) -> list[str]:
+        """The sitemaps that the robots.txt of the URL's host names."""
+        rules = await self._rules(url)
+        return list(rules.sitemaps) if rules else []
 
     async def fetch(self, url: str) -> Outcome:
         """Fetch a URL, following redirects; robots.txt and the address rules hold for each step of the way."""
@@ -125,7 +140,7 @@ class Fetcher:
             if response.status != 200:
                 retry = _retry_after(response.headers) if response.status in TRANSIENT_STATUS else None
                 return Outcome(f"status_{response.status}", url, response.status, retry_after=retry)
-            if response.content_type not in PAGE_TYPES:
+            if self.types and response.content_type not in self.types:
                 return Outcome("not_a_page", url, response.status)
             body = await self._body(response, self.limits.max_bytes)
             if body is None:

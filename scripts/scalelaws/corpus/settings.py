@@ -12,7 +12,7 @@ SITES = {"docstrings", "readmes"}
 """Contents of installed-docs that are pages of a web site; the others are texts already."""
 
 
-LINKED = {"urls", "reddit"}
+LINKED = {"urls", "reddit", "sitemap"}
 """Kinds of sources that are links to pages."""
 
 

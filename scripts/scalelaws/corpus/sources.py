@@ -20,13 +20,14 @@ from scalelaws.corpus.raw import Raw, open_stream
 from scalelaws.corpus.reddit import reddit_links
 from scalelaws.corpus.settings import LINKED, Source, expanded, input_files, is_crawled
 from scalelaws.corpus.site import HOST, build_site, docstring_pages, readme_pages, serving, site_urls
+from scalelaws.corpus.sitemap import listed_pages
 from scalelaws.corpus.warc import read_warc
 from scalelaws.errors import InputError
-from scalelaws.io import atomic_path, write_json
+from scalelaws.io import atomic_path, read_json, write_json
 from scalelaws.recipe import provenance
 from scalelaws.workers import Show, silent
 
-PACKAGES = ("aiohttp", "docutils", "markdown-it-py", "protego", "warcio", "zstandard")
+PACKAGES = ("aiohttp", "docutils", "lxml", "markdown-it-py", "protego", "warcio", "zstandard")
 
 OWN_SITE = Limits(
     user_agent="scalelaws (reading its own machine's documentation)",
@@ -57,13 +58,13 @@ def scrape(
 
     A source of Reddit submissions also leaves <n>.links.jsonl: URL, score, date and subreddit of what was crawled.
     `state` is where an interrupted crawl resumes; what is in it under other settings is not used. The counts per
-    outcome go to `pages.json`, and with them those of Reddit's submissions per reason.
+    outcome go to `pages.json`, and with them those of Reddit's submissions per reason and the outcome of each sitemap.
     """
     inputs: list[str | Path] = [pins, *input_files([source for source in sources if is_crawled(source)], "sources")]
     made_with = provenance(recipe, 0, {"sources": sources}, inputs, PACKAGES)
     with atomic_path(folder) as temporary:
         temporary.mkdir()
-        counts, chosen = {}, {}
+        counts, chosen, sitemaps = {}, {}, {}
         for number, source in enumerate(sources):
             if not is_crawled(source):
                 continue
@@ -81,7 +82,10 @@ def scrape(
             if source["kind"] == "reddit":
                 links, chosen[str(number)] = _submitted(source, place, silent)
                 shutil.copyfile(links, temporary / f"{number}.links.jsonl")
-        write_json(temporary / "pages.json", {"outcomes": counts, "submissions": chosen, "provenance": made_with})
+            if source["kind"] == "sitemap":
+                sitemaps[str(number)] = read_json(place / "listed.json")["sitemaps"]
+        facts = {"outcomes": counts, "submissions": chosen, "sitemaps": sitemaps, "provenance": made_with}
+        write_json(temporary / "pages.json", facts)
     shutil.rmtree(state, ignore_errors=True)
 
 
@@ -148,6 +152,9 @@ async def _crawled(source: Source, pins: Path, state: Path, limits: Limits, proc
             with _submitted(source, state, _half(show, 0))[0].open(encoding="utf-8") as lines:
                 urls = [json.loads(line)["url"] for line in lines]
             show = _half(show, 1)
+        elif source["kind"] == "sitemap":
+            urls = await _listed(source, state, limits, _half(show, 0))
+            show = _half(show, 1)
         else:
             site = state / "site"
             if not site.exists():
@@ -164,6 +171,15 @@ async def _crawled(source: Source, pins: Path, state: Path, limits: Limits, proc
 def _submitted(source: Source, state: Path, show: Show) -> tuple[Path, dict[str, int]]:
     dumps = expanded(source["paths"], "reddit")
     return reddit_links(dumps, source["min_karma"], source["blocked_hosts"], state / "links", show)
+
+
+async def _listed(source: Source, state: Path, limits: Limits, show: Show) -> list[str]:
+    """The pages in a source's sitemaps, which are read once: a crawl that goes on visits the pages it began with."""
+    file = state / "listed.json"
+    if not file.exists():
+        pages, sitemaps = await listed_pages(source["sites"], limits, source["max_pages"], show)
+        write_json(file, {"pages": pages, "sitemaps": sitemaps})
+    return list(read_json(file)["pages"])
 
 
 def _half(show: Show, number: int) -> Show:

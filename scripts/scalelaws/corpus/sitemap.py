@@ -1,0 +1,165 @@
+"""Sitemaps (sitemaps.org): the pages that sites list themselves, for crawlers to find."""
+
+import asyncio
+import hashlib
+import heapq
+import io
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from lxml import etree
+from yarl import URL
+
+from scalelaws.corpus.addresses import canonical_url, within_hosts
+from scalelaws.corpus.crawl import LONGEST_WAIT
+from scalelaws.corpus.fetch import Fetcher, Limits
+from scalelaws.errors import InputError
+from scalelaws.workers import Show
+
+MOST_BYTES = 52_428_800
+"""What a sitemap may hold, by the protocol, before it is packed."""
+MOST_SITEMAPS = 50_000
+DEEPEST = 3
+"""Indexes of indexes are followed this far; the protocol has one level."""
+GZIP = b"\x1f\x8b"
+
+
+@dataclass(frozen=True)
+class Sitemap:
+    """What one sitemap names: pages, and further sitemaps."""
+
+    pages: list[str] = field(default_factory=list)
+    sitemaps: list[str] = field(default_factory=list)
+
+
+def parse_sitemap(body: bytes) -> Sitemap | None:
+    """The addresses in a sitemap: XML, or text of one address a line; plain or gzip. None where it is neither.
+
+    XML that is cut short or not well formed is read as far as it makes sense. No entity is expanded, nothing that it
+    refers to is loaded, and of a gzip bomb at most MOST_BYTES are unpacked.
+    """
+    if body.startswith(GZIP):
+        unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS)
+        try:
+            body = unpacker.decompress(body, MOST_BYTES)
+        except zlib.error:
+            return None
+        if unpacker.unconsumed_tail:
+            return None
+    if not body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+        lines = body.decode("utf-8-sig", "replace").split()
+        return Sitemap(pages=lines) if lines and all(canonical_url(line) for line in lines) else None
+    found: dict[str, list[str]] = {"url": [], "sitemap": []}
+    for parent, address in _locations(body):
+        if parent in found:
+            found[parent].append(address)
+    return Sitemap(found["url"], found["sitemap"]) if any(found.values()) else None
+
+
+async def listed_pages(
+    starts: Sequence[str], limits: Limits, most: int, show: Show
+) -> tuple[list[str], list[dict[str, str | int]]]:
+    """Canonical URLs of the pages that the sitemaps of `starts` list, sorted, and what became of each sitemap.
+
+    A start is a sitemap's address, or a site's (no path), whose robots.txt names its sitemaps, or which has
+    /sitemap.xml. Pages and further sitemaps count if they are on the start's host or below it. Of more than `most`
+    pages those of the lowest hashes are taken, a sample that does not change while the sitemaps do not.
+    Raises InputError where they list no page.
+    """
+    patient = replace(limits, max_bytes=max(limits.max_bytes, MOST_BYTES))
+    chosen, outcomes = _Lowest(most), list[dict[str, str | int]]()
+    async with Fetcher(patient, {}, types=None) as fetcher:
+        for start in starts:
+            host = (URL(start).host or "").removeprefix("www.")
+            waiting = [(address, 0) for address in await _sitemaps_of(start, fetcher)]
+            seen = {address for address, _ in waiting}
+            while waiting:
+                address, depth = waiting.pop(0)
+                outcome, found = await _read(address, fetcher, limits)
+                pages = list(_own(found.pages, host))
+                outcomes.append({"sitemap": address, "outcome": outcome, "pages": len(pages)})
+                chosen.add(pages)
+                for further in _own(found.sitemaps, host):
+                    if further not in seen and depth < DEEPEST and len(seen) < MOST_SITEMAPS:
+                        seen.add(further)
+                        waiting.append((further, depth + 1))
+                done = len(outcomes)
+                show(done, done + len(waiting), f"{chosen.seen:,} pages listed")
+    if not chosen.seen:
+        tried = ", ".join(f"{row['sitemap']}: {row['outcome']}" for row in outcomes[:5])
+        remedy = "Give the address of a sitemap, or of a site that has one."
+        raise InputError("sitemaps", f"they list no page ({tried})", remedy)
+    return chosen.sorted(), outcomes
+
+
+class _Lowest:
+    """Of all addresses added, the `most` whose hashes are lowest, each once; holds no more than twice as many."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.seen = 0
+        self._kept: dict[str, bytes] = {}
+
+    def add(self, addresses: Sequence[str]) -> None:
+        self.seen += len(addresses)
+        self._kept |= {address: hashlib.blake2b(address.encode(), digest_size=8).digest() for address in addresses}
+        if len(self._kept) > 2 * self.most:
+            self._cut()
+
+    def sorted(self) -> list[str]:
+        self._cut()
+        return sorted(self._kept)
+
+    def _cut(self) -> None:
+        self._kept = dict(heapq.nsmallest(self.most, self._kept.items(), key=lambda item: (item[1], item[0])))
+
+
+def _locations(body: bytes) -> Iterator[tuple[str, str]]:
+    """Every address in the XML of a sitemap, with the name of what it is the address of: `url` or `sitemap`."""
+    reading = etree.iterparse(
+        io.BytesIO(body), events=("end",), recover=True, resolve_entities=False, no_network=True, huge_tree=False
+    )
+    try:
+        for _, element in reading:
+            parent = element.getparent()
+            name = etree.QName(element).localname if isinstance(element.tag, str) else ""
+            if name == "loc" and parent is not None and element.text:
+                yield etree.QName(parent).localname, element.text.strip()
+            elif name in ("url", "sitemap"):
+                element.clear()
+                while element.getprevious() is not None:
+                    del element.getparent()[0]
+    except etree.XMLSyntaxError:
+        return
+
+
+def _own(addresses: Sequence[str], host: str) -> Iterator[str]:
+    for address in addresses:
+        canonical = canonical_url(address)
+        if canonical and within_hosts(URL(canonical).host or "", {host}):
+            yield canonical
+
+
+async def _sitemaps_of(start: str, fetcher: Fetcher) -> list[str]:
+    address = canonical_url(start)
+    if address is None:
+        raise InputError(f"sitemap {start}", "not an http or https address", "Give a sitemap's address, or a site's.")
+    if URL(address).path != "/":
+        return [address]
+    named = [canonical_url(each) for each in await fetcher.sitemaps(address)]
+    return [each for each in named if each] or [str(URL(address).with_path("/sitemap.xml"))]
+
+
+async def _read(address: str, fetcher: Fetcher, limits: Limits) -> tuple[str, Sitemap]:
+    """What became of a sitemap, and what it names: tried again as a page would be."""
+    for attempt in range(limits.attempts):
+        await asyncio.sleep(await fetcher.crawl_delay(address))
+        outcome = await fetcher.fetch(address)
+        if outcome.retry_after is None:
+            break
+        await asyncio.sleep(min(max(outcome.retry_after, limits.backoff * 2**attempt), LONGEST_WAIT))
+    if outcome.reason != "fetched":
+        return outcome.reason, Sitemap()
+    found = parse_sitemap(outcome.body)
+    return ("fetched", found) if found else ("not_a_sitemap", Sitemap())
