@@ -55,6 +55,14 @@ def test_a_damaged_file_is_named(damage):
         list(read_warc(io.BytesIO(damage(record(body=bytes(range(256)) * 40))), "pages.warc.gz"))
 
 
+@pytest.mark.parametrize("kept", [0.2, 0.6, 0.97])
+def test_wherever_a_packed_file_is_cut_short_it_is_named(tmp_path, kept):
+    whole = record() + record("http://b.example/")
+    (tmp_path / "x.warc.gz").write_bytes(whole[: int(len(whole) * kept)])
+    with pytest.raises(InputError, match=r"x\.warc\.gz: not readable .*ended before"):
+        list(read_files([tmp_path / "x.warc.gz"], {}))
+
+
 def test_a_real_capture_of_common_crawl_is_read_as_page_and_as_text(shared_data):
     folder = shared_data / "crawl" / "warc"
     for ending in ("", ".gz"):

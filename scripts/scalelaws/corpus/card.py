@@ -94,6 +94,9 @@ def describe(source: Mapping[str, Any]) -> str:
         return f"pages linked from {', '.join(source['paths'])} with a karma of at least {source['min_karma']:g}"
     if source["kind"] == "sitemap":
         return f"at most {source['max_pages']:,} pages that the sitemaps of {', '.join(source['sites'])} list"
+    if source["kind"] == "common-crawl":
+        languages = f" in {', '.join(source['languages'])}" if source["languages"] else ""
+        return f"pages{languages} of the archives that {', '.join(source['lists'])} name"
     if source["kind"] == "files":
         return f"files {', '.join(source['paths'])}"
     name = f"/{source['name']}" if source["name"] else ""

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import zstandard
 
 from scalelaws.corpus.raw import Raw, format_of, open_stream
-from scalelaws.corpus.warc import read_warc
+from scalelaws.corpus.warc import Archived, read_warc
 from scalelaws.errors import InputError
 
 MAX_FILE_BYTES = 1 << 30
@@ -51,6 +51,13 @@ def record(row: Mapping[str, Any], fields: Mapping[str, str], place: str, source
         title=str(row.get("title") or ""),
         url_is_identity=given,
     )
+
+
+def raw_page(page: Archived, source: str) -> Raw:
+    """A page or a text of a WARC file, as what a source yields."""
+    if page.is_text:
+        return Raw(page.url, source, text=page.body.decode("utf-8", "replace"))
+    return Raw(page.url, source, html=page.body, content_type=page.content_type)
 
 
 def _text(path: Path, fields: Mapping[str, str]) -> Iterator[Raw]:
@@ -99,12 +106,9 @@ def _parquet(path: Path, fields: Mapping[str, str]) -> Iterator[Raw]:
 
 
 def _warc(path: Path, fields: Mapping[str, str]) -> Iterator[Raw]:
-    with open_stream(path) if path.suffix == ".zst" else path.open("rb") as stream:
+    with open_stream(path) as stream:
         for page in read_warc(stream, str(path)):
-            if page.is_text:
-                yield Raw(page.url, "files", text=page.body.decode("utf-8", "replace"))
-            else:
-                yield Raw(page.url, "files", html=page.body, content_type=page.content_type)
+            yield raw_page(page, "files")
 
 
 READERS: dict[str, Callable[[Path, Mapping[str, str]], Iterator[Raw]]] = {

@@ -87,6 +87,11 @@ def open_stream(path: Path) -> BinaryIO:
     return path.open("rb")
 
 
+def gzip_stream(packed: BinaryIO) -> BinaryIO:
+    """The members of a gzip stream, unpacked. Raises EOFError where the last one is cut short."""
+    return cast(BinaryIO, gzip.GzipFile(fileobj=packed))
+
+
 def format_of(path: Path) -> str:
     """The suffix that says what a file holds, below its compression: `.jsonl` for pages.jsonl.zst."""
     return path.with_suffix("").suffix if path.suffix in (*PYTHONS_OWN, ".zst") else path.suffix

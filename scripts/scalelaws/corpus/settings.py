@@ -14,11 +14,13 @@ SITES = {"docstrings", "readmes"}
 
 LINKED = {"urls", "reddit", "sitemap"}
 """Kinds of sources that are links to pages."""
+ARCHIVED = {"common-crawl"}
+"""Kinds of sources that are pages which somebody else crawled."""
 
 
 def is_crawled(source: Source) -> bool:
     """Whether a source's pages come over HTTP."""
-    return source["kind"] in LINKED or (source["kind"] == "installed-docs" and source["content"] in SITES)
+    return source["kind"] in LINKED | ARCHIVED or (source["kind"] == "installed-docs" and source["content"] in SITES)
 
 
 def any_crawled(sources: Sequence[Source]) -> bool:
@@ -30,6 +32,7 @@ def input_files(sources: Sequence[Source], where: str) -> list[str]:
     """The files that sources name, so that a rule depends on them. Raises InputError where there is none."""
     patterns = [path for source in sources if source["kind"] in ("files", "reddit") for path in source["paths"]]
     patterns += [source["path"] for source in sources if source["kind"] == "urls"]
+    patterns += [path for source in sources if source["kind"] in ARCHIVED for path in source["lists"]]
     return [str(path) for path in expanded(patterns, where)]
 
 

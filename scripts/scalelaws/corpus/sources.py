@@ -12,13 +12,14 @@ from pathlib import Path
 
 from scalelaws.corpus import embedded
 from scalelaws.corpus.addresses import canonical_url
+from scalelaws.corpus.commoncrawl import publish_pages, take_pages
 from scalelaws.corpus.crawl import crawl, publish
 from scalelaws.corpus.fetch import Limits
-from scalelaws.corpus.files import read_files, record
+from scalelaws.corpus.files import raw_page, read_files, record
 from scalelaws.corpus.pinned import pinned_packages
 from scalelaws.corpus.raw import Raw, open_stream
 from scalelaws.corpus.reddit import reddit_links
-from scalelaws.corpus.settings import LINKED, Source, expanded, input_files, is_crawled
+from scalelaws.corpus.settings import ARCHIVED, LINKED, Source, expanded, input_files, is_crawled
 from scalelaws.corpus.site import HOST, build_site, docstring_pages, readme_pages, serving, site_urls
 from scalelaws.corpus.sitemap import listed_pages
 from scalelaws.corpus.warc import read_warc
@@ -27,7 +28,7 @@ from scalelaws.io import atomic_path, read_json, write_json
 from scalelaws.recipe import provenance
 from scalelaws.workers import Show, silent
 
-PACKAGES = ("aiohttp", "docutils", "lxml", "markdown-it-py", "protego", "warcio", "zstandard")
+PACKAGES = ("aiohttp", "docutils", "fastwarc", "fsspec", "lxml", "markdown-it-py", "protego", "warcio", "zstandard")
 
 OWN_SITE = Limits(
     user_agent="scalelaws (reading its own machine's documentation)",
@@ -56,7 +57,8 @@ def scrape(
 ) -> None:
     """Crawl the page sources of a corpus into `folder`: <n>.warc.gz and <n>.jsonl (an outcome per URL) for source n.
 
-    A source of Reddit submissions also leaves <n>.links.jsonl: URL, score, date and subreddit of what was crawled.
+    A source of Reddit submissions also leaves <n>.links.jsonl: URL, score, date and subreddit of what was crawled. A
+    source of archives leaves <n>.<piece>.warc.gz, and in <n>.jsonl a line a piece.
     `state` is where an interrupted crawl resumes; what is in it under other settings is not used. The counts per
     outcome go to `pages.json`, and with them those of Reddit's submissions per reason and the outcome of each sitemap.
     """
@@ -70,9 +72,13 @@ def scrape(
                 continue
             text = json.dumps([source, made_with], sort_keys=True)
             place = state / hashlib.sha256(text.encode()).hexdigest()[:16]
-            limits = _limits(source)
-            asyncio.run(_crawled(source, pins, place, limits, processes, show))
-            found = publish(place / "crawl", temporary / f"{number}.warc.gz", temporary / f"{number}.jsonl", limits)
+            if source["kind"] in ARCHIVED:
+                found = take_pages(source, place, show)
+                publish_pages(place, temporary, number)
+            else:
+                limits = _limits(source)
+                asyncio.run(_crawled(source, pins, place, limits, processes, show))
+                found = publish(place / "crawl", temporary / f"{number}.warc.gz", temporary / f"{number}.jsonl", limits)
             if not found.get("fetched"):
                 problem = (
                     f"fetched 0 of {sum(found.values())} pages ({', '.join(f'{k} {v}' for k, v in found.items())})"
@@ -96,10 +102,11 @@ def read_source(source: Source, number: int, pages: Path | None, pins: Path, see
     """
     if is_crawled(source):
         assert pages
-        kind = source["kind"] if source["kind"] in LINKED else f"installed-docs/{source['content']}"
-        with (pages / f"{number}.warc.gz").open("rb") as stream:
-            for page in read_warc(stream, str(pages)):
-                yield Raw(page.url, kind, html=page.body, content_type=page.content_type)
+        kind = source["kind"] if source["kind"] in LINKED | ARCHIVED else f"installed-docs/{source['content']}"
+        for file in sorted(pages.glob(f"{number}.*warc.gz")):
+            with open_stream(file) as stream:
+                for page in read_warc(stream, str(file)):
+                    yield raw_page(page, kind)
     elif source["kind"] == "installed-docs":
         readers = {"code": embedded.code, "licences": embedded.licences, "messages": embedded.messages}
         yield from readers[source["content"]](pinned_packages(pins, source["packages"], source["exclude"]))

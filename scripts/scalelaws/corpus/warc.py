@@ -2,11 +2,13 @@
 
 import io
 import uuid
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from fastwarc.warc import ArchiveIterator, WarcRecordType
+from fastwarc.stream_io import GzipWriter
+from fastwarc.warc import ArchiveIterator, WarcRecord, WarcRecordType
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
@@ -37,6 +39,58 @@ class Archived:
     content_type: str
     body: bytes
     is_text: bool = False
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What the headers of a page in an archive say of it. `length` is that of the record, in bytes.
+
+    `languages` are ISO 639-3 codes, the commonest first, separated by commas; None where the archive does not say.
+    """
+
+    url: str
+    status: str
+    content_type: str
+    languages: str | None
+    truncated: bool
+    length: int = 0
+    record: WarcRecord | None = None
+
+    def packed(self) -> bytes:
+        """The record as one gzip member, as it was but for its compression."""
+        assert self.record
+        out = io.BytesIO()
+        with GzipWriter(out, compression_level=6) as writer:
+            self.record.write(writer)
+        return out.getvalue()
+
+
+def stored_records(stream: BinaryIO, name: str) -> Iterator[Stored]:
+    """The HTTP responses and the texts of a WARC or WET file as they are, one in memory; `name` is for messages.
+
+    Each is valid until the next one is asked for. Raises InputError where the file ends inside a record.
+    """
+    try:
+        kinds = WarcRecordType.response | WarcRecordType.conversion
+        for record in ArchiveIterator(stream, record_types=kinds, parse_http=False):
+            block = record.reader.read()
+            if len(block) < record.content_length:
+                raise OSError("it ends inside a record")
+            record.set_bytes_content(block)
+            is_text = record.record_type == WarcRecordType.conversion
+            if not is_text:
+                record.parse_http()
+            yield Stored(
+                url=(record.headers.get("WARC-Target-URI") or "").strip("<>"),
+                status="200" if is_text else str(record.http_headers.status_code),
+                content_type="text/plain" if is_text else record.http_headers.get("Content-Type") or "",
+                languages=record.headers.get("WARC-Identified-Content-Language"),
+                truncated="WARC-Truncated" in record.headers,
+                length=record.content_length,
+                record=record,
+            )
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(name, f"not readable as WARC ({error})", "Fetch the file again, or leave it out.") from None
 
 
 def response_record(response: Response) -> bytes:
