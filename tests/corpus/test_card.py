@@ -28,7 +28,9 @@ def test_the_card_has_the_papers_table_and_what_each_step_removed(tmp_path):
     for name in ("train", "test"):
         tokens[name] = tmp_path / f"c.{name}.json"
         write_json(tokens[name], {"tokens": 1000, "documents": 1, "bytes": 1})
-    write_card("mine", "train", [source], None, steps, tokens, tmp_path / "card.json", tmp_path / "card.md", "r")
+    scraped = {"outcomes": {"0": {"fetched": 41, "not_a_page": 1_002}}, "submissions": {"0": {"kept": 9, "over_18": 1}}}
+    write_json(tmp_path / "pages.json", scraped)
+    write_card("mine", "train", [source], tmp_path, steps, tokens, tmp_path / "card.json", tmp_path / "card.md", "r")
 
     card = read_json(tmp_path / "card.json")
     train, test = card["splits"]["train"], card["splits"]["test"]
@@ -44,6 +46,8 @@ def test_the_card_has_the_papers_table_and_what_each_step_removed(tmp_path):
     assert f"| train | {train['documents']} |" in page
     assert "too few words" in page and "<00.txt> (2 against gopher.min_words 50): too short" in page
     assert "of the held-out documents" in page
+    assert "Crawl of source 1: fetched 41, not a page 1,002." in page
+    assert "Submissions of source 1: kept 9, over 18 1." in page
 
     report = read_json(steps[2])
     write_json(steps[2], report | {"in": report["in"] | {"digest": "another"}})
@@ -52,6 +56,10 @@ def test_the_card_has_the_papers_table_and_what_each_step_removed(tmp_path):
 
 
 def test_each_kind_of_source_is_told_in_a_line():
+    sitemap = {"kind": "sitemap", "sites": ["https://a.example", "https://b.example"], "max_pages": 1000}
+    assert describe(sitemap) == "at most 1,000 pages that the sitemaps of https://a.example, https://b.example list"
+    archives = {"kind": "common-crawl", "lists": ["wet.paths.gz"], "languages": ["eng"]}
+    assert describe(archives) == "pages in eng of the archives that wet.paths.gz name"
     docs = {"kind": "installed-docs", "content": "docstrings", "packages": [], "exclude": ["sympy"]}
     assert describe(docs) == "docstrings of all pinned packages except sympy, as installed"
     assert describe(docs | {"packages": ["a", "b"], "exclude": []}) == "docstrings of a, b, as installed"

@@ -65,6 +65,7 @@ def card(name: str, role: str) -> dict:
         "sources": [{"kind": "files", "paths": ["pages.jsonl"]}],
         "splits": {"train": row, "test": row} if role == "train" else {"test": row},
         "crawl": {"0": {"ok": 4, "not_found": 1}},
+        "submissions": {},
         "steps": [
             {"step": "clean", "in": {"documents": 4, "bytes": 1220}, "out": {"documents": 3, "bytes": 1200}}
             | {"removed": removed}

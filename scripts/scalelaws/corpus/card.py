@@ -38,12 +38,14 @@ def write_card(
     _require_chain(name, reports)
     counts = reports[-1]["splits"]
     splits = {split: _row(counts[split], read_json(path)["tokens"]) for split, path in tokens.items()}
+    scraped = read_json(pages / "pages.json") if pages else {"outcomes": {}, "submissions": {}}
     card = {
         "corpus": name,
         "role": role,
         "sources": [dict(source) for source in sources],
         "splits": splits,
-        "crawl": read_json(pages / "pages.json")["outcomes"] if pages else {},
+        "crawl": scraped["outcomes"],
+        "submissions": scraped["submissions"],
         "steps": [{key: report[key] for key in ("step", "in", "out", "removed", "changed")} for report in reports],
         "overlap": reports[-1]["overlap"],
         "provenance": provenance(recipe, 0, {"sources": sources}, [*steps, *tokens.values()], ["pyarrow"]),
@@ -61,9 +63,10 @@ def card_markdown(card: Mapping[str, Any]) -> str:
     for split, row in card["splits"].items():
         cells = [f"{row[column]:,}" for column in COLUMNS]
         lines.append(f"| {split} | {' | '.join(cells)} | {row['bytes_per_token']:.2f} |")
-    for number, outcomes in card["crawl"].items():
-        happened = ", ".join(f"{outcome.replace('_', ' ')} {count:,}" for outcome, count in outcomes.items())
-        lines += ["", f"Crawl of source {int(number) + 1}: {happened}."]
+    for what, counts in (("Submissions", card["submissions"]), ("Crawl", card["crawl"])):
+        for number, outcomes in counts.items():
+            happened = ", ".join(f"{outcome.replace('_', ' ')} {count:,}" for outcome, count in outcomes.items())
+            lines += ["", f"{what} of source {int(number) + 1}: {happened}."]
     lines += ["", "## What each step removed", "", "| step | reason | documents | bytes |", "|---|---|--:|--:|"]
     for step in card["steps"]:
         kept = step["out"]

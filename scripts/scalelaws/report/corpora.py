@@ -34,7 +34,7 @@ def _section(card: Mapping[str, Any]) -> dict[str, Any]:
         "test_tokens": f"{test['tokens']:,}",
         "bytes_per_token": f"{total['bytes'] / total['tokens']:.2f}" if total["tokens"] else "",
         "sources": [describe(source) for source in card["sources"]],
-        "crawl": [_counted(outcomes) for outcomes in card["crawl"].values()],
+        "crawl": [_counted(counts) for what in ("submissions", "crawl") for counts in card[what].values()],
         "steps": [_step(step) for step in card["steps"]],
         "examples": _examples(card["steps"]),
     }
