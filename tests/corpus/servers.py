@@ -52,7 +52,7 @@ def published(folder, limits, address):
     publish(folder / "state", folder / "pages.warc.gz", folder / "outcomes.jsonl", limits)
     lines = [json.loads(line) for line in (folder / "outcomes.jsonl").read_text().splitlines()]
     raws = read_files([folder / "pages.warc.gz"], {})
-    pages = {raw.url.removeprefix(address): raw.html.decode() for raw in raws}
+    pages = {raw.url.removeprefix(address): raw.html.decode(errors="replace") for raw in raws}
     return {line["url"].removeprefix(address): line for line in lines}, pages
 
 

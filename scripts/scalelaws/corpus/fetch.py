@@ -133,7 +133,7 @@ class Fetcher:
 
     async def _get(self, url: str) -> Outcome:
         async with self._session.get(url, allow_redirects=False) as response:
-            headers = [(name, value) for name, value in response.headers.items()]
+            headers = [(_text(name), _text(value)) for name, value in response.raw_headers]
             if response.status in REDIRECTS and "Location" in response.headers:
                 target = canonical_url(str(response.url.join(URL(response.headers["Location"]))))
                 return Outcome("redirect", target) if target else Outcome("bad_redirect", url)
@@ -179,6 +179,14 @@ class Fetcher:
                     return Protego.parse("")  # the page itself will be refused, and say why
             await asyncio.sleep(self.limits.backoff * attempt)
         return None
+
+
+def _text(header: bytes) -> str:
+    """A header's name or value, in whichever of the two encodings that are in use it is written."""
+    try:
+        return header.decode()
+    except UnicodeDecodeError:
+        return header.decode("latin-1")
 
 
 def _failed(url: str, error: Exception) -> Outcome:
