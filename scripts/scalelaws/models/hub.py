@@ -57,6 +57,6 @@ class ScalelawsForCausalLM(PreTrainedModel, GenerationMixin):
         loss = torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten())
         return CausalLMOutput(loss=loss, logits=logits)
 
-    def prepare_inputs_for_generation(self, input_ids: Tensor, **ignored: Any) -> dict[str, Tensor]:  # type: ignore[override]
+    def prepare_inputs_for_generation(self, input_ids: Tensor, **ignored: Any) -> dict[str, Tensor]:
         """All tokens at every step: nothing is kept from one to the next."""
         return {"input_ids": input_ids}
