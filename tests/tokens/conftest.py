@@ -11,7 +11,7 @@ import pytest
 from scalelaws.io import write_json
 from scalelaws.job import Progress
 from scalelaws.tokens.bpe import load_tokenizer, save_tokenizer, train_bpe
-from scalelaws.tokens.store import id_dtype, token_paths
+from scalelaws.tokens.store import Checksums, id_dtype, token_paths
 from tokenizers import Tokenizer
 
 VOCABULARY = 600
@@ -47,6 +47,9 @@ def write_token_file(stem: Path, documents: list[list[int]], vocabulary: int = 3
     np.save(paths["offsets"], np.cumsum([0] + [len(document) + 1 for document in documents]))
     counts = {"tokens": len(ids), "documents": len(documents), "bytes": 4 * len(ids)}
     rest = {"vocabulary": vocabulary, "end_of_document": end, "tokenizer": "0" * 16}
+    checksums = Checksums()
+    checksums.update(ids.tobytes())
+    rest["checksums"] = checksums.all()
     write_json(paths["sidecar"], {**counts, **rest})
     return paths["sidecar"]
 

@@ -3,11 +3,16 @@
 import json
 import subprocess
 import sys
+import zlib
+from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scalelaws.errors import InputError
-from scalelaws.tokens.store import id_dtype, open_tokens, token_paths
+from scalelaws.tokens import store
+from scalelaws.tokens.store import TokenFile, check_ids, id_dtype, open_tokens, token_paths
 
 from .conftest import write_token_file
 
@@ -86,6 +91,34 @@ def test_a_broken_file_is_refused_with_the_rule_that_makes_it(sidecar, breakage)
     with pytest.raises(InputError, match="rerun the rule encode") as error:
         open_tokens(sidecar)
     assert str(sidecar.parent) in str(error.value) and "\n" not in str(error.value)
+
+
+@given(st.binary(max_size=60), st.lists(st.integers(0, 60)))
+def test_checksums_do_not_depend_on_how_the_ids_come(content, cuts):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "PIECE_BYTES", 8)
+        checksums, edges = store.Checksums(), [0, *sorted(cuts), len(content)]
+        for start, end in pairwise(edges):
+            checksums.update(content[start : max(start, end)])
+    assert checksums.all() == [zlib.crc32(content[start : start + 8]) for start in range(0, len(content), 8)]
+
+
+@pytest.mark.parametrize("bit", [0, 5, 63, 64, 100, 127])
+def test_a_flipped_bit_is_seen_by_every_run_that_reads_it_and_by_no_other(tmp_path, monkeypatch, bit):
+    monkeypatch.setattr(store, "PIECE_BYTES", 8)  # four ids
+    sidecar = write_token_file(tmp_path / "web.train", DOCUMENTS)
+    check_ids(open_tokens(sidecar), 8)
+    ids = token_paths(sidecar)["ids"]
+    content = bytearray(ids.read_bytes())
+    content[bit // 8] ^= 1 << bit % 8
+    ids.write_bytes(content)
+    file = TokenFile(**{**vars(open_tokens(write_token_file(tmp_path / "same", DOCUMENTS))), "path": sidecar})
+    for tokens in range(1, 9):
+        if bit // 64 < -(-tokens // 4):
+            with pytest.raises(InputError, match=rf"damaged since it was written, at its ids from {bit // 64 * 4} on"):
+                check_ids(file, tokens)
+        else:
+            check_ids(file, tokens)
 
 
 def test_training_can_read_tokens_without_a_tokenizer_installed():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scalelaws.tokens.store import token_paths
+from scalelaws.tokens.store import Checksums, token_paths
 from scalelaws.training.hardware import Hardware
 from scalelaws.training.needs import needs_of
 from scalelaws.training.plan import plan_rows
@@ -29,5 +29,8 @@ def write_tokens(folder: Path, name: str, ids: np.ndarray, vocabulary: int) -> N
     paths["ids"].write_bytes(ids.tobytes())
     np.save(paths["offsets"], np.array([0, len(ids)]))
     counts = {"tokens": len(ids), "documents": 1, "bytes": 4 * len(ids)}
+    checksums = Checksums()
+    checksums.update(ids.tobytes())
     ids_are = {"vocabulary": vocabulary, "end_of_document": vocabulary - 1, "tokenizer": "none"}
+    ids_are["checksums"] = checksums.all()
     paths["sidecar"].write_text(json.dumps({**counts, **ids_are}))

@@ -54,6 +54,16 @@ def test_a_run_by_hand_is_the_workflow_s_run(study, tokens, tmp_path):  # noqa: 
     assert (study / "tensorboard/lstm-test/events.out.tfevents").stat().st_size > 500
 
 
+def test_ids_that_were_damaged_since_they_were_written_train_nothing(study):
+    path = study / "tokens" / "pages.train.bin"
+    content = bytearray(path.read_bytes())
+    content[1000] ^= 4
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"pages\.train\.bin: damaged since it was written, .*--forcerun encode"):
+        train_planned(study / "plan.csv", "1", None, 1)
+    assert not (study / "runs").exists() or not list((study / "runs").rglob("run.json"))
+
+
 def test_a_diverged_run_keeps_its_last_good_checkpoint_and_names_it(study, monkeypatch):
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr(loop, "CHECKPOINT_SHARE", 0.0)

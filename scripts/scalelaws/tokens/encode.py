@@ -18,7 +18,7 @@ from scalelaws.recipe import provenance
 from scalelaws.tokens.bpe import END_OF_DOCUMENT, check_encoding, fast_encoding, load_tokenizer
 from scalelaws.tokens.documents import Ranking, batches, ranking
 from scalelaws.tokens.mixture import mixed_order, shares, source_numbers
-from scalelaws.tokens.store import id_dtype, token_paths
+from scalelaws.tokens.store import Checksums, id_dtype, token_paths
 
 
 def encode_documents(
@@ -57,7 +57,7 @@ def encode_documents(
             sources = source_numbers(documents)
             order = mixed_order(order, lengths, sources, mixture)
             mixed = {"mixture": shares(order, lengths, sources, mixture)}
-        digest = _gather(scratch, dtype, lengths, order, ids_file, anew)
+        digest, checksums = _gather(scratch, dtype, lengths, order, ids_file, anew)
         with offsets_file.open("wb") as file:
             np.save(file, _starts(lengths[order]))
         content = {
@@ -70,6 +70,7 @@ def encode_documents(
             "tokenizer": file_digest(tokenizer_file),
             "offsets": paths["offsets"].name,
             "digest": digest,
+            "checksums": checksums,
             **mixed,
             "provenance": provenance(
                 recipe, seed, {"mixture": mixture}, [documents, tokenizer_file], ["tokenizers", "tiktoken"]
@@ -107,20 +108,21 @@ def _write_in_shard_order(
 
 def _gather(
     scratch: BinaryIO, dtype: np.dtype, lengths: np.ndarray, order: np.ndarray, output: Path, progress: Progress
-) -> str:
-    """Copy documents from the scratch file to `output` in the given order; give the SHA-256 of what was written.
+) -> tuple[str, list[int]]:
+    """Copy documents from the scratch file to `output` in the given order; give SHA-256 and checksums of what it wrote.
 
     Reads with pread: mapped pages would count as this job's memory where a cluster measures it.
     """
     sizes = lengths * dtype.itemsize
     starts = _starts(sizes)
-    digest = hashlib.sha256()
+    digest, checksums = hashlib.sha256(), Checksums()
     with output.open("wb") as file:
         for document in progress.over(order, len(order), "putting documents in order"):
             content = os.pread(scratch.fileno(), sizes[document], starts[document])
             file.write(content)
             digest.update(content)
-    return digest.hexdigest()
+            checksums.update(content)
+    return digest.hexdigest(), checksums.all()
 
 
 def _starts(lengths: np.ndarray) -> np.ndarray:

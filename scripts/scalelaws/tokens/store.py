@@ -1,6 +1,7 @@
 """Token files: the ids of a corpus's documents, one after the other, memory-mapped, with a JSON sidecar beside them."""
 
 import json
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from scalelaws.errors import InputError
 
 CHECKED_DOCUMENTS = 1000
 """Documents whose ends are read when a file is opened; enough to see a shifted or overwritten file, at no cost."""
+PIECE_BYTES = 1 << 24
+"""The sidecar holds a checksum of each piece of this length, so that a run need not read more than it trains on."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class TokenFile:
     end_of_document: int
     tokenizer: str
     """Digest of the tokenizer.json that made the ids."""
+    checksums: list[int]
+    """CRC-32 of each PIECE_BYTES of the ids."""
 
     @property
     def bytes_per_token(self) -> float:
@@ -73,9 +78,48 @@ def open_tokens(path: str | Path) -> TokenFile:
         vocabulary=vocabulary,
         end_of_document=sidecar["end_of_document"],
         tokenizer=sidecar["tokenizer"],
+        checksums=sidecar["checksums"],
     )
     _check_ends(file, paths["ids"])
     return file
+
+
+class Checksums:
+    """Checksums of what is written piece by piece, whatever the lengths in which it comes."""
+
+    def __init__(self) -> None:
+        self._finished: list[int] = []
+        self._current = self._length = 0
+
+    def update(self, content: bytes) -> None:
+        """Take what was written next."""
+        rest = memoryview(content)
+        while rest:
+            part = rest[: PIECE_BYTES - self._length]
+            self._current = zlib.crc32(part, self._current)
+            self._length += len(part)
+            rest = rest[len(part) :]
+            if self._length == PIECE_BYTES:
+                self._finished.append(self._current)
+                self._current = self._length = 0
+
+    def all(self) -> list[int]:
+        """Those of all pieces, the last of which may be shorter."""
+        return [*self._finished, self._current] if self._length else list(self._finished)
+
+
+def check_ids(file: TokenFile, tokens: int) -> None:
+    """Raise InputError if any piece of the file with one of its first `tokens` ids is not as it was written.
+
+    Reads those pieces once, 16 MiB in memory at a time.
+    """
+    path = token_paths(file.path)["ids"]
+    pieces = -(-tokens * file.ids.itemsize // PIECE_BYTES)
+    with path.open("rb") as ids:
+        for number, expected in enumerate(file.checksums[:pieces]):
+            if zlib.crc32(ids.read(PIECE_BYTES)) != expected:
+                start = number * PIECE_BYTES // file.ids.itemsize
+                raise _broken(path, f"damaged since it was written, at its ids from {start:,} on")
 
 
 def _sidecar(path: Path) -> dict[str, Any]:
@@ -86,7 +130,7 @@ def _sidecar(path: Path) -> dict[str, Any]:
         raise _broken(path, "there is no such token file") from None
     except (ValueError, KeyError, TypeError) as error:
         raise _broken(path, f"not a token file's sidecar ({error!r})") from None
-    if min(numbers[:3]) < 1 or "tokenizer" not in sidecar:
+    if min(numbers[:3]) < 1 or not {"tokenizer", "checksums"} <= set(sidecar):
         raise _broken(path, "it describes no tokens")
     return sidecar
 

@@ -13,7 +13,7 @@ from scalelaws.errors import InputError
 from scalelaws.io import atomic_path, file_digest, write_json
 from scalelaws.job import Progress
 from scalelaws.recipe import provenance, recipe
-from scalelaws.tokens.store import open_tokens
+from scalelaws.tokens.store import check_ids, open_tokens
 from scalelaws.training import processes
 from scalelaws.training.loop import FORKS, run_record, train
 from scalelaws.training.run import Run
@@ -59,7 +59,9 @@ def train_to_files(
     tokens = {}
     for path in sidecars:
         corpus, split = Path(path).stem.rsplit(".", 1)
-        tokens[corpus, split] = open_tokens(path)
+        tokens[corpus, split] = file = open_tokens(path)
+        trained_on = (corpus, split) == (train_corpus, "train")
+        check_ids(file, min(run.dataset_tokens, file.tokens) if trained_on else file.tokens)
     run = replace(run, precision=native_precision(run.precision, processes.device()))
     owner = owner_of(run, made_by, {path: file_digest(path) for path in sidecars})
     trunk = files.forks(run.trunk) if run.first_step else None
