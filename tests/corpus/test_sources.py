@@ -22,25 +22,25 @@ def installed(content, *packages):
     return {"kind": "installed-docs", "content": content, "packages": list(packages), "exclude": []}
 
 
-def test_a_list_of_urls_is_canonical_sorted_and_each_once(tmp_path):
-    (tmp_path / "l.txt").write_text("http://b.example\nHTTP://A.example/x#y\nhttp://a.example/x\nnonsense\n\n")
-    assert listed_urls(tmp_path / "l.txt", None) == ["http://a.example/x", "http://b.example/"]
+def test_a_list_of_urls_is_canonical(tmp_path):
+    (tmp_path / "l.txt").write_text("http://b.example\nHTTP://A.example/x#y\nnonsense\n\n")
+    assert list(listed_urls(tmp_path / "l.txt", None)) == ["http://b.example/", "http://a.example/x"]
 
 
 def test_scores_choose_from_a_list(tmp_path):
     with gzip.open(tmp_path / "l.csv.gz", "wt") as file:
         file.write("score,url\n2,http://a.example/\n3,http://b.example/\n10,http://c.example/\n")
-    assert listed_urls(tmp_path / "l.csv.gz", 3) == ["http://b.example/", "http://c.example/"]
-    assert len(listed_urls(tmp_path / "l.csv.gz", None)) == 3
+    assert list(listed_urls(tmp_path / "l.csv.gz", 3)) == ["http://b.example/", "http://c.example/"]
+    assert len(list(listed_urls(tmp_path / "l.csv.gz", None))) == 3
 
 
 def test_mistakes_in_a_list_are_named(tmp_path):
     (tmp_path / "l.txt").write_text("http://a.example/\n")
     with pytest.raises(InputError, match=r"row 1: its score is None, not a number. .* columns url and score"):
-        listed_urls(tmp_path / "l.txt", 3)
+        list(listed_urls(tmp_path / "l.txt", 3))
     (tmp_path / "l.txt").write_text("# nothing\n")
     with pytest.raises(InputError, match="holds no http or https URL"):
-        listed_urls(tmp_path / "l.txt", None)
+        list(listed_urls(tmp_path / "l.txt", None))
 
 
 def test_installed_docstrings_are_scraped_to_the_same_bits_each_time(tmp_path):

@@ -88,6 +88,9 @@ CASES = {
     "Chinchilla, E near 0, 35 runs": Case(
         "chinchilla", {"E": 1e-6, "A": 30.0, "B": 80.0, "alpha": 0.15, "beta": 0.32}, DESIGN
     ),
+    "Chinchilla, small E, 35 runs": Case(
+        "chinchilla", {"E": 0.4, "A": 30.0, "B": 80.0, "alpha": 0.15, "beta": 0.32}, DESIGN
+    ),
     "Chinchilla, 240 runs": Case(
         "chinchilla", {"E": 1.82, "A": 482.0, "B": 2085.0, "alpha": 0.348, "beta": 0.366}, scattered(240)
     ),

@@ -8,8 +8,6 @@ import hashlib
 import heapq
 import io
 import json
-import os
-import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +24,7 @@ from scalelaws.corpus.addresses import within_hosts
 from scalelaws.corpus.fetch import PAGE_TYPES, TRANSIENT_STATUS
 from scalelaws.corpus.raw import gzip_stream, open_stream
 from scalelaws.corpus.settings import Source, expanded
+from scalelaws.corpus.shards import link_or_copy
 from scalelaws.corpus.warc import Stored, stored_records
 from scalelaws.errors import InputError
 from scalelaws.io import atomic_path, read_json, write_json
@@ -76,11 +75,7 @@ def publish_pages(state: Path, folder: Path, number: int) -> None:
     """Put the pieces' WARC files into `folder` as <number>.<piece>.warc.gz, and <number>.jsonl, a line a piece."""
     with (folder / f"{number}.jsonl").open("w") as lines:
         for file in sorted(state.glob("*.warc.gz")):
-            target = folder / f"{number}.{file.name}"
-            try:
-                os.link(file, target)
-            except OSError:  # a file system without hard links
-                shutil.copyfile(file, target)
+            link_or_copy(file, folder / f"{number}.{file.name}")
             lines.write(json.dumps(read_json(file.with_name(file.name.replace(".warc.gz", ".json")))) + "\n")
 
 

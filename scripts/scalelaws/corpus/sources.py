@@ -6,20 +6,21 @@ import hashlib
 import io
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
+from itertools import chain
 from pathlib import Path
 
 from scalelaws.corpus import embedded
 from scalelaws.corpus.addresses import canonical_url
 from scalelaws.corpus.commoncrawl import publish_pages, take_pages
-from scalelaws.corpus.crawl import crawl, publish
 from scalelaws.corpus.fetch import Limits
 from scalelaws.corpus.files import raw_page, read_files, record
 from scalelaws.corpus.pinned import pinned_packages
 from scalelaws.corpus.raw import Raw, open_stream
 from scalelaws.corpus.reddit import reddit_links
 from scalelaws.corpus.settings import ARCHIVED, LINKED, Source, expanded, input_files, is_crawled
+from scalelaws.corpus.shards import crawl_in_shards, part, publish_shards
 from scalelaws.corpus.site import HOST, build_site, docstring_pages, readme_pages, serving, site_urls
 from scalelaws.corpus.sitemap import listed_pages
 from scalelaws.corpus.warc import read_warc
@@ -55,7 +56,7 @@ def scrape(
     processes: int,
     show: Show,
 ) -> None:
-    """Crawl the page sources of a corpus into `folder`: <n>.warc.gz and <n>.jsonl (an outcome per URL) for source n.
+    """Crawl a corpus's page sources into `folder`: <n>.<shard>.warc.gz and <n>.jsonl (an outcome per URL) for source n.
 
     A source of Reddit submissions also leaves <n>.links.jsonl: URL, score, date and subreddit of what was crawled. A
     source of archives leaves <n>.<piece>.warc.gz, and in <n>.jsonl a line a piece.
@@ -76,9 +77,8 @@ def scrape(
                 found = take_pages(source, place, show)
                 publish_pages(place, temporary, number)
             else:
-                limits = _limits(source)
-                asyncio.run(_crawled(source, pins, place, limits, processes, show))
-                found = publish(place / "crawl", temporary / f"{number}.warc.gz", temporary / f"{number}.jsonl", limits)
+                asyncio.run(_crawled(source, pins, place, processes, show))
+                found = publish_shards(place / "crawl", temporary, number)
             if not found.get("fetched"):
                 problem = (
                     f"fetched 0 of {sum(found.values())} pages ({', '.join(f'{k} {v}' for k, v in found.items())})"
@@ -117,8 +117,11 @@ def read_source(source: Source, number: int, pages: Path | None, pins: Path, see
         yield from _dataset(source, seed)
 
 
-def listed_urls(path: Path, min_score: float | None) -> list[str]:
-    """The canonical URLs of a list, each once, sorted: one URL a line, or CSV with the columns `url` and `score`."""
+def listed_urls(path: Path, min_score: float | None) -> Iterator[str]:
+    """The canonical URLs of a list as they stand there: one URL a line, or CSV with the columns `url` and `score`.
+
+    Raises InputError at the end of a list without any.
+    """
     with open_stream(path) as stream:
         lines = io.TextIOWrapper(stream, encoding="utf-8", errors="replace", newline="")
         first = lines.readline()
@@ -128,18 +131,18 @@ def listed_urls(path: Path, min_score: float | None) -> list[str]:
                 (row["url"] or "", row.get("score")) for row in csv.DictReader(lines, fieldnames=header)
             )
         else:
-            rows = ((line, None) for line in (first, *lines))
-        found = set()
+            rows = ((line, None) for line in chain((first,), lines))
+        found = False
         for number, (url, score) in enumerate(rows, 1):
             if min_score is not None and _score(score, path, number) < min_score:
                 continue
             if canonical := canonical_url(url):
-                found.add(canonical)
+                found = True
+                yield canonical
     if not found:
         raise InputError(
             str(path), "holds no http or https URL that is wanted", "Give one URL a line, or url,score CSV."
         )
-    return sorted(found)
 
 
 def _score(score: str | None, path: Path, row: int) -> float:
@@ -150,29 +153,30 @@ def _score(score: str | None, path: Path, row: int) -> float:
         raise InputError(f"{path}: row {row}", f"its score is {score!r}, not a number", remedy) from None
 
 
-async def _crawled(source: Source, pins: Path, state: Path, limits: Limits, processes: int, show: Show) -> None:
-    known: dict[str, tuple[str, int]] = {}
+async def _crawled(source: Source, pins: Path, state: Path, processes: int, show: Show) -> None:
+    limits, known = _limits(source), dict[str, tuple[str, int]]()
+    urls: Iterable[str]
     async with AsyncExitStack() as stack:
         if source["kind"] == "urls":
             urls = listed_urls(Path(source["path"]), source["min_score"])
         elif source["kind"] == "reddit":
-            with _submitted(source, state, _half(show, 0))[0].open(encoding="utf-8") as lines:
-                urls = [json.loads(line)["url"] for line in lines]
-            show = _half(show, 1)
+            links = _submitted(source, state, part(show, 0, 2))[0]
+            urls = (json.loads(line)["url"] for line in stack.enter_context(links.open(encoding="utf-8")))
+            show = part(show, 1, 2)
         elif source["kind"] == "sitemap":
-            urls = await _listed(source, state, limits, _half(show, 0))
-            show = _half(show, 1)
+            urls = await _listed(source, state, limits, part(show, 0, 2))
+            show = part(show, 1, 2)
         else:
             site = state / "site"
             if not site.exists():
                 packages = pinned_packages(pins, source["packages"], source["exclude"])
                 reader = docstring_pages if source["content"] == "docstrings" else readme_pages
                 with atomic_path(site) as temporary:
-                    build_site(reader(packages, processes, _half(show, 0)), temporary)
+                    build_site(reader(packages, processes, part(show, 0, 2)), temporary)
             urls = site_urls(site)
             known = {HOST: ("127.0.0.1", await stack.enter_async_context(serving(site)))}
-            show = _half(show, 1)
-        await crawl(urls, limits, state / "crawl", known, show)
+            show = part(show, 1, 2)
+        await crawl_in_shards(urls, limits, state / "crawl", known, show)
 
 
 def _submitted(source: Source, state: Path, show: Show) -> tuple[Path, dict[str, int]]:
@@ -187,11 +191,6 @@ async def _listed(source: Source, state: Path, limits: Limits, show: Show) -> li
         pages, sitemaps = await listed_pages(source["sites"], limits, source["max_pages"], show)
         write_json(file, {"pages": pages, "sitemaps": sitemaps})
     return list(read_json(file)["pages"])
-
-
-def _half(show: Show, number: int) -> Show:
-    """Reports one of two halves of a job as part of the whole: building the site, crawling it."""
-    return lambda done, total, note: show(number * total + done, 2 * total, note)
 
 
 def _limits(source: Source) -> Limits:

@@ -1,0 +1,93 @@
+"""A crawl in shards of hosts, one after the other: memory stays that of one shard, however long the list of URLs.
+
+All URLs of a host are in one shard, so a host is visited as politely as in one crawl of them all.
+"""
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+import xxhash
+
+from scalelaws.corpus.crawl import crawl, publish
+from scalelaws.corpus.fetch import Limits
+from scalelaws.corpus.frontier import host_of
+from scalelaws.io import atomic_path, read_json, write_json
+from scalelaws.workers import Show, silent
+
+URLS_A_SHARD = 250_000
+MOST_SHARDS = 500
+"""Files that are open at a time; of more than 125 million URLs the shards are larger."""
+
+
+async def crawl_in_shards(
+    urls: Iterable[str],
+    limits: Limits,
+    state: Path,
+    known_hosts: Mapping[str, tuple[str, int]] | None = None,
+    show: Show = silent,
+) -> None:
+    """Fetch the canonical `urls`, in any order and some perhaps twice, into the folder `state`.
+
+    The list is read once; a crawl that goes on visits the URLs that it began with, and of those only what is missing.
+    """
+    shards = state / "shards"
+    if not shards.exists():
+        _split(urls, shards)
+    files = sorted(shards.iterdir())
+    for number, file in enumerate(files):
+        counts = state / f"{file.name}.json"
+        if counts.exists():
+            continue
+        under_way = state / f"{file.name}.crawl"
+        await crawl(file.read_text().split(), limits, under_way, known_hosts, part(show, number, len(files)))
+        found = publish(under_way, state / f"{file.name}.warc.gz", state / f"{file.name}.jsonl", limits)
+        write_json(counts, found)
+        shutil.rmtree(under_way)
+
+
+def publish_shards(state: Path, folder: Path, number: int) -> dict[str, int]:
+    """Put a finished crawl's WARC files into `folder` as <number>.<shard>.warc.gz, and <number>.jsonl, a line a URL.
+
+    Returns the count per outcome.
+    """
+    counts: Counter[str] = Counter()
+    with (folder / f"{number}.jsonl").open("wb") as outcomes:
+        for file in sorted(state.glob("*.warc.gz")):
+            shard = file.name.removesuffix(".warc.gz")
+            link_or_copy(file, folder / f"{number}.{file.name}")
+            with (state / f"{shard}.jsonl").open("rb") as lines:
+                shutil.copyfileobj(lines, outcomes)
+            counts.update(read_json(state / f"{shard}.json"))
+    return dict(sorted(counts.items()))
+
+
+def link_or_copy(file: Path, target: Path) -> None:
+    """A second name for a file, or a copy where the file system knows no hard links."""
+    try:
+        os.link(file, target)
+    except OSError:
+        shutil.copyfile(file, target)
+
+
+def part(show: Show, number: int, parts: int) -> Show:
+    """Reports one of several parts of a job, about equally long, as part of the whole."""
+    return lambda done, total, note: show(number * total + done, parts * total, note)
+
+
+def _split(urls: Iterable[str], folder: Path) -> None:
+    with atomic_path(folder) as temporary:
+        temporary.mkdir()
+        listed = temporary / "listed"
+        with listed.open("w") as file:
+            count = sum(bool(file.write(f"{url}\n")) for url in urls)
+        shards = min(max(-(-count // URLS_A_SHARD), 1), MOST_SHARDS)
+        with ExitStack() as stack:
+            files = [stack.enter_context((temporary / f"{shard:03}").open("w")) for shard in range(shards)]
+            with listed.open() as lines:
+                for line in lines:
+                    files[xxhash.xxh3_64_intdigest(host_of(line.strip()).encode()) % shards].write(line)
+        listed.unlink()
