@@ -39,12 +39,8 @@ def results_folder(named: str | Path) -> Path:
 
 
 def summary(folder: Path) -> RenderableType:
-    """What a study found: its laws with intervals and backtests, the split of compute, and where the report is."""
+    """What a study found: its laws with intervals and backtests, the split of compute, and where a report is."""
     document = read_json(folder / "laws.json")
-    report = folder / "report.html"
-    where = (
-        Text.assemble("Report: ", (str(report), "bold")) if report.is_file() else Text(f"No report in {folder} yet.")
-    )
     parts: list[RenderableType] = [laws_table(document)]
     if document["allocations"]:
         parts.append(allocation_table(document))
@@ -58,7 +54,9 @@ def summary(folder: Path) -> RenderableType:
     notes += [f"{found['title']}: {why}" for found in document["allocations"].values() for why in found["messages"]]
     if notes:
         parts.append(Text("\n".join(["Notes", *(f"  · {note}" for note in dict.fromkeys(notes))]), style="dim"))
-    return Group(*parts, where)
+    if (report := folder / "report.html").is_file():
+        parts.append(Text.assemble("Report: ", (str(report), "bold")))
+    return Group(*parts)
 
 
 def laws_table(document: Mapping[str, Any]) -> Table:
