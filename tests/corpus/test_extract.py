@@ -2,6 +2,8 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scalelaws.corpus import extract as module
 from scalelaws.corpus.documents import Document, read_documents
 from scalelaws.corpus.extract import extract, extracted
@@ -54,6 +56,35 @@ def test_the_text_of_a_page_is_taken_and_its_furniture_left(tmp_path):
 )
 def test_charsets_are_read_from_the_header_if_right_and_else_from_the_page(raw, text):
     assert text in extracted(raw).text
+
+
+CHARSETS = [
+    "utf-8",
+    "utf-16",
+    "utf-7",
+    "latin-1",
+    "shift_jis",
+    "gb18030",
+    "iso-2022-jp",
+    "koi8-r",
+    "idna",
+    "hex",
+    "zip",
+]
+NAMES = st.one_of(
+    st.sampled_from([*CHARSETS, "", "utf-8 ", "unicode_escape", "raw_unicode_escape", "\0", "a" * 99]), st.text()
+)
+
+
+@given(st.one_of(st.binary(max_size=400), st.text(max_size=200).map(lambda text: text.encode("utf-16"))), NAMES, NAMES)
+@settings(deadline=None, max_examples=300)
+def test_no_bytes_and_no_charset_break_the_extractor(body, declared, written):
+    head = f'<meta charset="{written}"><p>A page with some words in it.</p>'.encode("utf-8", "replace")
+    for html in (head + body, body):
+        found = extracted(Raw("http://a.example/", "urls", html=html, content_type=f"text/html; charset={declared}"))
+        assert isinstance(found, Document) or found in ("no_text", "broken_html")
+        if isinstance(found, Document):
+            found.text.encode()
 
 
 @pytest.mark.parametrize("html", [b"", b"\x00\x01\x02", b"<html></html>", "<p>   </p>"])
