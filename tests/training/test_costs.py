@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 from scalelaws.errors import InputError
-from scalelaws.training.costs import Cost, check_limits, costs_of, costs_table, together
+from scalelaws.training.costs import Cost, check_limits, costs_of, costs_table, reruns_of, together
 from scalelaws.training.hardware import Hardware
 from scalelaws.training.needs import needs_of
 
@@ -47,6 +47,12 @@ def test_the_table_ends_with_the_sum():
     assert lines[3].split()[:2] == ["all", "3"]
     assert f"{NEEDS['large'].memory_mb / 1e3:.1f} GB" in lines[3]
     assert "Checkpoints" in lines[4]
+
+
+def test_what_is_done_again_has_its_reason_and_what_follows_from_it_none():
+    words = {"clean": ["params have changed"], "train": ["input files updated by another job"], "all": ["forced"]}
+    reason = lambda job: SimpleNamespace(get_names=lambda: words[job.rule.name])  # noqa: E731
+    assert reruns_of(JOBS, reason) == ["Again: clean (params have changed)"]
 
 
 def test_nothing_costs_nothing():

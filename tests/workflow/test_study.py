@@ -116,6 +116,7 @@ def test_a_look_of_figures_never_retrains(study):
 
 def test_other_laws_rerun_laws_figures_and_report(study):
     other = changed(study, "laws.yaml", lambda config: config.update(laws={"resamples": 110}))
+    assert "Again: fit (params have changed since last execution)" in snakemake(study, "--dry-run", config=other)
     assert planned(study, config=other) == {"fit": 1, "plot_figures": 1, "write_report": 1, "report": 1}
 
 

@@ -17,7 +17,7 @@ from scalelaws.job import hush_bookkeeping
 from scalelaws.observations.read import local_table
 from scalelaws.recipe import recipe
 from scalelaws.resources import for_training_text, growing
-from scalelaws.training.costs import check_limits, costs_of, costs_table
+from scalelaws.training.costs import check_limits, costs_of, costs_table, reruns_of
 from scalelaws.training.hardware import hardware_of
 from scalelaws.training.needs import needs_of
 from scalelaws.training.plan import (
@@ -78,18 +78,19 @@ wildcard_constraints:
     run=r"[\w.+-]+",
 
 
-def costs():
-    """What the jobs that Snakemake is about to run cost, by their rules, in the order in which these stand here."""
+def jobs_ahead():
+    """The jobs that Snakemake is about to run, in the order in which their rules stand here."""
     order = {rule.name: place for place, rule in enumerate(workflow.rules)}
-    jobs = sorted(workflow.dag.needrun_jobs(), key=lambda job: order[job.rule.name])
-    return costs_of(jobs, RUNS, NEEDS)
+    return sorted(workflow.dag.needrun_jobs(), key=lambda job: order[job.rule.name])
 
 
 def show_costs():
-    """Say on the terminal what is left to do, before any of it is begun."""
+    """Say on the terminal what is left to do and what is done again, before any of it is begun."""
+    jobs = jobs_ahead()
     print(
         f"on {config['hardware']}, expected:",
-        *costs_table(costs()),
+        *costs_table(costs_of(jobs, RUNS, NEEDS)),
+        *reruns_of(jobs, workflow.dag.reason),
         sep="\n",
         file=sys.stderr,
     )
@@ -103,6 +104,6 @@ if workflow.is_main_process:
 
 
 onstart:
-    check_limits(costs().values(), config["limits"])
+    check_limits(costs_of(jobs_ahead(), RUNS, NEEDS).values(), config["limits"])
     # Holding the lock of this folder, before the first job is submitted.
     claim_jobs(workflow, config["study"], lambda text: print(text, file=sys.stderr))

@@ -1,6 +1,6 @@
 """What the jobs that are about to start will cost, rule by rule, and whether that is more than the study allows."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +21,9 @@ JOB_SECONDS = 10.0
 """Core seconds that any job takes to start, to check its inputs and to end."""
 LIMITED = {"core_hours": "core hours", "gpu_hours": "GPU hours", "disk_gb": "GB of disk"}
 """What a study's `limits` may name, in words."""
+
+FOLLOWS = {"output files have to be generated", "input files updated by another job"}
+"""Snakemake's words for a job that was never done, or that only follows from another."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,19 @@ def costs_of(jobs: Iterable[Any], runs: Mapping[str, Run], needs: Mapping[str, N
             cost = _training(runs[name], needs[name]) if name in runs else _other(job, text_mb)
             found.setdefault(job.rule.name, []).append(cost)
     return {rule: together(costs) for rule, costs in found.items()}
+
+
+def reruns_of(jobs: Iterable[Any], reason: Callable[[Any], Any]) -> list[str]:
+    """Lines for a terminal: which rules Snakemake runs although their results are there, and why.
+
+    `reason` gives Snakemake's own for a job. What merely follows from another rule, or was never made, needs no line.
+    """
+    found: dict[str, dict[str, None]] = {}
+    for job in jobs:
+        if job.rule.has_products():
+            for words in set(reason(job).get_names()) - FOLLOWS:
+                found.setdefault(words, {})[job.rule.name] = None
+    return [f"Again: {', '.join(rules)} ({words})" for words, rules in found.items()]
 
 
 def together(costs: Iterable[Cost]) -> Cost:
