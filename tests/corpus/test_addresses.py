@@ -45,3 +45,9 @@ def test_addresses_of_private_networks_are_known(address):
 @pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700:4700::1111", "::ffff:8.8.8.8"])
 def test_addresses_of_the_internet_are_known(address):
     assert is_public(address)
+
+
+@pytest.mark.parametrize("url", ["http://a b/", "http://example.com\u3000x/", "http://a\x1cb/", "http://a\tb/x"])
+def test_a_host_with_white_space_is_none(url):
+    found = canonical_url(url)
+    assert found is None or not any(c.isspace() for c in found)

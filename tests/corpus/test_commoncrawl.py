@@ -26,6 +26,7 @@ ARCHIVES = ("crawl/one.warc.gz", "crawl/two.warc.gz", "crawl/three.warc.gz")
 
 def source(lists, base, **changes):
     settings = {"languages": [], "hosts": [], "max_entries": None, "max_bytes": 100_000, "connections": 2}
+    settings["allow_private"] = True
     patience = {"idle_seconds": 20, "attempts": 3, "backoff": 0.01}
     return (
         {"kind": "common-crawl", "lists": [str(each) for each in lists], "base": base} | settings | patience | changes
@@ -216,11 +217,76 @@ def test_the_result_is_the_same_for_any_number_of_connections_and_after_an_inter
 
 def test_a_line_that_is_no_index_is_named(crawl):
     (crawl / "cdx").write_text('com,example)/ 2026 {"url": "https://example.com/"}\n')
-    with pytest.raises(InputError, match=r"cdx: line 1: not a line of a URL index \(KeyError: 'filename'\)"):
+    with pytest.raises(InputError, match=r"cdx: line 1: neither a path .* \(KeyError: 'offset'\)"):
         taken(source([crawl / "cdx"], str(crawl)), crawl)
     (crawl / "cdx").write_text("\n")
     with pytest.raises(InputError, match="they name no archive and no page that is wanted"):
         taken(source([crawl / "cdx"], str(crawl)), crawl)
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("file:///etc/passwd", "leads out of `base`"),
+        ("../private.warc.gz", "leads out of `base`"),
+        ("/etc/passwd", "leads out of `base`"),
+        ("zip://x::crawl/one.warc.gz", "leads out of `base`"),
+        ('a 1 {"filename": "../x", "offset": "0", "length": "9"}', "leads out of `base`"),
+        ('a 1 {"filename": 7, "offset": "0", "length": "9"}', "TypeError"),
+        ('a 1 {"filename": "x", "offset": null, "length": "9"}', "TypeError"),
+        ('a 1 {"filename": "x", "offset": "-5", "length": "9"}', "no place in an archive"),
+        ('a 1 {"filename": "x", "offset": "5", "length": "-1"}', "no place in an archive"),
+    ],
+)
+def test_a_list_cannot_lead_elsewhere(crawl, line, problem):
+    (crawl / "list").write_text(f"\n{line}\n")
+    with pytest.raises(InputError, match=rf"list: line 2: .*{problem}"):
+        taken(source([crawl / "list"], str(crawl)), crawl)
+
+
+def test_private_addresses_are_refused_unless_they_are_allowed(crawl):
+    with served(crawl) as (run, hits):
+        arguments = source([crawl / "warc.paths.gz"], "", allow_private=False)
+        with pytest.raises(InputError, match="not on the public internet. Set allow_private"):
+            run(lambda base: taken({**arguments, "base": base}, crawl))
+    assert not hits
+
+
+def test_an_index_that_is_not_of_these_archives_is_named(crawl):
+    fields = {"url": "https://a/", "mime": "text/html", "status": "200", "filename": ARCHIVES[0], "length": "300"}
+    (crawl / "cdx").write_text("a 1 " + json.dumps(fields | {"offset": "1000000"}) + "\n")
+    with pytest.raises(InputError, match=r"one\.warc\.gz: it ends before the page at 1,000,000, of 300 bytes"):
+        taken(source([crawl / "cdx"], str(crawl)), crawl)
+
+
+def test_a_list_that_is_cut_short_is_named_and_an_archive_that_is_named_twice_is_read_once(crawl):
+    whole = (crawl / "warc.paths.gz").read_bytes()
+    (crawl / "cut.gz").write_bytes(whole[:-9])
+    with pytest.raises(InputError, match=r"cut\.gz: not readable"):
+        taken(source([crawl / "cut.gz"], str(crawl)), crawl)
+    (crawl / "twice").write_text(f"{ARCHIVES[0]}\n{ARCHIVES[0]}\n")
+    assert len(taken(source([crawl / "twice"], str(crawl)), crawl)) == 3
+
+
+def test_what_was_fetched_serves_a_start_with_more_patience_or_another_mirror(crawl):
+    def interrupted(done, total, note):
+        raise ConnectionAbortedError
+
+    one = source([crawl / "warc.paths.gz"], str(crawl), connections=1)
+    with pytest.raises(ConnectionAbortedError):
+        taken(one, crawl, interrupted)
+    mirror = crawl / "mirror"
+    (mirror / "crawl").mkdir(parents=True)
+    for name in ARCHIVES[1:]:
+        (mirror / name).write_bytes((crawl / name).read_bytes())
+    assert len(taken({**one, "base": str(mirror), "attempts": 9}, crawl)) == 9
+
+
+def test_other_responses_than_pages_are_counted(crawl):
+    unpacked = gzip.decompress(page("dns:a.example")).replace(b"application/http; msgtype=response", b"text/dns")
+    (crawl / "dns.warc.gz").write_bytes(gzip.compress(unpacked) + page("https://a.example/"))
+    (crawl / "list").write_text("dns.warc.gz\n")
+    assert len(taken(source([crawl / "list"], str(crawl)), crawl)) == 1
 
 
 def test_a_real_capture_is_read_as_page_and_as_text(shared_data, tmp_path):

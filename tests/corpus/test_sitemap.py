@@ -179,7 +179,7 @@ def test_neither_private_addresses_nor_what_robots_txt_forbids_is_reached():
 
 
 def test_pages_in_a_sitemap_are_crawled_and_a_crawl_that_goes_on_does_not_ask_for_it_again(tmp_path, monkeypatch):
-    crawl = {name: value for name, value in asdict(QUICK).items() if name != "allow_private"}
+    crawl = {name: value for name, value in asdict(QUICK).items() if name != "allow_private"} | {"per_host": 1}
     broken = []
 
     async def run():
@@ -207,3 +207,32 @@ def test_pages_in_a_sitemap_are_crawled_and_a_crawl_that_goes_on_does_not_ask_fo
     facts = read_json(tmp_path / "pages" / "pages.json")
     assert facts["sitemaps"] == {"0": [{"sitemap": f"{address}/sitemap.xml", "outcome": "fetched", "pages": 2}]}
     assert json.dumps(facts["outcomes"]) == '{"0": {"fetched": 2}}'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<!-- made by hand --><url><loc>https://a.example/1</loc></url>",
+        "<?xml-stylesheet href='x'?><urlset><url><loc>https://a.example/1</loc></url></urlset>",
+        "<urlset><url><loc>https://a.example/1</loc><image:image><image:loc>x</image:loc></image:image></url></urlset>",
+        "<a:urlset><a:url><a:loc>https://a.example/1</a:loc></a:url></a:urlset>",
+        "<urlset><a:b:c/><url><loc>https://a.example/1</loc></url></urlset>",
+    ],
+)
+def test_what_a_parser_stumbles_over_is_read_all_the_same(body):
+    assert parse_sitemap(body.encode()).pages[:1] == ["https://a.example/1"]
+
+
+@given(
+    st.lists(
+        st.sampled_from(["<", ">", "/", "url", "loc", "x:", "<!--", "-->", "<?", "?>", " ", "&", ";", "http://a/"])
+    )
+)
+def test_no_mark_up_breaks_it(parts):
+    parse_sitemap(("<urlset>" + "".join(parts)).encode())
+
+
+@pytest.mark.parametrize("start", ["http://[::1", "http://a.example:99999/", "ftp://a.example/", "not an address"])
+def test_a_start_that_is_no_web_address_is_named(start):
+    with pytest.raises(InputError, match="not an http or https address"):
+        listed({}, [start])

@@ -63,6 +63,10 @@ def _cut_sidecar(paths):
     paths["sidecar"].write_text(paths["sidecar"].read_text()[:30])
 
 
+def _no_checksums(paths):
+    paths["sidecar"].write_text(json.dumps({**json.loads(paths["sidecar"].read_text()), "checksums": []}))
+
+
 def _empty(paths):
     paths["sidecar"].write_text(json.dumps({**json.loads(paths["sidecar"].read_text()), "tokens": 0}))
 
@@ -82,7 +86,7 @@ def _cut_offsets(paths):
 @pytest.mark.parametrize(
     "breakage",
     [
-        *(_cut_ids, _shift_ids, _cut_sidecar, _empty, _foreign_offsets, _short_offsets, _cut_offsets),
+        *(_cut_ids, _shift_ids, _cut_sidecar, _no_checksums, _empty, _foreign_offsets, _short_offsets, _cut_offsets),
         *(lambda paths, part=part: paths[part].unlink() for part in ("ids", "offsets", "sidecar")),
     ],
 )

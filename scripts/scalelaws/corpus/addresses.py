@@ -1,6 +1,7 @@
 """Which addresses a crawl may reach: URLs in one canonical form, and no way into the user's own network."""
 
 import ipaddress
+import re
 import socket
 from collections.abc import Callable, Collection, Mapping
 
@@ -9,6 +10,9 @@ from aiohappyeyeballs import AddrInfoType
 from aiohttp.abc import AbstractResolver, ResolveResult
 from courlan import normalize_url
 from yarl import URL
+
+NO_HOST = re.compile(r"[\s\x00-\x1f\x7f]")
+"""What no host's name has, though the libraries let it pass."""
 
 
 class RefusedAddressError(OSError):
@@ -22,7 +26,7 @@ def canonical_url(url: str) -> str | None:
     """
     try:
         parsed = URL(normalize_url(url.strip()))
-        if parsed.scheme not in ("http", "https") or not parsed.host:
+        if parsed.scheme not in ("http", "https") or not parsed.host or NO_HOST.search(parsed.host):
             return None
         return str(parsed.with_path(parsed.raw_path or "/", encoded=True, keep_query=True))
     except ValueError:

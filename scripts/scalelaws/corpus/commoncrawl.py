@@ -8,7 +8,9 @@ import hashlib
 import heapq
 import io
 import json
+import lzma
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -17,10 +19,11 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
 
 import aiohttp
+import zstandard
 from fsspec.core import url_to_fs
 from yarl import URL
 
-from scalelaws.corpus.addresses import within_hosts
+from scalelaws.corpus.addresses import RefusedAddressError, public_socket, within_hosts
 from scalelaws.corpus.fetch import PAGE_TYPES, TRANSIENT_STATUS
 from scalelaws.corpus.raw import gzip_stream, open_stream
 from scalelaws.corpus.settings import Source, expanded
@@ -100,9 +103,12 @@ def _pieces(source: Source) -> Iterator[Piece]:
         lowest = heapq.nsmallest(source["max_entries"], ((_hash(entry), json.dumps(entry)) for entry in entries))
         entries = iter(sorted((json.loads(text) for _, text in lowest), key=_place))
     pages: list[Piece] = []
+    archives: set[str] = set()
     for entry in entries:
         if "offset" not in entry:
-            yield entry
+            if entry["archive"] not in archives:
+                yield entry
+            archives.add(entry["archive"])
             continue
         pages.append(entry)
         if len(pages) == PAGES_A_PIECE:
@@ -122,37 +128,63 @@ def _hash(entry: Piece) -> bytes:
 
 def _entries(path: Path, source: Source) -> Iterator[Piece]:
     """Archives to stream or, from the index, where the pages are that the source wants."""
-    with open_stream(path) as stream:
-        for number, line in enumerate(io.TextIOWrapper(stream, encoding="utf-8", errors="replace"), 1):
-            head, brace, fields = line.strip().partition("{")
-            if not brace:
-                if head:
-                    yield {"archive": head}
-                continue
-            try:
-                row = json.loads(brace + fields)
-                place = {"archive": row["filename"], "offset": int(row["offset"]), "length": int(row["length"])}
-            except (ValueError, KeyError) as error:
-                problem = f"not a line of a URL index ({type(error).__name__}: {error})"
-                raise InputError(
-                    f"{path}: line {number}", problem, "Give files as Common Crawl publishes them."
-                ) from None
-            kind = row.get("mime-detected") or row.get("mime") or ""
-            listed = Stored(row.get("url", ""), str(row.get("status")), kind, row.get("languages"), "truncated" in row)
-            if not _refused(listed, source):
-                yield place
+    try:
+        with open_stream(path) as stream:
+            for number, line in enumerate(io.TextIOWrapper(stream, encoding="utf-8", errors="replace"), 1):
+                head, brace, fields = line.strip().partition("{")
+                try:
+                    if brace:
+                        yield from _indexed(json.loads(brace + fields), source)
+                    elif head:
+                        yield {"archive": _named(head)}
+                except (ValueError, KeyError, TypeError) as error:
+                    problem = (
+                        f"neither a path of an archive nor a line of a URL index ({type(error).__name__}: {error})"
+                    )
+                    remedy = "Give files as Common Crawl publishes them."
+                    raise InputError(f"{path}: line {number}", problem, remedy) from None
+    except (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError) as error:
+        problem = f"not readable ({' '.join(str(error).split())})"
+        raise InputError(str(path), problem, "It may be cut short: copy it again.") from error
+
+
+def _indexed(row: Mapping[str, Any], source: Source) -> Iterator[Piece]:
+    offset, length = int(row["offset"]), int(row["length"])
+    if offset < 0 or length < 1:
+        raise ValueError("no place in an archive")
+    place = {"archive": _named(row["filename"]), "offset": offset, "length": length}
+    kind, languages = str(row.get("mime-detected") or row.get("mime") or ""), row.get("languages")
+    listed = Stored(
+        url=str(row.get("url")),
+        status=str(row.get("status")),
+        content_type=kind,
+        languages=languages if languages is None else str(languages),
+        truncated="truncated" in row,
+    )
+    if not _refused(listed, source):
+        yield place
+
+
+def _named(archive: object) -> str:
+    """An archive's path or web address; ValueError for what would lead elsewhere: a list comes from the web."""
+    if not isinstance(archive, str):
+        raise TypeError("not a path")
+    elsewhere = "://" in archive and not archive.startswith(("http://", "https://"))
+    if elsewhere or "::" in archive or ".." in archive.split("/") or archive.startswith("/"):
+        raise ValueError(f"{archive[:200]!r} leads out of `base`")
+    return archive
 
 
 def _refused(page: Stored, source: Source) -> str | None:
     """Why a page is not wanted, if it is not."""
+    if page.length > source["max_bytes"]:
+        return "too_large"
     if page.status != "200":
         return "status_not_200"
     if page.content_type.partition(";")[0].strip().lower() not in PAGE_TYPES:
         return "not_a_page"
     if page.truncated:
         return "cut_short_when_crawled"
-    if page.length > source["max_bytes"]:
-        return "too_large"
     if source["hosts"] and not _within(page.url, source["hosts"]):
         return "other_host"
     wanted, found = source["languages"], page.languages
@@ -178,7 +210,7 @@ def _take(source: Source, plan: Path, line: int, state: Path, number: int) -> in
     with atomic_path(state / f"{number:06}.warc.gz") as temporary, temporary.open("wb") as out:
         for place in places:
             with _opened(source, place) as stream:
-                for page in stored_records(stream, place["archive"]):
+                for page in stored_records(stream, place["archive"], source["max_bytes"]):
                     reason = _refused(page, source)
                     outcomes[reason or "fetched"] += 1
                     if not reason:
@@ -194,9 +226,19 @@ def _opened(source: Source, place: Piece) -> BinaryIO:
     address = name if "://" in name else f"{source['base'].rstrip('/')}/{name}"
     remote = _Remote(address, source, place.get("offset", 0), place.get("length"))
     if "length" in place:
-        return gzip_stream(io.BytesIO(remote.read(place["length"])))
+        with remote:
+            data = remote.read(place["length"])
+        if len(data) < place["length"]:
+            problem = f"it ends before the page at {place['offset']:,}, of {place['length']:,} bytes"
+            raise InputError(f"common-crawl: {address}", problem, "The index and the archives must be of one crawl.")
+        return gzip_stream(io.BytesIO(data))
     packed = cast(BinaryIO, io.BufferedReader(remote, BLOCK))
     return gzip_stream(packed) if name.endswith(".gz") else packed
+
+
+async def _public_client(**settings: Any) -> aiohttp.ClientSession:
+    """A client that reaches no private address, not through a redirect or a DNS answer either."""
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(socket_factory=public_socket({})), **settings)
 
 
 class _Remote(io.RawIOBase):
@@ -206,12 +248,13 @@ class _Remote(io.RawIOBase):
         self._address, self._source = address, source
         web = address.startswith(("http://", "https://"))
         waits = aiohttp.ClientTimeout(total=None, sock_connect=source["idle_seconds"], sock_read=source["idle_seconds"])
-        files, path = url_to_fs(address, **({"client_kwargs": {"timeout": waits}} if web else {}))
+        client = {} if source["allow_private"] else {"get_client": _public_client}
+        files, path = url_to_fs(address, **({"client_kwargs": {"timeout": waits}, **client} if web else {}))
         options: dict[str, Any] = {"block_size": BLOCK, "cache_type": "readahead"} if web else {}
         if web and length is not None:
             options |= {"size": start + length, "block_size": length}
         self._file = self._patiently(lambda: files.open(path, "rb", **options))
-        self._file.seek(start)
+        self._patiently(lambda: self._file.seek(start))
 
     def readable(self) -> bool:
         return True
@@ -239,14 +282,20 @@ class _Remote(io.RawIOBase):
         for attempt in range(1, self._source["attempts"] + 1):
             try:
                 return action()
-            except (OSError, ValueError, aiohttp.ClientError) as error:
+            except (OSError, ValueError, aiohttp.ClientError) as caught:
+                error: BaseException = caught
+                while isinstance(error, FileNotFoundError) and error.__cause__:  # fsspec says so of any failure
+                    error = error.__cause__
                 status = getattr(error, "status", None)
-                passing = not isinstance(error, (FileNotFoundError, PermissionError, ValueError)) and (
-                    status is None or status in TRANSIENT_STATUS
-                )
+                if isinstance(getattr(error, "os_error", None), RefusedAddressError):
+                    problem = "its address is not on the public internet"
+                    remedy = "Set allow_private, if that is meant."
+                    raise InputError(f"common-crawl: {self._address}", problem, remedy) from caught
+                lasting = isinstance(error, (FileNotFoundError, PermissionError, ValueError))
+                passing = not lasting and (status is None or status in TRANSIENT_STATUS)
                 if not passing or attempt == self._source["attempts"]:
                     problem = f"cannot be read ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
                     remedy = "Check `base` and the network, then run again: what was fetched is kept."
-                    raise InputError(f"common-crawl: {self._address}", problem, remedy) from error
+                    raise InputError(f"common-crawl: {self._address}", problem, remedy) from caught
                 time.sleep(min(self._source["backoff"] * 2 ** (attempt - 1), LONGEST_WAIT))
         raise AssertionError("attempts is at least 1")

@@ -43,7 +43,13 @@ async def crawl_in_shards(
         if counts.exists():
             continue
         under_way = state / f"{file.name}.crawl"
-        await crawl(file.read_text().split(), limits, under_way, known_hosts, part(show, number, len(files)))
+        await crawl(
+            file.read_text(encoding="utf-8").split("\n")[:-1],
+            limits,
+            under_way,
+            known_hosts,
+            part(show, number, len(files)),
+        )
         found = publish(under_way, state / f"{file.name}.warc.gz", state / f"{file.name}.jsonl", limits)
         write_json(counts, found)
         shutil.rmtree(under_way)
@@ -82,12 +88,14 @@ def _split(urls: Iterable[str], folder: Path) -> None:
     with atomic_path(folder) as temporary:
         temporary.mkdir()
         listed = temporary / "listed"
-        with listed.open("w") as file:
+        with listed.open("w", encoding="utf-8") as file:
             count = sum(bool(file.write(f"{url}\n")) for url in urls)
         shards = min(max(-(-count // URLS_A_SHARD), 1), MOST_SHARDS)
         with ExitStack() as stack:
-            files = [stack.enter_context((temporary / f"{shard:03}").open("w")) for shard in range(shards)]
-            with listed.open() as lines:
+            files = [
+                stack.enter_context((temporary / f"{shard:03}").open("w", encoding="utf-8")) for shard in range(shards)
+            ]
+            with listed.open(encoding="utf-8") as lines:
                 for line in lines:
                     files[xxhash.xxh3_64_intdigest(host_of(line.strip()).encode()) % shards].write(line)
         listed.unlink()

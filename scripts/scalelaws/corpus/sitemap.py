@@ -4,9 +4,11 @@ import asyncio
 import hashlib
 import heapq
 import io
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from lxml import etree
 from yarl import URL
@@ -70,7 +72,7 @@ async def listed_pages(
     patient = replace(limits, max_bytes=max(limits.max_bytes, MOST_BYTES))
     chosen, outcomes = _Lowest(most), list[dict[str, str | int]]()
     async with Fetcher(patient, {}, types=None) as fetcher:
-        for start in starts:
+        for start in map(_start, starts):
             host = (URL(start).host or "").removeprefix("www.")
             waiting = [(address, 0) for address in await _sitemaps_of(start, fetcher)]
             seen = {address for address, _ in waiting}
@@ -122,16 +124,20 @@ def _locations(body: bytes) -> Iterator[tuple[str, str]]:
     )
     try:
         for _, element in reading:
-            parent = element.getparent()
-            name = etree.QName(element).localname if isinstance(element.tag, str) else ""
+            parent, name = element.getparent(), _local_name(element)
             if name == "loc" and parent is not None and element.text:
-                yield etree.QName(parent).localname, element.text.strip()
-            elif name in ("url", "sitemap"):
+                yield _local_name(parent), element.text.strip()
+            elif name in ("url", "sitemap") and parent is not None:
                 element.clear()
                 while element.getprevious() is not None:
-                    del element.getparent()[0]
+                    del parent[0]
     except etree.XMLSyntaxError:
         return
+
+
+def _local_name(element: Any) -> str:
+    """An element's name without its name space, also where the prefix of that was never declared; "" of a comment."""
+    return re.split("[}:]", element.tag)[-1] if isinstance(element.tag, str) else ""
 
 
 def _own(addresses: Sequence[str], host: str) -> Iterator[str]:
@@ -141,13 +147,17 @@ def _own(addresses: Sequence[str], host: str) -> Iterator[str]:
             yield canonical
 
 
-async def _sitemaps_of(start: str, fetcher: Fetcher) -> list[str]:
-    address = canonical_url(start)
+def _start(given: str) -> str:
+    address = canonical_url(given)
     if address is None:
-        raise InputError(f"sitemap {start}", "not an http or https address", "Give a sitemap's address, or a site's.")
-    if URL(address).path != "/":
+        raise InputError(f"sitemap {given}", "not an http or https address", "Give a sitemap's address, or a site's.")
+    return address
+
+
+async def _sitemaps_of(address: str, fetcher: Fetcher) -> list[str]:
+    if URL(address).path_qs != "/":
         return [address]
-    named = [canonical_url(each) for each in await fetcher.sitemaps(address)]
+    named = dict.fromkeys(canonical_url(each) for each in await fetcher.sitemaps(address))
     return [each for each in named if each] or [str(URL(address).with_path("/sitemap.xml"))]
 
 

@@ -29,6 +29,8 @@ from scalelaws.io import atomic_path, read_json, write_json
 from scalelaws.recipe import provenance
 from scalelaws.workers import Show, silent
 
+PATIENCE = {"connections", "attempts", "idle_seconds", "backoff", "base"}
+"""Settings of a source that do not change what it holds: under others, what was fetched is still good."""
 PACKAGES = ("aiohttp", "docutils", "fastwarc", "fsspec", "lxml", "markdown-it-py", "protego", "warcio", "zstandard")
 
 OWN_SITE = Limits(
@@ -71,7 +73,8 @@ def scrape(
         for number, source in enumerate(sources):
             if not is_crawled(source):
                 continue
-            text = json.dumps([source, made_with], sort_keys=True)
+            lasting = {name: value for name, value in source.items() if name not in PATIENCE}
+            text = json.dumps([lasting, {**made_with, "settings": ""}], sort_keys=True)
             place = state / hashlib.sha256(text.encode()).hexdigest()[:16]
             if source["kind"] in ARCHIVED:
                 found = take_pages(source, place, show)
@@ -83,6 +86,7 @@ def scrape(
                 problem = (
                     f"fetched 0 of {sum(found.values())} pages ({', '.join(f'{k} {v}' for k, v in found.items())})"
                 )
+                shutil.rmtree(place / "crawl", ignore_errors=True)  # its outcomes, of an outage perhaps, are not kept
                 raise InputError(f"source {number} ({source['kind']})", problem, "Check the list and the network.")
             counts[str(number)] = found
             if source["kind"] == "reddit":

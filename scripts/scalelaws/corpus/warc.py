@@ -65,28 +65,34 @@ class Stored:
         return out.getvalue()
 
 
-def stored_records(stream: BinaryIO, name: str) -> Iterator[Stored]:
+def stored_records(stream: BinaryIO, name: str, most: int) -> Iterator[Stored]:
     """The HTTP responses and the texts of a WARC or WET file as they are, one in memory; `name` is for messages.
 
-    Each is valid until the next one is asked for. Raises InputError where the file ends inside a record.
+    Each is valid until the next one is asked for. Of one longer than `most` bytes nothing is read but its own headers.
+    Raises InputError where the file ends inside a record.
     """
     try:
         kinds = WarcRecordType.response | WarcRecordType.conversion
         for record in ArchiveIterator(stream, record_types=kinds, parse_http=False):
+            url, length = (record.headers.get("WARC-Target-URI") or "").strip("<>"), record.content_length
+            if length > most:
+                yield Stored(url, "", "", None, truncated=False, length=length)
+                continue
             block = record.reader.read()
-            if len(block) < record.content_length:
+            if len(block) < length:
                 raise OSError("it ends inside a record")
             record.set_bytes_content(block)
             is_text = record.record_type == WarcRecordType.conversion
             if not is_text:
                 record.parse_http()
+            headers = record.http_headers
             yield Stored(
-                url=(record.headers.get("WARC-Target-URI") or "").strip("<>"),
-                status="200" if is_text else str(record.http_headers.status_code),
-                content_type="text/plain" if is_text else record.http_headers.get("Content-Type") or "",
+                url=url,
+                status="200" if is_text else str(headers.status_code) if headers is not None else "",
+                content_type="text/plain" if is_text or headers is None else headers.get("Content-Type") or "",
                 languages=record.headers.get("WARC-Identified-Content-Language"),
                 truncated="WARC-Truncated" in record.headers,
-                length=record.content_length,
+                length=length,
                 record=record,
             )
     except (OSError, EOFError, zlib.error) as error:
@@ -143,5 +149,5 @@ def read_warc(stream: BinaryIO, name: str) -> Iterator[Archived]:
             if len(body) < promised and not encoded:
                 raise OSError("it ends inside a record")
             yield Archived(url, record.http_headers.get("Content-Type") or "", body)
-    except OSError as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise InputError(name, f"not readable as WARC ({error})", "Fetch the file again, or leave it out.") from None

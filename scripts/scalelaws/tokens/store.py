@@ -130,8 +130,11 @@ def _sidecar(path: Path) -> dict[str, Any]:
         raise _broken(path, "there is no such token file") from None
     except (ValueError, KeyError, TypeError) as error:
         raise _broken(path, f"not a token file's sidecar ({error!r})") from None
-    if min(numbers[:3]) < 1 or not {"tokenizer", "checksums"} <= set(sidecar):
+    if min(numbers[:3]) < 1 or "tokenizer" not in sidecar:
         raise _broken(path, "it describes no tokens")
+    pieces = -(-sidecar["tokens"] * id_dtype(sidecar["vocabulary"]).itemsize // PIECE_BYTES)
+    if len(sidecar.get("checksums", ())) != pieces:
+        raise _broken(path, f"it has not the {pieces:,} checksums of its ids")
     return sidecar
 
 

@@ -61,7 +61,7 @@ def train_to_files(
         corpus, split = Path(path).stem.rsplit(".", 1)
         tokens[corpus, split] = file = open_tokens(path)
         trained_on = (corpus, split) == (train_corpus, "train")
-        check_ids(file, min(run.dataset_tokens, file.tokens) if trained_on else file.tokens)
+        check_ids(file, min(run.stream_tokens or run.dataset_tokens, file.tokens) if trained_on else file.tokens)
     run = replace(run, precision=native_precision(run.precision, processes.device()))
     owner = owner_of(run, made_by, {path: file_digest(path) for path in sidecars})
     trunk = files.forks(run.trunk) if run.first_step else None
