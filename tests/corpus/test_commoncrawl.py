@@ -247,7 +247,7 @@ def test_a_list_cannot_lead_elsewhere(crawl, line, problem):
 def test_private_addresses_are_refused_unless_they_are_allowed(crawl):
     with served(crawl) as (run, hits):
         arguments = source([crawl / "warc.paths.gz"], "", allow_private=False)
-        with pytest.raises(InputError, match="not on the public internet. Set allow_private"):
+        with pytest.raises(InputError, match=r"not on the public internet\. Set allow_private"):
             run(lambda base: taken({**arguments, "base": base}, crawl))
     assert not hits
 
