@@ -73,6 +73,16 @@ def test_a_floor_that_the_data_cannot_tell_from_zero_has_an_interval_that_says_s
     assert np.mean(held) >= 0.85
 
 
+def test_a_floor_that_vanished_comes_back_where_the_profile_needs_it():
+    """Of this study the best floor is nothing; alpha of the truth needs one, and the objective is flat at nothing."""
+    case = CASES["Chinchilla, small E, 35 runs"]
+    law = fit_law(task(case, 2), RESAMPLES, 2, 0.2)
+    assert law.parameters["E"].value < 1e-6
+    for key, truth in case.truth.items():
+        assert law.parameters[key].contains(truth), key
+    assert law.parameters["alpha"].high > 0.16
+
+
 def test_the_profile_of_a_straight_line_is_students_interval():
     """ln L = s - b·ln N is a line, for which the t interval of least squares is exact."""
     case = CASES["L(N), 5 sizes"]

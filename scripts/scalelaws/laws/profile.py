@@ -27,6 +27,7 @@ NOTHING = 1e-12
 OUTLYING, NORMAL_MAD = 3.0, 1.4826
 FIRST_STEP, WIDENING, WIDEST = 0.05, 2.0, 8.0
 NUDGE = 1e-3
+FLOORS = (0.4,)
 
 
 def profiled(
@@ -85,20 +86,36 @@ def _robust(problem: Problem, theta: Array, observed: Array) -> Array:
 def _lowest(
     problem: Problem, coordinate: str, theta: Array, observed: Array, row_weights: Array
 ) -> Callable[[float], float]:
-    """The lowest objective as a function of the coordinate's value, from the best fit and from the last one found."""
-    best = np.delete(theta, problem.form.coordinates.index(coordinate))
-    last = best
-    weights = np.stack([row_weights, row_weights])
+    """The lowest objective as a function of the coordinate's value, from several starts.
+
+    They are the best fit, the last one found, and the best with other floors: one that vanished would never come back,
+    for the objective is flat where a floor is nothing.
+    """
+    column = problem.form.coordinates.index(coordinate)
+    best = np.delete(theta, column)
+    last, others = best, [np.delete(other, column) for other in _with_floors(problem.form, theta, observed)]
+    weights = np.tile(row_weights, (2 + len(others), 1))
 
     @cache
     def lowest(value: float) -> float:
         nonlocal last
         held = problem.like(constrained(problem.form, {coordinate: value}))
-        solution = minimise(held, np.stack([best, last]), observed, weights, tolerance=1e-7)
+        solution = minimise(held, np.stack([best, last, *others]), observed, weights, tolerance=1e-7)
         last = solution.theta[solution.objective.argmin()]
         return float(solution.objective.min())
 
     return lowest
+
+
+def _with_floors(form: Form, theta: Array, observed: Array) -> list[Array]:
+    """The fit (p,) with its floor, if it has one, at each of FLOORS times the lowest loss."""
+    floors = [term.scale for term in form.terms if term.scale and not term.slopes]
+    found = []
+    for share in FLOORS if floors and form.logarithmic else ():
+        other = theta.copy()
+        other[[form.coordinates.index(name) for name in floors]] = np.log(share * observed.min())
+        found.append(other)
+    return found
 
 
 def _end(
