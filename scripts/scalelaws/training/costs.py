@@ -67,7 +67,7 @@ def reruns_of(jobs: Iterable[Any], reason: Callable[[Any], Any]) -> list[str]:
     found: dict[str, dict[str, None]] = {}
     for job in jobs:
         if job.rule.has_products():
-            for words in set(reason(job).get_names()) - FOLLOWS:
+            for words in (words for words in reason(job).get_names() if words not in FOLLOWS):
                 found.setdefault(words, {})[job.rule.name] = None
     return [f"Again: {', '.join(rules)} ({words})" for words, rules in found.items()]
 
