@@ -27,7 +27,8 @@ NOTHING = 1e-12
 OUTLYING, NORMAL_MAD = 3.0, 1.4826
 FIRST_STEP, WIDENING, WIDEST = 0.05, 2.0, 8.0
 NUDGE = 1e-3
-FLOORS = (0.4,)
+FLOOR = 0.4
+"""Of the lowest loss: the floor that a profile also starts from, wherever the best one is."""
 
 
 def profiled(
@@ -88,34 +89,32 @@ def _lowest(
 ) -> Callable[[float], float]:
     """The lowest objective as a function of the coordinate's value, from several starts.
 
-    They are the best fit, the last one found, and the best with other floors: one that vanished would never come back,
+    They are the best fit, the last one found, and the best with another floor: one that vanished would never come back,
     for the objective is flat where a floor is nothing.
     """
     column = problem.form.coordinates.index(coordinate)
     best = np.delete(theta, column)
-    last, others = best, [np.delete(other, column) for other in _with_floors(problem.form, theta, observed)]
-    weights = np.tile(row_weights, (2 + len(others), 1))
+    last, other = best, np.delete(_with_floor(problem.form, theta, observed), column)
+    weights = np.tile(row_weights, (3, 1))
 
     @cache
     def lowest(value: float) -> float:
         nonlocal last
         held = problem.like(constrained(problem.form, {coordinate: value}))
-        solution = minimise(held, np.stack([best, last, *others]), observed, weights, tolerance=1e-7)
+        solution = minimise(held, np.stack([best, last, other]), observed, weights, tolerance=1e-7)
         last = solution.theta[solution.objective.argmin()]
         return float(solution.objective.min())
 
     return lowest
 
 
-def _with_floors(form: Form, theta: Array, observed: Array) -> list[Array]:
-    """The fit (p,) with its floor, if it has one, at each of FLOORS times the lowest loss."""
-    floors = [term.scale for term in form.terms if term.scale and not term.slopes]
-    found = []
-    for share in FLOORS if floors and form.logarithmic else ():
-        other = theta.copy()
-        other[[form.coordinates.index(name) for name in floors]] = np.log(share * observed.min())
-        found.append(other)
-    return found
+def _with_floor(form: Form, theta: Array, observed: Array) -> Array:
+    """The fit (p,) with its floor, if it has one, at FLOOR times the lowest loss."""
+    floors = [form.coordinates.index(term.scale) for term in form.terms if term.scale and not term.slopes]
+    other = theta.copy()
+    if form.logarithmic:
+        other[floors] = np.log(FLOOR * observed.min())
+    return other
 
 
 def _end(
