@@ -24,6 +24,7 @@ from fsspec.core import url_to_fs
 from yarl import URL
 
 from scalelaws.corpus.addresses import RefusedAddressError, public_socket, within_hosts
+from scalelaws.corpus.crawl import LONGEST_WAIT
 from scalelaws.corpus.fetch import PAGE_TYPES, TRANSIENT_STATUS
 from scalelaws.corpus.raw import gzip_stream, open_stream
 from scalelaws.corpus.settings import Source, expanded
@@ -39,7 +40,6 @@ Piece = Mapping[str, Any]
 PAGES_A_PIECE = 500
 BLOCK = 4 << 20
 """Bytes of an archive that are asked for at a time."""
-LONGEST_WAIT = 120.0
 
 
 def take_pages(source: Source, state: Path, show: Show) -> dict[str, int]:

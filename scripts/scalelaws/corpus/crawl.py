@@ -24,7 +24,7 @@ from scalelaws.workers import Show, silent
 ABANDON_AFTER = 5
 """Visits in a row without an answer after which a host is given up for this crawl."""
 LONGEST_WAIT = 120.0
-"""Seconds that a Retry-After header can at most put a host off."""
+"""Seconds that nothing puts a further try off beyond, no Retry-After header either."""
 FIXED_DATE = "1970-01-01T00:00:00Z"
 
 
