@@ -14,7 +14,7 @@ from .servers import server
 HOSTS, PAGES = 12, 5
 
 
-def crawled(folder, show, urls_a_shard, monkeypatch, before=lambda: None):
+def crawled(folder, show, urls_a_shard, monkeypatch):
     """(outcomes in order, pages in order, requests by path) of a crawl of all hosts, each named twice in the list."""
     monkeypatch.setattr(shards, "URLS_A_SHARD", urls_a_shard)
     (folder / "out").mkdir(parents=True, exist_ok=True)
