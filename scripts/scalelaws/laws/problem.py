@@ -91,6 +91,19 @@ class _Features:
     warp_coefficient: float
 
 
+@dataclass(frozen=True)
+class Prediction:
+    """The law, or its log, at (R, n); each term's share of the sum (K, R, n); the outer power (R, 1)."""
+
+    law: Array
+    shares: Array
+    outer: Array
+
+    def of(self, chosen: npt.NDArray[np.bool_]) -> "Prediction":
+        """That of some resamples."""
+        return Prediction(self.law[chosen], self.shares[:, chosen], self.outer[chosen])
+
+
 class Problem:
     """A form over given variables, in centred and scaled coordinates φ (theta = transform φ + origin).
 
@@ -186,29 +199,27 @@ class Problem:
 
     def fitted(self, theta: Array) -> Array:
         """The law (R, n) on the scale of the targets, for the form's coordinates (R, p)."""
-        f = self._prediction(self.phi(theta))[0]
+        f = self.prediction(self.phi(theta)).law
         return np.exp(f) if self._linear() else f
 
-    def value(self, phi: Array, target: Array, weights: Array) -> Array:
-        """Objective (R,)."""
-        return self._value(self._prediction(phi)[0], target, weights)
-
-    def _prediction(self, phi: Array) -> tuple[Array, Array, Array]:
-        """The law (or its log) at (R, n), each term's share of the sum (K, R, n), and the outer power (R, 1)."""
+    def prediction(self, phi: Array) -> Prediction:
+        """What the law says at the solver's coordinates (R, p)."""
         u = self.exponents(phi)
         outer = np.ones((len(phi), 1)) if self.outer is None else np.exp(phi[:, [self.outer]])
         if len(u) == 1:
-            return outer * u[0], np.ones_like(u), outer
+            return Prediction(outer * u[0], np.ones_like(u), outer)
         top = u.max(axis=0)
         shares = np.exp(u - top)
         total = shares.sum(axis=0)
         shares /= total
-        return outer * (top + np.log(total)), shares, outer
+        return Prediction(outer * (top + np.log(total)), shares, outer)
 
     def _linear(self) -> bool:
         return self.form.logarithmic and self.objective.residual == "loss"
 
-    def _value(self, f: Array, target: Array, weights: Array) -> Array:
+    def value(self, prediction: Prediction, target: Array, weights: Array) -> Array:
+        """Objective (R,)."""
+        f = prediction.law
         r = ((np.exp(np.minimum(f, 300.0)) if self._linear() else f) - target) / self.scale
         delta = self.objective.delta
         if delta is None:
@@ -217,14 +228,15 @@ class Problem:
         inner = np.minimum(size, delta)
         return np.einsum("rn,rn->r", weights, inner * (size - 0.5 * inner) + 0.5 * self.squares * r * r)
 
-    def derivatives(self, phi: Array, target: Array, weights: Array) -> tuple[Array, Array, Array, Array]:
-        """Objective (R,), gradient (R, p), Hessian (R, p, p), and stiffness (R,).
+    def derivatives(
+        self, phi: Array, prediction: Prediction, target: Array, weights: Array
+    ) -> tuple[Array, Array, Array]:
+        """Gradient (R, p), Hessian (R, p, p), and stiffness (R,) at phi (R, p), where the law says `prediction`.
 
         Stiffness is the curvature of squares that touch Huber's loss at the residuals: it stays positive where all
         residuals are beyond delta and the Hessian vanishes.
         """
-        f, shares, outer = self._prediction(phi)
-        value = self._value(f, target, weights)
+        f, shares, outer = prediction.law, prediction.shares, prediction.outer
         first = np.ones_like(f)
         if self._linear():
             first = np.exp(np.minimum(f, 300.0))
@@ -261,7 +273,7 @@ class Problem:
                 mixed = _sums((h * f + g) * outer * shares[k], features[k])
                 hessian[:, self.outer, block.columns] += mixed
                 hessian[:, block.columns, self.outer] += mixed
-        return value, gradient, hessian, stiffness
+        return gradient, hessian, stiffness
 
     def _products(self, weights: Array, features: list[Array], k: int, m: int) -> Array:
         """Σ_n weights[r, n] f_k[n, i] f_m[n, j], as one matrix product where the features are shared by resamples."""

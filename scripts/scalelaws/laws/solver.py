@@ -74,11 +74,14 @@ def _newton(
     active = np.arange(resamples)
     damping = np.full(resamples, 1e-5)
     quiet = np.zeros(resamples, int)
-    value, gradient, hessian, stiffness = problem.derivatives(phi, target, weights)
+    prediction = problem.prediction(phi)
+    value = problem.value(prediction, target, weights)
+    gradient, hessian, stiffness = problem.derivatives(phi, prediction, target, weights)
     for _ in range(iterations):
         step, promised = _step(problem, phi, gradient, hessian, damping, stiffness)
         trial = np.clip(phi + step, problem.lower, problem.upper)
-        trial_value = problem.value(trial, target, weights)
+        prediction = problem.prediction(trial)
+        trial_value = problem.value(prediction, target, weights)
         better = trial_value < value
         gain = np.where(better, value - trial_value, 0.0)
         phi = np.where(better[:, None], trial, phi)
@@ -97,12 +100,13 @@ def _newton(
             keep = ~done
             active, phi, damping, quiet, better = active[keep], phi[keep], damping[keep], quiet[keep], better[keep]
             value, gradient, hessian = value[keep], gradient[keep], hessian[keep]
-            weights, stiffness = weights[keep], stiffness[keep]
+            weights, stiffness, prediction = weights[keep], stiffness[keep], prediction.of(keep)
             target = target if target.ndim == 1 else target[keep]
         if better.any():
             y = target if target.ndim == 1 else target[better]
-            found = problem.derivatives(phi[better], y, weights[better])
-            _, gradient[better], hessian[better], stiffness[better] = found
+            moved = prediction.of(better)
+            found = problem.derivatives(phi[better], moved, y, weights[better])
+            gradient[better], hessian[better], stiffness[better] = found
     else:
         # A scale on its way to zero gains ever less without end; what it can still gain no longer matters.
         converged[active] = gain[~done] <= NEGLIGIBLE * np.abs(value)

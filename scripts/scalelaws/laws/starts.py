@@ -49,7 +49,8 @@ def _best(problem: Problem, grids: Sequence[Array], observed: Array, weightings:
     target = problem.target(observed)
     chosen = []
     for grid, weights in zip(grids, weightings, strict=True):
-        value = problem.value(problem.phi(grid), target, np.broadcast_to(weights, (len(grid), len(weights))))
+        repeated = np.broadcast_to(weights, (len(grid), len(weights)))
+        value = problem.value(problem.prediction(problem.phi(grid)), target, repeated)
         chosen.append(grid[np.argsort(value, kind="stable")[:POLISHED]])
     return np.stack(chosen)
 
@@ -72,7 +73,8 @@ def _of_equals(problem: Problem, best: Solution, observed: Array, weightings: Ar
     assert problem.objective.delta
     share = TIE_BREAK * problem.objective.delta
     chosen = minimise(problem.with_squares(share), best.theta, observed, weightings)
-    objective = problem.value(problem.phi(chosen.theta), problem.target(observed), weightings)
+    prediction = problem.prediction(problem.phi(chosen.theta))
+    objective = problem.value(prediction, problem.target(observed), weightings)
     equal = objective <= (1 + EQUAL) * best.objective
     return best.where(equal, replace(chosen, objective=objective))
 
