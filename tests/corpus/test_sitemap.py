@@ -4,6 +4,8 @@ import asyncio
 import gzip
 import json
 from dataclasses import asdict, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from aiohttp import web
@@ -44,18 +46,20 @@ def listed(routes, starts, most=100, **changes):
     """(pages, outcome by sitemap, requests by path), addresses without the server's."""
     limits = replace(QUICK, **changes)
 
-    async def run():
+    async def run(folder):
         async with server(routes) as (address, hits):
             filled = {path: file(body(address)) for path, body in routes.items() if getattr(body, "fills", False)}
             routes.update(filled)
-            pages, outcomes = await listed_pages([start.format(address) for start in starts], limits, most, silent)
+            sites = [start.format(address) for start in starts]
+            pages, outcomes = await listed_pages(sites, limits, most, Path(folder) / "log", silent)
             return (
                 [page.removeprefix(address) for page in pages],
                 {row["sitemap"].removeprefix(address): row["outcome"] for row in outcomes},
                 hits,
             )
 
-    return asyncio.run(run())
+    with TemporaryDirectory() as folder:
+        return asyncio.run(run(folder))
 
 
 def at(make):
@@ -167,6 +171,35 @@ def test_of_too_many_pages_a_sample_is_taken():
     ]
     assert len(one) == 50 and one == sorted(one)
     assert 5 < sum(int(page[1:]) < 250 for page in one) < 45, "a sample, not the first"
+
+
+def test_a_listing_that_was_killed_asks_for_no_sitemap_twice_and_finds_the_same_pages(tmp_path):
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+
+    def stopping(done, total, note):
+        if done == 3:
+            raise ConnectionAbortedError
+
+    async def run():
+        routes = {}
+        async with server(routes) as (address, hits):
+            maps = [f"/{number}.xml" for number in range(6)]
+            routes["/sitemap.xml"] = file(index(*(address + each for each in maps)).encode())
+            for each in maps:
+                routes[each] = file(urlset(*(f"{address}{each}/{page}" for page in range(40))).encode())
+            with pytest.raises(ConnectionAbortedError):
+                await listed_pages([address], QUICK, 30, killed, stopping)
+            half = len(killed.read_bytes()) - 100
+            killed.write_bytes(killed.read_bytes()[:half])
+            before = dict(hits)
+            resumed = await listed_pages([address], QUICK, 30, killed, silent)
+            after = {path: hits[path] - before.get(path, 0) for path in ["/sitemap.xml", *maps]}
+            return resumed, await listed_pages([address], QUICK, 30, whole, silent), after
+
+    resumed, undisturbed, after = asyncio.run(run())
+    assert resumed == undisturbed and len(resumed[0]) == 30
+    assert list(after.values()) == [0, 0, 1, 1, 1, 1, 1], "the one whose line was cut, and those that had none"
+    assert sum(len(json.loads(line)["kept"]) for line in whole.open()) < 6 * 40, "a page that cannot stay is not kept"
 
 
 def test_neither_private_addresses_nor_what_robots_txt_forbids_is_reached():

@@ -41,6 +41,10 @@ def test_mistakes_in_a_list_are_named(tmp_path):
     (tmp_path / "l.txt").write_text("# nothing\n")
     with pytest.raises(InputError, match="holds no http or https URL"):
         list(listed_urls(tmp_path / "l.txt", None))
+    whole = gzip.compress(b"".join(b"https://a.example/%d\n" % number for number in range(1000)))
+    (tmp_path / "l.txt.gz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r"l.txt.gz: not readable .* It may be cut short"):
+        list(listed_urls(tmp_path / "l.txt.gz", None))
 
 
 def test_installed_docstrings_are_scraped_to_the_same_bits_each_time(tmp_path):

@@ -8,9 +8,7 @@ import hashlib
 import heapq
 import io
 import json
-import lzma
 import time
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -19,14 +17,13 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
 
 import aiohttp
-import zstandard
 from fsspec.core import url_to_fs
 from yarl import URL
 
 from scalelaws.corpus.addresses import RefusedAddressError, public_socket, within_hosts
 from scalelaws.corpus.crawl import LONGEST_WAIT
 from scalelaws.corpus.fetch import PAGE_TYPES, TRANSIENT_STATUS
-from scalelaws.corpus.raw import gzip_stream, open_stream
+from scalelaws.corpus.raw import gzip_stream, reading
 from scalelaws.corpus.settings import Source, expanded
 from scalelaws.corpus.shards import link_or_copy
 from scalelaws.corpus.warc import Stored, stored_records
@@ -128,24 +125,18 @@ def _hash(entry: Piece) -> bytes:
 
 def _entries(path: Path, source: Source) -> Iterator[Piece]:
     """Archives to stream or, from the index, where the pages are that the source wants."""
-    try:
-        with open_stream(path) as stream:
-            for number, line in enumerate(io.TextIOWrapper(stream, encoding="utf-8", errors="replace"), 1):
-                head, brace, fields = line.strip().partition("{")
-                try:
-                    if brace:
-                        yield from _indexed(json.loads(brace + fields), source)
-                    elif head:
-                        yield {"archive": _named(head)}
-                except (ValueError, KeyError, TypeError) as error:
-                    problem = (
-                        f"neither a path of an archive nor a line of a URL index ({type(error).__name__}: {error})"
-                    )
-                    remedy = "Give files as Common Crawl publishes them."
-                    raise InputError(f"{path}: line {number}", problem, remedy) from None
-    except (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError) as error:
-        problem = f"not readable ({' '.join(str(error).split())})"
-        raise InputError(str(path), problem, "It may be cut short: copy it again.") from error
+    with reading(path) as stream:
+        for number, line in enumerate(io.TextIOWrapper(stream, encoding="utf-8", errors="replace"), 1):
+            head, brace, fields = line.strip().partition("{")
+            try:
+                if brace:
+                    yield from _indexed(json.loads(brace + fields), source)
+                elif head:
+                    yield {"archive": _named(head)}
+            except (ValueError, KeyError, TypeError) as error:
+                problem = f"neither a path of an archive nor a line of a URL index ({type(error).__name__}: {error})"
+                remedy = "Give files as Common Crawl publishes them."
+                raise InputError(f"{path}: line {number}", problem, remedy) from None
 
 
 def _indexed(row: Mapping[str, Any], source: Source) -> Iterator[Piece]:

@@ -1,17 +1,14 @@
 """Pages and texts in files: text, HTML, JSON lines, parquet, WARC; plain or compressed; one record in memory."""
 
 import json
-import lzma
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import zstandard
 
-from scalelaws.corpus.raw import Raw, format_of, open_stream
+from scalelaws.corpus.raw import UNREADABLE, Raw, format_of, open_stream, unreadable
 from scalelaws.corpus.warc import Archived, read_warc
 from scalelaws.errors import InputError
 
@@ -30,9 +27,8 @@ def read_files(paths: Sequence[Path], fields: Mapping[str, str]) -> Iterator[Raw
             )
         try:
             yield from reader(path, fields)
-        except (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError, pa.ArrowInvalid) as error:
-            problem = f"not readable ({' '.join(str(error).split())})"
-            raise InputError(str(path), problem, "It may be cut short: copy it again, or leave it out.") from error
+        except (*UNREADABLE, pa.ArrowInvalid) as error:
+            raise unreadable(path, error) from error
 
 
 def record(row: Mapping[str, Any], fields: Mapping[str, str], place: str, source: str = "files") -> Raw:

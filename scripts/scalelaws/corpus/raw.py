@@ -4,18 +4,25 @@ import bz2
 import gzip
 import io
 import lzma
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import zstandard
 
+from scalelaws.errors import InputError
+
 LONGEST_WINDOW = 2**31
 """zstd archives of the web are packed with `--long`: the reader must allow their windows (2 GB at most)."""
 
 
 PYTHONS_OWN: dict[str, Callable[[Path, str], object]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+
+UNREADABLE = (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
+"""What reading a file raises that is not there, not what its name says, or cut short."""
 
 PIECE = 4096
 """Bytes of zstd decompressed at a time: a block of 4 bytes can stand for 128 KiB, so a bomb takes 128 MiB at most."""
@@ -85,6 +92,22 @@ def open_stream(path: Path) -> BinaryIO:
     if path.suffix == ".zst":
         return cast(BinaryIO, io.BufferedReader(_Zstd(path.open("rb")), 1 << 20))
     return path.open("rb")
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[BinaryIO]:
+    """The stream of `open_stream`, closed at the end. Raises InputError where the file cannot be read to its end."""
+    try:
+        with open_stream(path) as stream:
+            yield stream
+    except UNREADABLE as error:
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: Exception) -> InputError:
+    """What to say of a file that cannot be read to its end."""
+    problem = f"not readable ({' '.join(str(error).split())})"
+    return InputError(str(path), problem, "It may be cut short: copy it again, or leave it out.")
 
 
 def gzip_stream(packed: BinaryIO) -> BinaryIO:

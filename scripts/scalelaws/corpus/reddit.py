@@ -7,9 +7,7 @@ goes on with the month that it was in.
 
 import html
 import json
-import lzma
 import shutil
-import zlib
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
@@ -19,11 +17,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import xxhash
-import zstandard
 from yarl import URL
 
 from scalelaws.corpus.addresses import canonical_url, within_hosts
-from scalelaws.corpus.raw import open_stream
+from scalelaws.corpus.raw import reading
 from scalelaws.errors import InputError
 from scalelaws.io import atomic_path, read_json, write_json
 from scalelaws.workers import Show, silent
@@ -140,22 +137,22 @@ def submissions(stream: BinaryIO) -> Iterator[object]:
                 yield None
 
 
+def _submissions_in(dump: Path) -> Iterator[object]:
+    with reading(dump) as stream:
+        yield from submissions(stream)
+
+
 def _scatter(dump: Path, min_karma: float, blocked: Collection[str], folder: Path) -> None:
     folder.mkdir()
     reasons: Counter[str] = Counter()
     with ExitStack() as stack:
         buckets = [stack.enter_context((folder / str(number)).open("w", encoding="utf-8")) for number in range(BUCKETS)]
-        try:
-            with open_stream(dump) as stream:
-                for submission in submissions(stream):
-                    link = wanted(submission, min_karma, blocked)
-                    if isinstance(link, Link):
-                        bucket = buckets[xxhash.xxh3_64_intdigest(link.url.encode()) % BUCKETS]
-                        bucket.write(json.dumps(astuple(link)) + "\n")
-                    reasons["link" if isinstance(link, Link) else link] += 1
-        except (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError) as error:
-            problem = f"not readable ({' '.join(str(error).split())})"
-            raise InputError(str(dump), problem, "It may be cut short: copy it again, or leave it out.") from error
+        for submission in _submissions_in(dump):
+            link = wanted(submission, min_karma, blocked)
+            if isinstance(link, Link):
+                bucket = buckets[xxhash.xxh3_64_intdigest(link.url.encode()) % BUCKETS]
+                bucket.write(json.dumps(astuple(link)) + "\n")
+            reasons["link" if isinstance(link, Link) else link] += 1
     write_json(folder / "reasons.json", dict(reasons))
 
 

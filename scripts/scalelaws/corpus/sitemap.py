@@ -4,10 +4,13 @@ import asyncio
 import hashlib
 import heapq
 import io
+import json
+import os
 import re
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from lxml import etree
@@ -59,18 +62,33 @@ def parse_sitemap(body: bytes) -> Sitemap | None:
     return Sitemap(found["url"], found["sitemap"]) if any(found.values()) else None
 
 
+@dataclass(frozen=True)
+class _Visited:
+    """What became of a sitemap of a start's host: how many pages it lists, those worth keeping, further sitemaps."""
+
+    host: str
+    sitemap: str
+    outcome: str
+    pages: int
+    kept: list[str]
+    further: list[str]
+
+
 async def listed_pages(
-    starts: Sequence[str], limits: Limits, most: int, show: Show
+    starts: Sequence[str], limits: Limits, most: int, log: Path, show: Show
 ) -> tuple[list[str], list[dict[str, str | int]]]:
     """Canonical URLs of the pages that the sitemaps of `starts` list, sorted, and what became of each sitemap.
 
     A start is a sitemap's address, or a site's (no path), whose robots.txt names its sitemaps, or which has
     /sitemap.xml. Pages and further sitemaps count if they are on the start's host or below it. Of more than `most`
     pages those of the lowest hashes are taken, a sample that does not change while the sitemaps do not.
+    What became of each sitemap is appended to `log`; a listing that goes on fetches none that stands there.
     Raises InputError where they list no page.
     """
     patient = replace(limits, max_bytes=max(limits.max_bytes, MOST_BYTES))
     chosen, outcomes = _Lowest(most), list[dict[str, str | int]]()
+    listed = 0
+    before = {(visited.host, visited.sitemap): visited for visited in _resumed(log)}
     async with Fetcher(patient, {}, types=None) as fetcher:
         for start in map(_start, starts):
             host = (URL(start).host or "").removeprefix("www.")
@@ -78,17 +96,23 @@ async def listed_pages(
             seen = {address for address, _ in waiting}
             while waiting:
                 address, depth = waiting.pop(0)
-                outcome, found = await _read(address, fetcher, limits)
-                pages = list(_own(found.pages, host))
-                outcomes.append({"sitemap": address, "outcome": outcome, "pages": len(pages)})
-                chosen.add(pages)
-                for further in _own(found.sitemaps, host):
+                visited = before.get((host, address))
+                if visited is None:
+                    outcome, found = await _read(address, fetcher, limits)
+                    pages, deeper = (list(_own(each, host)) for each in (found.pages, found.sitemaps))
+                    visited = _Visited(host, address, outcome, len(pages), chosen.lowest(pages), deeper)
+                    with log.open("a", encoding="utf-8") as file:
+                        file.write(json.dumps(asdict(visited)) + "\n")
+                outcomes.append({"sitemap": address, "outcome": visited.outcome, "pages": visited.pages})
+                chosen.add(visited.kept)
+                for further in visited.further:
                     if further not in seen and depth < DEEPEST and len(seen) < MOST_SITEMAPS:
                         seen.add(further)
                         waiting.append((further, depth + 1))
                 done = len(outcomes)
-                show(done, done + len(waiting), f"{chosen.seen:,} pages listed")
-    if not chosen.seen:
+                listed += visited.pages
+                show(done, done + len(waiting), f"{listed:,} pages listed")
+    if not listed:
         tried = ", ".join(f"{row['sitemap']}: {row['outcome']}" for row in outcomes[:5])
         remedy = "Give the address of a sitemap, or of a site that has one."
         raise InputError("sitemaps", f"they list no page ({tried})", remedy)
@@ -100,14 +124,18 @@ class _Lowest:
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self.seen = 0
         self._kept: dict[str, bytes] = {}
+        self._highest: bytes | None = None
+
+    def lowest(self, addresses: Sequence[str]) -> list[str]:
+        """Those of the addresses that may be among the lowest, by what was added until now."""
+        return [each for each in addresses if self._highest is None or _hash(each) <= self._highest]
 
     def add(self, addresses: Sequence[str]) -> None:
-        self.seen += len(addresses)
-        self._kept |= {address: hashlib.blake2b(address.encode(), digest_size=8).digest() for address in addresses}
+        self._kept |= {address: _hash(address) for address in addresses}
         if len(self._kept) > 2 * self.most:
             self._cut()
+            self._highest = max(self._kept.values())
 
     def sorted(self) -> list[str]:
         self._cut()
@@ -115,6 +143,23 @@ class _Lowest:
 
     def _cut(self) -> None:
         self._kept = dict(heapq.nsmallest(self.most, self._kept.items(), key=lambda item: (item[1], item[0])))
+
+
+def _hash(address: str) -> bytes:
+    return hashlib.blake2b(address.encode(), digest_size=8).digest()
+
+
+def _resumed(log: Path) -> Iterator[_Visited]:
+    """The whole lines of a listing's log; one that a kill left half written is cut off."""
+    if not log.exists():
+        return
+    whole = 0
+    with log.open("rb") as lines:
+        for line in lines:
+            if line.endswith(b"\n"):
+                whole += len(line)
+                yield _Visited(**json.loads(line))
+    os.truncate(log, whole)
 
 
 def _locations(body: bytes) -> Iterator[tuple[str, str]]:

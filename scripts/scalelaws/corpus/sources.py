@@ -17,7 +17,7 @@ from scalelaws.corpus.commoncrawl import publish_pages, take_pages
 from scalelaws.corpus.fetch import Limits
 from scalelaws.corpus.files import raw_page, read_files, record
 from scalelaws.corpus.pinned import pinned_packages
-from scalelaws.corpus.raw import Raw, open_stream
+from scalelaws.corpus.raw import Raw, reading
 from scalelaws.corpus.reddit import reddit_links
 from scalelaws.corpus.settings import ARCHIVED, LINKED, Source, expanded, input_files, is_crawled
 from scalelaws.corpus.shards import crawl_in_shards, part, publish_shards
@@ -108,7 +108,7 @@ def read_source(source: Source, number: int, pages: Path | None, pins: Path, see
         assert pages
         kind = source["kind"] if source["kind"] in LINKED | ARCHIVED else f"installed-docs/{source['content']}"
         for file in sorted(pages.glob(f"{number}.*warc.gz")):
-            with open_stream(file) as stream:
+            with reading(file) as stream:
                 for page in read_warc(stream, str(file)):
                     yield raw_page(page, kind)
     elif source["kind"] == "installed-docs":
@@ -124,9 +124,9 @@ def read_source(source: Source, number: int, pages: Path | None, pins: Path, see
 def listed_urls(path: Path, min_score: float | None) -> Iterator[str]:
     """The canonical URLs of a list as they stand there: one URL a line, or CSV with the columns `url` and `score`.
 
-    Raises InputError at the end of a list without any.
+    Raises InputError at the end of a list without any, and where the list cannot be read to its end.
     """
-    with open_stream(path) as stream:
+    with reading(path) as stream:
         lines = io.TextIOWrapper(stream, encoding="utf-8", errors="replace", newline="")
         first = lines.readline()
         header = [name.strip().lower() for name in first.strip().split(",")]
@@ -189,10 +189,11 @@ def _submitted(source: Source, state: Path, show: Show) -> tuple[Path, dict[str,
 
 
 async def _listed(source: Source, state: Path, limits: Limits, show: Show) -> list[str]:
-    """The pages in a source's sitemaps, which are read once: a crawl that goes on visits the pages it began with."""
+    """The pages in a source's sitemaps, each read once: a crawl that goes on visits the pages it began with."""
     file = state / "listed.json"
     if not file.exists():
-        pages, sitemaps = await listed_pages(source["sites"], limits, source["max_pages"], show)
+        state.mkdir(parents=True, exist_ok=True)
+        pages, sitemaps = await listed_pages(source["sites"], limits, source["max_pages"], state / "sitemaps", show)
         write_json(file, {"pages": pages, "sitemaps": sitemaps})
     return list(read_json(file)["pages"])
 
