@@ -7,16 +7,15 @@ likelihood; if the fit made less of rows far out, so do they.
 """
 
 from collections.abc import Callable
-from functools import cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq
+from scipy.optimize.elementwise import find_root
 from scipy.stats import t
 
-from scalelaws.laws.form import Form, constrained
+from scalelaws.laws.form import Form
 from scalelaws.laws.problem import Objective, Problem
-from scalelaws.laws.solver import minimise
+from scalelaws.laws.solver import Held, minimise
 from scalelaws.laws.starts import solve
 
 Array = npt.NDArray[np.float64]
@@ -46,18 +45,24 @@ def profiled(
         best = start
     freedom = max(runs - problem.size, 1)
     allowed = float(best.objective[0]) * (1 + t.ppf((1 + LEVEL) / 2, freedom) ** 2 / freedom)
-    found = {}
-    for parameter, coordinate in _direct(problem.form, theta).items():
-        column = problem.form.coordinates.index(coordinate)
-        lowest = _lowest(squares, coordinate, best.theta[0], observed, weights)
-        centre = float(best.theta[0, column])
-        ends = np.array([theta, theta])
-        ends[:, column] = [_end(lowest, centre, side, allowed, squares.bounds(coordinate)) for side in (-1.0, 1.0)]
-        index = [p.name for p in problem.form.parameters].index(parameter)
-        values = problem.form.to_parameters(np.vstack([ends, theta]))[:, index]
-        values = np.where(np.abs(values) < NOTHING, 0.0, values)
-        found[parameter] = float(values.min()), float(values.max())
-    return found
+    parameters = _direct(problem.form, theta)
+    if not parameters:
+        return {}
+    columns = np.repeat([problem.form.coordinates.index(name) for name in parameters.values()], 2)
+    bounds = np.repeat([squares.bounds(name) for name in parameters.values()], 2, axis=0)
+    lowest = _lowest(squares, columns, best.theta[0], observed, weights)
+    sides = np.tile([-1.0, 1.0], len(parameters))
+    found = _ends(lowest, best.theta[0, columns], sides, allowed, bounds)
+    ends = np.tile(theta, (len(columns), 1))
+    ends[np.arange(len(columns)), columns] = found
+    values = problem.form.to_parameters(np.vstack([ends, theta]))
+    values = np.where(np.abs(values) < NOTHING, 0.0, values)
+    names = [p.name for p in problem.form.parameters]
+    intervals = {}
+    for place, name in enumerate(parameters):
+        three = values[[2 * place, 2 * place + 1, -1], names.index(name)]
+        intervals[name] = float(three.min()), float(three.max())
+    return intervals
 
 
 def _direct(form: Form, theta: Array) -> dict[str, str]:
@@ -85,25 +90,26 @@ def _robust(problem: Problem, theta: Array, observed: Array) -> Array:
 
 
 def _lowest(
-    problem: Problem, coordinate: str, theta: Array, observed: Array, row_weights: Array
-) -> Callable[[float], float]:
-    """The lowest objective as a function of the coordinate's value, from several starts.
+    problem: Problem, columns: npt.NDArray[np.intp], theta: Array, observed: Array, row_weights: Array
+) -> Callable[[Array, npt.NDArray[np.intp]], Array]:
+    """The lowest objectives (m,) with, at each of m places in `columns`, that coordinate held at a value (m,).
 
-    They are the best fit, the last one found, and the best with another floor: one that vanished would never come back,
-    for the objective is flat where a floor is nothing.
+    From several starts each: the best fit, the last one found there, and the best with another floor: one that vanished
+    would never come back, for the objective is flat where a floor is nothing.
     """
-    column = problem.form.coordinates.index(coordinate)
-    best = np.delete(theta, column)
-    last, other = best, np.delete(_with_floor(problem.form, theta, observed), column)
-    weights = np.tile(row_weights, (3, 1))
+    last = np.tile(theta, (len(columns), 1))
+    starts = np.array([theta, theta, _with_floor(problem.form, theta, observed)])
 
-    @cache
-    def lowest(value: float) -> float:
-        nonlocal last
-        held = problem.like(constrained(problem.form, {coordinate: value}))
-        solution = minimise(held, np.stack([best, last, other]), observed, weights, tolerance=1e-7)
-        last = solution.theta[solution.objective.argmin()]
-        return float(solution.objective.min())
+    def lowest(values: Array, places: npt.NDArray[np.intp]) -> Array:
+        start = np.tile(starts, (len(places), 1))
+        start[1 :: len(starts)] = last[places]
+        held = Held(problem, np.repeat(columns[places], len(starts)), np.repeat(values, len(starts)))
+        weights = np.tile(row_weights, (len(start), 1))
+        solution = minimise(problem, start, observed, weights, tolerance=1e-7, held=held)
+        objective = solution.objective.reshape(-1, len(starts))
+        best = objective.argmin(axis=1)
+        last[places] = solution.theta.reshape(len(places), len(starts), -1)[np.arange(len(places)), best]
+        return np.asarray(objective.min(axis=1))
 
     return lowest
 
@@ -117,27 +123,40 @@ def _with_floor(form: Form, theta: Array, observed: Array) -> Array:
     return other
 
 
-def _end(
-    lowest: Callable[[float], float], centre: float, side: float, allowed: float, bounds: tuple[float, float]
-) -> float:
-    """Where the lowest objective passes what is allowed, on one side of the best value; how far it goes if nowhere."""
-    least = lowest(centre)
-    if least >= allowed:  # residuals of nothing but rounding: no growth of their squares can be told
-        return centre
+def _ends(
+    lowest: Callable[[Array, npt.NDArray[np.intp]], Array], centres: Array, sides: Array, allowed: float, bounds: Array
+) -> Array:
+    """Where the lowest objectives pass what is allowed, each on one side of its best value (m,).
 
-    def excess(value: float) -> float:
+    Where one never does, how far its coordinate goes. All are searched for at once.
+    """
+    ends, near = centres.copy(), centres.copy()
+    least = lowest(centres, np.arange(len(centres)))
+    # Residuals of nothing but rounding: no growth of their squares can be told.
+    active = np.flatnonzero(least < allowed)
+    root = np.sqrt(np.maximum(allowed - least, 0.0))
+
+    def excess(values: Array, places: npt.NDArray[np.intp]) -> Array:
         """Of the root of the objective's growth, which is nearly a straight line, over the root of what is allowed."""
-        return float(np.sqrt(max(lowest(value) - least, 0.0)) - np.sqrt(allowed - least))
+        return np.asarray(np.sqrt(np.maximum(lowest(values, places) - least[places], 0.0)) - root[places])
 
-    limit = float(np.clip(centre + side * FARTHEST, *bounds))
-    near, step = centre, FIRST_STEP * max(abs(centre), 0.1)
-    while True:
-        far = limit if abs(near + side * step - centre) >= abs(limit - centre) else near + side * step
-        beyond = excess(far)
-        if beyond > 0:
-            return float(brentq(excess, near, far, rtol=1e-4))
-        if far == limit:
-            return limit
-        gone = 1 + beyond / np.sqrt(allowed - least)
-        wanted = 1.2 * abs(far - centre) / max(gone, 1e-3) - abs(far - centre)
-        near, step = far, float(np.clip(wanted, WIDENING * step, WIDEST * step))
+    limits = np.clip(centres + sides * FARTHEST, bounds[:, 0], bounds[:, 1])
+    steps = FIRST_STEP * np.maximum(np.abs(centres), 0.1)
+    crossing = np.zeros(len(centres), bool)
+    while len(active):
+        far = near + sides * steps
+        far = np.where(np.abs(far - centres) >= np.abs(limits - centres), limits, far)
+        beyond = excess(far[active], active)
+        ends[active] = far[active]
+        crossing[active] = beyond > 0
+        gone = 1 + beyond / root[active]
+        reached = np.abs(far - centres)[active]
+        wanted = 1.2 * reached / np.maximum(gone, 1e-3) - reached
+        steps[active] = np.clip(wanted, WIDENING * steps[active], WIDEST * steps[active])
+        active = active[(beyond <= 0) & (far[active] != limits[active])]
+        near[active] = far[active]
+    places = np.flatnonzero(crossing)
+    if len(places):
+        found = find_root(excess, (near[places], ends[places]), args=(places,), tolerances={"xrtol": 1e-4})
+        ends[places] = found.x
+    return ends

@@ -4,15 +4,17 @@ A resample is a row of weights over the same observations (and, where the observ
 of observed values), so a bootstrap is one batch of matrix products. Shapes: R resamples, n rows, p coordinates.
 """
 
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from scalelaws.laws.problem import Problem
+from scalelaws.laws.problem import Prediction, Problem
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
+Chosen = npt.NDArray[np.intp] | Mask | slice
 CHUNK_ELEMENTS = 1 << 17
 """Resamples are worked on in chunks of about this many (resample, row) pairs, which stay in the processor's cache."""
 MAX_ITERATIONS = 300
@@ -38,6 +40,42 @@ class Solution:
         return Solution(*(np.where(chosen[:, None] if a.ndim == 2 else chosen, b, a) for a, b in pairs))
 
 
+class Held:
+    """For each resample a coordinate of the form, `columns` (R,), and the value (R,) at which it is held."""
+
+    def __init__(self, problem: Problem, columns: npt.NDArray[np.intp], values: Array) -> None:
+        self.columns = columns
+        unit = np.diag(problem.transform)[columns]
+        self._constant = (values - problem.origin[columns]) / unit
+        self._rates = -problem.transform[columns] / unit[:, None]
+        self._rates[np.arange(len(columns)), columns] = 0.0
+
+    def of(self, chosen: Chosen) -> "Held":
+        """That of some resamples."""
+        some = copy(self)
+        some.columns, some._constant, some._rates = self.columns[chosen], self._constant[chosen], self._rates[chosen]
+        return some
+
+    def kept(self, phi: Array) -> Array:
+        """The solver's coordinates (R, p) with each resample's held one put where the others demand it."""
+        phi = phi.copy()
+        phi[np.arange(len(phi)), self.columns] = self._constant + np.einsum("ri,ri->r", self._rates, phi)
+        return phi
+
+    def reduced(self, gradient: Array, hessian: Array) -> tuple[Array, Array]:
+        """Derivatives (R, p) and (R, p, p) by the other coordinates, which move the held one; by that itself, zero."""
+        rows = np.arange(len(gradient))
+        pivot, cross = gradient[rows, self.columns], hessian[rows, self.columns]
+        own = cross[rows, self.columns]
+        cross = self._rates[:, :, None] * cross[:, None, :]
+        gradient = gradient + self._rates * pivot[:, None]
+        hessian = hessian + cross + cross.transpose(0, 2, 1)
+        hessian += own[:, None, None] * self._rates[:, :, None] * self._rates[:, None, :]
+        gradient[rows, self.columns] = 0.0
+        hessian[rows, self.columns, :] = hessian[rows, :, self.columns] = 0.0
+        return gradient, hessian
+
+
 def minimise(
     problem: Problem,
     start: Array,
@@ -45,27 +83,38 @@ def minimise(
     weights: Array,
     tolerance: float = 1e-13,
     iterations: int = MAX_ITERATIONS,
+    held: Held | None = None,
 ) -> Solution:
     """Minimise the objective from `start` (R, p) in the form's coordinates, for all resamples at once.
 
     observed: (n,) or (R, n); weights: (R, n), at least 0. Stops where no step lowers the objective by more than
-    `tolerance` of itself, or after so many `iterations`.
+    `tolerance` of itself, or after so many `iterations`. A coordinate that is `held` keeps its value.
     """
     target = problem.target(observed)
     resamples = len(start)
     phi = np.clip(problem.phi(start), problem.lower, problem.upper)
+    if held:
+        phi = held.kept(phi)
     value, converged = np.empty(resamples), np.empty(resamples, bool)
     size = max(1, CHUNK_ELEMENTS // problem.rows)
     for first in range(0, resamples, size):
         part = slice(first, first + size)
         y = target if target.ndim == 1 else target[part]
-        phi[part], value[part], converged[part] = _newton(problem, phi[part], y, weights[part], tolerance, iterations)
+        phi[part], value[part], converged[part] = _newton(
+            problem, phi[part], y, weights[part], tolerance, iterations, held.of(part) if held else None
+        )
     at_bound = (phi <= problem.lower) | (phi >= problem.upper)
     return Solution(problem.theta(phi), value, converged, at_bound)
 
 
 def _newton(
-    problem: Problem, phi: Array, target: Array, weights: Array, tolerance: float, iterations: int
+    problem: Problem,
+    phi: Array,
+    target: Array,
+    weights: Array,
+    tolerance: float,
+    iterations: int,
+    held: Held | None,
 ) -> tuple[Array, Array, Mask]:
     """Levenberg-Marquardt on the exact Hessian, its eigenvalues made positive; coordinates at a bound are held."""
     resamples = len(phi)
@@ -76,10 +125,12 @@ def _newton(
     quiet = np.zeros(resamples, int)
     prediction = problem.prediction(phi)
     value = problem.value(prediction, target, weights)
-    gradient, hessian, stiffness = problem.derivatives(phi, prediction, target, weights)
+    gradient, hessian, stiffness = _derivatives(problem, phi, prediction, target, weights, held)
     for _ in range(iterations):
         step, promised = _step(problem, phi, gradient, hessian, damping, stiffness)
         trial = np.clip(phi + step, problem.lower, problem.upper)
+        if held:
+            trial = held.kept(trial)
         prediction = problem.prediction(trial)
         trial_value = problem.value(prediction, target, weights)
         better = trial_value < value
@@ -102,15 +153,23 @@ def _newton(
             value, gradient, hessian = value[keep], gradient[keep], hessian[keep]
             weights, stiffness, prediction = weights[keep], stiffness[keep], prediction.of(keep)
             target = target if target.ndim == 1 else target[keep]
+            held = held.of(keep) if held else None
         if better.any():
             y = target if target.ndim == 1 else target[better]
-            moved = prediction.of(better)
-            found = problem.derivatives(phi[better], moved, y, weights[better])
+            moved, those = prediction.of(better), held.of(better) if held else None
+            found = _derivatives(problem, phi[better], moved, y, weights[better], those)
             gradient[better], hessian[better], stiffness[better] = found
     else:
         # A scale on its way to zero gains ever less without end; what it can still gain no longer matters.
         converged[active] = gain[~done] <= NEGLIGIBLE * np.abs(value)
     return final, final_value, converged
+
+
+def _derivatives(
+    problem: Problem, phi: Array, prediction: Prediction, target: Array, weights: Array, held: Held | None
+) -> tuple[Array, Array, Array]:
+    gradient, hessian, stiffness = problem.derivatives(phi, prediction, target, weights)
+    return (*(held.reduced(gradient, hessian) if held else (gradient, hessian)), stiffness)
 
 
 def _step(
