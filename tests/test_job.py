@@ -83,6 +83,14 @@ def test_progress_says_share_and_estimate_but_not_every_time(monkeypatch):
     assert "35s left  loss 3.2" in lines[2]
 
 
+def test_without_a_total_the_note_stands_alone(monkeypatch):
+    stream = io.StringIO()
+    progress = Progress("extract", stream)
+    monkeypatch.setattr(progress, "last_line", -10.0)
+    progress.show(0, 0, "3.2 MB of text")
+    assert stream.getvalue().split("extract")[1].strip() == "3.2 MB of text"
+
+
 def test_progress_beyond_the_total_stays_at_all_of_it(monkeypatch):
     stream = io.StringIO()
     progress = Progress("train", stream)

@@ -90,12 +90,16 @@ class Progress:
     def show(self, done: float, total: float, note: str = "", before: float = 0) -> None:
         """Say how much of `total` is done, with an estimate of what is left; at most one line in five seconds.
 
-        `before` is how much was done before the clock started, by an earlier job that this one goes on with.
+        Without a total, which is 0 where it is not known beforehand, the note stands alone. `before` is how much was
+        done before the clock started, by an earlier job that this one goes on with.
         """
         now = time.monotonic()
-        if now - self.last_line < SECONDS_BETWEEN_LINES or done <= before:
+        if now - self.last_line < SECONDS_BETWEEN_LINES or (total and done <= before):
             return
         self.last_line = now
+        if not total:
+            self.say(note)
+            return
         share = min(done / total, 1.0)
         left = (now - self.started) * max(0.0, total - done) / (done - before)
         bar = "█" * round(20 * share) + "░" * (20 - round(20 * share))

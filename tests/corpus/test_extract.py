@@ -98,7 +98,14 @@ def test_sources_become_documents_in_order_with_a_report(tmp_path):
     )
     (tmp_path / "b.txt").write_text("four")
     sources = [files(tmp_path / "a.jsonl"), files(tmp_path / "b.txt")]
-    extract(sources, None, PINS, tmp_path / "out", tmp_path / "out.json", 1, "recipe", 2, silent)
+    shown = []
+
+    def show(done, total, note):
+        shown.append((done, total))
+
+    extract(sources, None, PINS, tmp_path / "out", tmp_path / "out.json", 1, "recipe", 2, show)
+    size = sum((tmp_path / name).stat().st_size for name in ("a.jsonl", "b.txt"))
+    assert shown == sorted(shown) and shown[-1] == (size, size)
     assert [row.text for row in read_documents(tmp_path / "out")] == ["one", "three is here", "four"]
     report = read_json(tmp_path / "out.json")
     assert report["in"]["documents"] == 4 and report["removed"]["no_text"]["documents"] == 1

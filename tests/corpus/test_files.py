@@ -41,14 +41,18 @@ def packed(data: bytes, suffix: str) -> bytes:
 def test_each_format_is_read_plain_and_compressed(tmp_path, name, data, expected, compression):
     path = tmp_path / (name + compression)
     path.write_bytes(packed(data, compression))
-    found = [(raw.html, raw.text, raw.url) for raw in read_files([path], FIELDS)]
+    seen = []
+    found = [(raw.html, raw.text, raw.url) for raw in read_files([path], FIELDS, seen.append)]
     assert [entry[:2] for entry in found] == [entry[:2] for entry in expected]
+    assert sum(seen) == path.stat().st_size, "progress ends at all of the file, as it lies on the disk"
     assert all(got[2].startswith(wanted[2]) for got, wanted in zip(found, expected, strict=True))
 
 
 def test_parquet_is_read_with_its_fields(tmp_path):
     pq.write_table(pa.table({"body": ["one", "two"], "link": ["http://a/1", None]}), tmp_path / "a.parquet")
-    raws = list(read_files([tmp_path / "a.parquet"], {"text": "body", "html": "html", "url": "link"}))
+    seen = []
+    raws = list(read_files([tmp_path / "a.parquet"], {"text": "body", "html": "html", "url": "link"}, seen.append))
+    assert sum(seen) == (tmp_path / "a.parquet").stat().st_size
     assert [(raw.text, raw.url, raw.url_is_identity) for raw in raws] == [
         ("one", "http://a/1", True),
         ("two", "a.parquet#2", False),

@@ -11,9 +11,9 @@ from trafilatura.utils import load_html
 from scalelaws.corpus.documents import Document, DocumentWriter, document
 from scalelaws.corpus.funnel import Funnel
 from scalelaws.corpus.raw import Raw
-from scalelaws.corpus.settings import Source, input_files, is_crawled
-from scalelaws.corpus.sources import read_source
-from scalelaws.io import atomic_path, read_json, write_json
+from scalelaws.corpus.settings import Source, input_files
+from scalelaws.corpus.sources import bytes_to_read, read_source
+from scalelaws.io import atomic_path, write_json
 from scalelaws.recipe import provenance
 from scalelaws.workers import Failure, Show, ordered_map
 
@@ -39,15 +39,19 @@ def extract(
     """Write the documents of a corpus's sources to `folder`, and what was dropped to `report` (JSON)."""
     logging.getLogger("trafilatura").setLevel(logging.CRITICAL)  # its warnings are counted here as reasons
     funnel = Funnel("extract")
-    total = _expected(sources, pages)
+    seen, total = [0], bytes_to_read(sources, pages)
+
+    def more(size: int) -> None:
+        seen[0] += size
+
     raws = (
         replace(raw, source=f"{raw.source} {n + 1}")
         for n, source in enumerate(sources)
-        for raw in read_source(source, n, pages, pins, seed)
+        for raw in read_source(source, n, pages, pins, seed, more)
     )
     results = ordered_map(extracted, raws, processes, SECONDS_PER_PAGE, MEMORY_PER_PAGE, PAGES_PER_PROCESS)
     with atomic_path(folder) as temporary, DocumentWriter(temporary, "documents") as writer:
-        for done, (raw, result) in enumerate(results, 1):
+        for raw, result in results:
             funnel.entered.add(raw.url, raw.text if raw.html is None else raw.html)
             if isinstance(result, Document):
                 writer.write(result)
@@ -55,8 +59,7 @@ def extract(
             else:
                 reason = result.reason if isinstance(result, Failure) else result
                 funnel.drop_text(raw.url, raw.text or "", reason)
-            if total:
-                show(done, total, f"{funnel.kept['bytes'] / 1e6:.1f} MB of text")
+            show(seen[0], total, f"{funnel.kept['bytes'] / 1e6:.1f} MB of text")
         funnel.require_documents(f"{folder.parent.name}: extract")
         inputs: list[str | Path] = [pins, *([pages] if pages else []), *input_files(sources, "sources")]
         made_with = provenance(recipe, seed, {"sources": sources}, inputs, ["trafilatura", "lxml", "pyarrow"])
@@ -100,11 +103,3 @@ def _whole(html: bytes | str) -> bytes | str:
     if isinstance(html, str):
         return html if "<html" in html[:5000].lower() else f"<html><body>{html}</body></html>"
     return html if b"<html" in html[:5000].lower() else b"<html><body>" + html + b"</body></html>"
-
-
-def _expected(sources: Sequence[Source], pages: Path | None) -> int:
-    """How many pages there are, where that is known because all sources were crawled; otherwise 0."""
-    if not pages or not all(is_crawled(source) for source in sources):
-        return 0
-    outcomes = read_json(pages / "pages.json")["outcomes"]
-    return sum(int(counts.get("fetched", 0)) for counts in outcomes.values())

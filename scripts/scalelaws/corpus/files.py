@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scalelaws.corpus.raw import UNREADABLE, Raw, format_of, open_stream, unreadable
+from scalelaws.corpus.raw import Raw, Seen, format_of, reading, unreadable, unseen
 from scalelaws.corpus.warc import Archived, read_warc
 from scalelaws.errors import InputError
 
@@ -16,7 +16,7 @@ MAX_FILE_BYTES = 1 << 30
 """The most that one text or HTML file may hold, since it becomes one document."""
 
 
-def read_files(paths: Sequence[Path], fields: Mapping[str, str]) -> Iterator[Raw]:
+def read_files(paths: Sequence[Path], fields: Mapping[str, str], seen: Seen = unseen) -> Iterator[Raw]:
     """What the files hold, in order. `fields` names the `text`, `html` and `url` fields of JSON lines and parquet."""
     for path in paths:
         reader = READERS.get(format_of(path))
@@ -26,8 +26,8 @@ def read_files(paths: Sequence[Path], fields: Mapping[str, str]) -> Iterator[Raw
                 str(path), f"its format '{format_of(path)}' is not known", f"Known are {known}, .gz and .zst."
             )
         try:
-            yield from reader(path, fields)
-        except (*UNREADABLE, pa.ArrowInvalid) as error:
+            yield from reader(path, fields, seen)
+        except (OSError, pa.ArrowInvalid) as error:
             raise unreadable(path, error) from error
 
 
@@ -56,16 +56,16 @@ def raw_page(page: Archived, source: str) -> Raw:
     return Raw(page.url, source, html=page.body, content_type=page.content_type)
 
 
-def _text(path: Path, fields: Mapping[str, str]) -> Iterator[Raw]:
-    yield Raw(path.name, "files", text=_whole(path).decode("utf-8", "replace"), url_is_identity=False)
+def _text(path: Path, fields: Mapping[str, str], seen: Seen) -> Iterator[Raw]:
+    yield Raw(path.name, "files", text=_whole(path, seen).decode("utf-8", "replace"), url_is_identity=False)
 
 
-def _html(path: Path, fields: Mapping[str, str]) -> Iterator[Raw]:
-    yield Raw(path.name, "files", html=_whole(path), url_is_identity=False)
+def _html(path: Path, fields: Mapping[str, str], seen: Seen) -> Iterator[Raw]:
+    yield Raw(path.name, "files", html=_whole(path, seen), url_is_identity=False)
 
 
-def _whole(path: Path) -> bytes:
-    with open_stream(path) as stream:
+def _whole(path: Path, seen: Seen) -> bytes:
+    with reading(path, seen) as stream:
         content = stream.read(MAX_FILE_BYTES + 1)
     if len(content) > MAX_FILE_BYTES:
         problem = f"is one document of more than {MAX_FILE_BYTES >> 20} MiB"
@@ -73,8 +73,8 @@ def _whole(path: Path) -> bytes:
     return content
 
 
-def _json_lines(path: Path, fields: Mapping[str, str]) -> Iterator[Raw]:
-    with open_stream(path) as stream:
+def _json_lines(path: Path, fields: Mapping[str, str], seen: Seen) -> Iterator[Raw]:
+    with reading(path, seen) as stream:
         for number, line in enumerate(stream, 1):
             if not line.strip():
                 continue
@@ -89,7 +89,7 @@ def _json_lines(path: Path, fields: Mapping[str, str]) -> Iterator[Raw]:
             yield record(row, fields, f"{path.name}#{number}")
 
 
-def _parquet(path: Path, fields: Mapping[str, str]) -> Iterator[Raw]:
+def _parquet(path: Path, fields: Mapping[str, str], seen: Seen) -> Iterator[Raw]:
     if path.suffix != ".parquet":
         raise InputError(str(path), "parquet inside another compression", "Unpack it: parquet is compressed inside.")
     file = pq.ParquetFile(path)
@@ -99,15 +99,16 @@ def _parquet(path: Path, fields: Mapping[str, str]) -> Iterator[Raw]:
         for row in batch.to_pylist():
             number += 1
             yield record(row, fields, f"{path.name}#{number}")
+        seen(path.stat().st_size * batch.num_rows // file.metadata.num_rows)
 
 
-def _warc(path: Path, fields: Mapping[str, str]) -> Iterator[Raw]:
-    with open_stream(path) as stream:
+def _warc(path: Path, fields: Mapping[str, str], seen: Seen) -> Iterator[Raw]:
+    with reading(path, seen) as stream:
         for page in read_warc(stream, str(path)):
             yield raw_page(page, "files")
 
 
-READERS: dict[str, Callable[[Path, Mapping[str, str]], Iterator[Raw]]] = {
+READERS: dict[str, Callable[[Path, Mapping[str, str], Seen], Iterator[Raw]]] = {
     ".txt": _text,
     ".text": _text,
     ".md": _text,

@@ -6,7 +6,7 @@ import io
 import lzma
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -19,7 +19,10 @@ LONGEST_WINDOW = 2**31
 """zstd archives of the web are packed with `--long`: the reader must allow their windows (2 GB at most)."""
 
 
-PYTHONS_OWN: dict[str, Callable[[Path, str], object]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+Seen = Callable[[int], None]
+"""Told how many bytes of a file, as it lies on the disk, were read."""
+
+PYTHONS_OWN: dict[str, Callable[[BinaryIO], object]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
 UNREADABLE = (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
 """What reading a file raises that is not there, not what its name says, or cut short."""
@@ -42,6 +45,24 @@ class Raw:
     title: str = ""
     content_type: str = ""
     url_is_identity: bool = True
+
+
+class _Counted(io.FileIO):
+    """A file that tells how much of it was read."""
+
+    def __init__(self, path: Path, seen: Seen) -> None:
+        super().__init__(path)
+        self._seen = seen
+
+    def readinto(self, buffer: Any) -> int:
+        size = super().readinto(buffer)
+        self._seen(size)
+        return size
+
+    def readall(self) -> bytes:
+        content = super().readall()
+        self._seen(len(content))
+        return content
 
 
 class _Zstd(io.RawIOBase):
@@ -85,23 +106,28 @@ class _Zstd(io.RawIOBase):
         super().close()
 
 
-def open_stream(path: Path) -> BinaryIO:
-    """A file's bytes, decompressed where its name ends in .gz, .bz2, .xz or .zst, streamed."""
-    if path.suffix in PYTHONS_OWN:
-        return cast(BinaryIO, PYTHONS_OWN[path.suffix](path, "rb"))
-    if path.suffix == ".zst":
-        return cast(BinaryIO, io.BufferedReader(_Zstd(path.open("rb")), 1 << 20))
-    return path.open("rb")
+def unseen(size: int) -> None:
+    """A Seen that tells nobody."""
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[BinaryIO]:
-    """The stream of `open_stream`, closed at the end. Raises InputError where the file cannot be read to its end."""
+def reading(path: Path, seen: Seen = unseen) -> Iterator[BinaryIO]:
+    """A file's bytes, decompressed where its name ends in .gz, .bz2, .xz or .zst, streamed.
+
+    Raises InputError where the file is not there, or cannot be read to its end.
+    """
     try:
-        with open_stream(path) as stream:
-            yield stream
+        with ExitStack() as files:
+            packed = files.enter_context(io.BufferedReader(_Counted(path, seen), 1 << 17))
+            yield files.enter_context(_unpacked(path.suffix, packed))
     except UNREADABLE as error:
         raise unreadable(path, error) from error
+
+
+def _unpacked(suffix: str, packed: BinaryIO) -> BinaryIO:
+    if suffix in PYTHONS_OWN:
+        return cast(BinaryIO, PYTHONS_OWN[suffix](packed))
+    return cast(BinaryIO, io.BufferedReader(_Zstd(packed), 1 << 20)) if suffix == ".zst" else packed
 
 
 def unreadable(path: Path, error: Exception) -> InputError:

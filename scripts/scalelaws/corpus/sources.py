@@ -17,7 +17,7 @@ from scalelaws.corpus.commoncrawl import publish_pages, take_pages
 from scalelaws.corpus.fetch import Limits
 from scalelaws.corpus.files import raw_page, read_files, record
 from scalelaws.corpus.pinned import pinned_packages
-from scalelaws.corpus.raw import Raw, reading
+from scalelaws.corpus.raw import Raw, Seen, reading, unseen
 from scalelaws.corpus.reddit import reddit_links
 from scalelaws.corpus.settings import ARCHIVED, LINKED, Source, expanded, input_files, is_crawled
 from scalelaws.corpus.shards import crawl_in_shards, part, publish_shards
@@ -99,7 +99,9 @@ def scrape(
     shutil.rmtree(state, ignore_errors=True)
 
 
-def read_source(source: Source, number: int, pages: Path | None, pins: Path, seed: int) -> Iterator[Raw]:
+def read_source(
+    source: Source, number: int, pages: Path | None, pins: Path, seed: int, seen: Seen = unseen
+) -> Iterator[Raw]:
     """What a source yields, in an order that is fixed by it and `seed`.
 
     `pages` is the folder that `scrape` wrote, `number` the source's place in its corpus.
@@ -108,7 +110,7 @@ def read_source(source: Source, number: int, pages: Path | None, pins: Path, see
         assert pages
         kind = source["kind"] if source["kind"] in LINKED | ARCHIVED else f"installed-docs/{source['content']}"
         for file in sorted(pages.glob(f"{number}.*warc.gz")):
-            with reading(file) as stream:
+            with reading(file, seen) as stream:
                 for page in read_warc(stream, str(file)):
                     yield raw_page(page, kind)
     elif source["kind"] == "installed-docs":
@@ -116,9 +118,17 @@ def read_source(source: Source, number: int, pages: Path | None, pins: Path, see
         yield from readers[source["content"]](pinned_packages(pins, source["packages"], source["exclude"]))
     elif source["kind"] == "files":
         fields = {name: source[f"{name}_field"] for name in ("text", "html", "url")}
-        yield from read_files(expanded(source["paths"], "files"), fields)
+        yield from read_files(expanded(source["paths"], "files"), fields, seen)
     else:
-        yield from _dataset(source, seed)
+        yield from _dataset(source, seed, seen)
+
+
+def bytes_to_read(sources: Sequence[Source], pages: Path | None) -> int:
+    """How much `read_source` will say of all sources that it has seen; 0 where that is not known beforehand."""
+    files = list(pages.glob("*.warc.gz")) if pages else []
+    files += [file for source in sources if source["kind"] == "files" for file in expanded(source["paths"], "files")]
+    limits = [source["max_bytes"] for source in sources if source["kind"] == "dataset"]
+    return 0 if None in limits else int(sum(file.stat().st_size for file in files) + sum(limits))
 
 
 def listed_urls(path: Path, min_score: float | None) -> Iterator[str]:
@@ -202,7 +212,7 @@ def _limits(source: Source) -> Limits:
     return Limits(**source["crawl"], allow_private=source["allow_private"]) if source["kind"] in LINKED else OWN_SITE
 
 
-def _dataset(source: Source, seed: int) -> Iterator[Raw]:
+def _dataset(source: Source, seed: int, seen: Seen) -> Iterator[Raw]:
     import datasets  # seconds to import, and few corpora come from here
 
     local = Path(source["path"])
@@ -224,7 +234,9 @@ def _dataset(source: Source, seed: int) -> Iterator[Raw]:
     fields, read = {"text": source["field"], "html": "html", "url": "url"}, 0
     for number, row in enumerate(rows, 1):
         raw = record(row, fields, f"{name}#{number}", "dataset")
-        read += len((raw.text or "").encode("utf-8", "replace"))
+        size = len((raw.text or "").encode("utf-8", "replace"))
+        read += size
         if most is not None and read > most:
             return
         yield raw
+        seen(size)
