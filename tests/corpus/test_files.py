@@ -51,8 +51,11 @@ def test_each_format_is_read_plain_and_compressed(tmp_path, name, data, expected
 def test_parquet_is_read_with_its_fields(tmp_path):
     pq.write_table(pa.table({"body": ["one", "two"], "link": ["http://a/1", None]}), tmp_path / "a.parquet")
     seen = []
-    raws = list(read_files([tmp_path / "a.parquet"], {"text": "body", "html": "html", "url": "link"}, seen.append))
-    assert sum(seen) == (tmp_path / "a.parquet").stat().st_size
+    many = pa.table({"text": [f"text {number}" for number in range(1000)]})
+    pq.write_table(many, tmp_path / "many.parquet")
+    assert len(list(read_files([tmp_path / "many.parquet"], FIELDS, seen.append))) == 1000
+    assert len(seen) > 9 and sum(seen) == (tmp_path / "many.parquet").stat().st_size
+    raws = list(read_files([tmp_path / "a.parquet"], {"text": "body", "html": "html", "url": "link"}))
     assert [(raw.text, raw.url, raw.url_is_identity) for raw in raws] == [
         ("one", "http://a/1", True),
         ("two", "a.parquet#2", False),

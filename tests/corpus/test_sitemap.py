@@ -202,6 +202,35 @@ def test_a_listing_that_was_killed_asks_for_no_sitemap_twice_and_finds_the_same_
     assert sum(len(json.loads(line)["kept"]) for line in whole.open()) < 6 * 40, "a page that cannot stay is not kept"
 
 
+def test_a_listing_that_goes_on_tries_again_what_an_outage_hid_and_loses_no_site_to_one(tmp_path):
+    down = set()
+
+    async def run():
+        routes = {}
+
+        def unless_down(body):
+            async def handler(request):
+                return web.Response(status=503) if request.path in down else web.Response(body=body)
+
+            return handler
+
+        async with server(routes) as (address, _):
+            routes["/robots.txt"] = unless_down(f"Sitemap: {address}/own.xml\n".encode())
+            routes["/own.xml"] = unless_down(index(f"{address}/1.xml", f"{address}/2.xml").encode())
+            for number in (1, 2):
+                routes[f"/{number}.xml"] = unless_down(urlset(f"{address}/page-{number}").encode())
+            limits, log = replace(QUICK, attempts=1), tmp_path / "log"
+            found = []
+            for hidden in ({"/2.xml"}, set(), {"/robots.txt"}):
+                down.clear()
+                down.update(hidden)
+                pages, _ = await listed_pages([f"{address}/"], limits, 10, log, silent)
+                found.append([page.removeprefix(address) for page in pages])
+            return found
+
+    assert asyncio.run(run()) == [["/page-1"], ["/page-1", "/page-2"], ["/page-1", "/page-2"]]
+
+
 def test_neither_private_addresses_nor_what_robots_txt_forbids_is_reached():
     routes = {"/s.xml": at(lambda host: urlset(f"{host}/a").encode())}
     with pytest.raises(InputError, match=r"they list no page \(.*/s.xml: private_address\)"):

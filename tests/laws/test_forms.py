@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scalelaws.laws.forms import FORMS
 from scalelaws.laws.problem import Objective, Problem
+from scalelaws.laws.solver import Held
 
 X = {
     "parameters": np.geomspace(1e6, 1e9, 7),
@@ -59,6 +60,30 @@ def test_derivatives_are_those_of_the_objective(form, objective):
         up, down = (derivatives(phi + sign * shift) for sign in (1, -1))
         np.testing.assert_allclose(gradient[:, i], (up[0] - down[0]) / 2e-5, atol=1e-6 * np.abs(gradient).max())
         np.testing.assert_allclose(hessian[:, i], (up[1] - down[1]) / 2e-5, atol=1e-5 * np.abs(hessian).max())
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_a_held_coordinate_keeps_its_value_and_the_others_have_the_right_derivatives(form):
+    problem = problem_of(form)
+    start, weights = somewhere(problem, 1), np.random.default_rng(2).uniform(0.5, 2, (3, 7))
+    target = problem.target(np.linspace(3.0, 2.0, 7))
+    for column in range(problem.size):
+        values = problem.theta(start)[:, column] + 0.01
+        held = Held(problem, np.full(3, column), values)
+        phi = held.kept(start)
+        np.testing.assert_allclose(problem.theta(phi)[:, column], values, atol=1e-10)
+
+        def derivatives(phi, held=held):
+            phi = held.kept(phi)
+            prediction = problem.prediction(phi)
+            found = held.reduced(*problem.derivatives(phi, prediction, target, weights)[:2])
+            return problem.value(prediction, target, weights), *found
+
+        _, gradient, hessian = derivatives(phi)
+        for i, shift in enumerate(1e-5 * np.eye(problem.size)):
+            up, down = (derivatives(phi + sign * shift) for sign in (1, -1))
+            np.testing.assert_allclose(gradient[:, i], (up[0] - down[0]) / 2e-5, atol=1e-5 * np.abs(gradient).max())
+            np.testing.assert_allclose(hessian[:, i], (up[1] - down[1]) / 2e-5, atol=1e-4 * np.abs(hessian).max())
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)

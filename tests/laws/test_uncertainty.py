@@ -96,6 +96,22 @@ def test_the_profile_of_a_straight_line_is_students_interval():
     assert (high - low) / 2 == pytest.approx(t.ppf(0.975, 3) * line.stderr, rel=1e-3)
 
 
+@pytest.mark.parametrize("seed", [4, 31])
+def test_however_few_and_noisy_the_runs_an_interval_has_two_ends_and_holds_its_value(seed):
+    """Of seed 31 the search for an end comes upon another optimum half way."""
+    rng = np.random.default_rng(1000 + seed)
+    count = int(rng.integers(4, 8))
+    sizes = np.exp(rng.uniform(np.log(1e5), np.log(1e9), count))
+    loss = 2 + rng.choice([0, 1, 3]) * (sizes / 1e5) ** -0.3
+    loss = loss * np.exp(rng.choice([0.1, 0.5, 1.0]) * rng.standard_normal(count))
+    form = FORMS["power_of_parameters_with_floor"]
+    problem = Problem(form, {"parameters": sizes}, Objective("loss", None))
+    best = solve(problem, loss, np.ones(count))
+    fitted = dict(zip((p.name for p in form.parameters), form.to_parameters(best.theta[0]), strict=True))
+    for name, (low, high) in profiled(problem, best.theta[0], loss, np.ones(count), count).items():
+        assert low <= fitted[name] <= high, name
+
+
 def test_intervals_of_absolute_deviations_are_those_of_a_small_delta():
     """With a delta of 1e-7 the objective is all edges; resamples stuck on them would make its intervals too narrow."""
     case = CASES["Chinchilla, 240 runs"]

@@ -18,9 +18,9 @@ from .start import planned
 from .test_study import STUDY
 
 SWEEPS = {
-    path.stem: config["training"]["sweep"]
+    path.stem: [entry for entry in sweep if "dataset_tokens" not in entry]  # a grid of its own is no setting
     for path in sorted((ROOT / "workflow/studies").glob("*.yaml"))
-    if (config := yaml.safe_load(path.read_text())).get("training", {}).get("sweep")
+    if (sweep := yaml.safe_load(path.read_text()).get("training", {}).get("sweep"))
 }
 SMALL = {"batch_tokens": 1024, "context": 64, "head_size": 4}
 """What stands in for values that a model of 1,600 parameters and 4,000 tokens cannot have."""

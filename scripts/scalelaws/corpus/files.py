@@ -94,12 +94,14 @@ def _parquet(path: Path, fields: Mapping[str, str], seen: Seen) -> Iterator[Raw]
         raise InputError(str(path), "parquet inside another compression", "Unpack it: parquet is compressed inside.")
     file = pq.ParquetFile(path)
     columns = [name for name in (*fields.values(), "title") if name in file.schema_arrow.names]
-    number = 0
+    number, told, size = 0, 0, path.stat().st_size
     for batch in file.iter_batches(batch_size=64, columns=columns):
         for row in batch.to_pylist():
             number += 1
             yield record(row, fields, f"{path.name}#{number}")
-        seen(path.stat().st_size * batch.num_rows // file.metadata.num_rows)
+        read = size * number // file.metadata.num_rows
+        seen(read - told)
+        told = read
 
 
 def _warc(path: Path, fields: Mapping[str, str], seen: Seen) -> Iterator[Raw]:

@@ -114,7 +114,8 @@ def unseen(size: int) -> None:
 def reading(path: Path, seen: Seen = unseen) -> Iterator[BinaryIO]:
     """A file's bytes, decompressed where its name ends in .gz, .bz2, .xz or .zst, streamed.
 
-    Raises InputError where the file is not there, or cannot be read to its end.
+    Raises InputError where the file is not there, or cannot be read to its end. Whatever of UNREADABLE is raised within
+    the block counts as the file's, so nothing else should be done there.
     """
     try:
         with ExitStack() as files:
@@ -132,6 +133,8 @@ def _unpacked(suffix: str, packed: BinaryIO) -> BinaryIO:
 
 def unreadable(path: Path, error: Exception) -> InputError:
     """What to say of a file that cannot be read to its end."""
+    if isinstance(error, FileNotFoundError):
+        return InputError(str(path), "there is no such file", "Name an existing one, or leave it out.")
     problem = f"not readable ({' '.join(str(error).split())})"
     return InputError(str(path), problem, "It may be cut short: copy it again, or leave it out.")
 

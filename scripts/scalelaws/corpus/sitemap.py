@@ -28,6 +28,8 @@ MOST_SITEMAPS = 50_000
 DEEPEST = 3
 """Indexes of indexes are followed this far; the protocol has one level."""
 GZIP = b"\x1f\x8b"
+READ = ("fetched", "not_a_sitemap")
+"""Outcomes that last; any other may be an outage, and is tried again by a listing that goes on."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,14 @@ def parse_sitemap(body: bytes) -> Sitemap | None:
 
 @dataclass(frozen=True)
 class _Visited:
-    """What became of a sitemap of a start's host: how many pages it lists, those worth keeping, further sitemaps."""
+    """A start's sitemap that was read: how many pages it lists, those worth keeping, further sitemaps.
 
-    host: str
+    `depth` is how many indexes led to it.
+    """
+
+    start: str
     sitemap: str
+    depth: int
     outcome: str
     pages: int
     kept: list[str]
@@ -82,32 +88,34 @@ async def listed_pages(
     A start is a sitemap's address, or a site's (no path), whose robots.txt names its sitemaps, or which has
     /sitemap.xml. Pages and further sitemaps count if they are on the start's host or below it. Of more than `most`
     pages those of the lowest hashes are taken, a sample that does not change while the sitemaps do not.
-    What became of each sitemap is appended to `log`; a listing that goes on fetches none that stands there.
+    What a sitemap holds that was read is appended to `log`; a listing that goes on fetches none that stands there.
     Raises InputError where they list no page.
     """
     patient = replace(limits, max_bytes=max(limits.max_bytes, MOST_BYTES))
     chosen, outcomes = _Lowest(most), list[dict[str, str | int]]()
     listed = 0
-    before = {(visited.host, visited.sitemap): visited for visited in _resumed(log)}
+    before = {(visited.start, visited.sitemap): visited for visited in _resumed(log)}
     async with Fetcher(patient, {}, types=None) as fetcher:
         for start in map(_start, starts):
             host = (URL(start).host or "").removeprefix("www.")
-            waiting = [(address, 0) for address in await _sitemaps_of(start, fetcher)]
-            seen = {address for address, _ in waiting}
+            read = [at.sitemap for at in before.values() if at.start == start and at.depth == 0]
+            seen = dict.fromkeys((*read, *await _sitemaps_of(start, fetcher)))
+            waiting = [(address, 0) for address in seen]
             while waiting:
                 address, depth = waiting.pop(0)
-                visited = before.get((host, address))
+                visited = before.get((start, address))
                 if visited is None:
                     outcome, found = await _read(address, fetcher, limits)
                     pages, deeper = (list(_own(each, host)) for each in (found.pages, found.sitemaps))
-                    visited = _Visited(host, address, outcome, len(pages), chosen.lowest(pages), deeper)
-                    with log.open("a", encoding="utf-8") as file:
-                        file.write(json.dumps(asdict(visited)) + "\n")
+                    visited = _Visited(start, address, depth, outcome, len(pages), chosen.lowest(pages), deeper)
+                    if outcome in READ:
+                        with log.open("a", encoding="utf-8") as file:
+                            file.write(json.dumps(asdict(visited)) + "\n")
                 outcomes.append({"sitemap": address, "outcome": visited.outcome, "pages": visited.pages})
                 chosen.add(visited.kept)
                 for further in visited.further:
                     if further not in seen and depth < DEEPEST and len(seen) < MOST_SITEMAPS:
-                        seen.add(further)
+                        seen[further] = None
                         waiting.append((further, depth + 1))
                 done = len(outcomes)
                 listed += visited.pages

@@ -120,15 +120,16 @@ def read_source(
         fields = {name: source[f"{name}_field"] for name in ("text", "html", "url")}
         yield from read_files(expanded(source["paths"], "files"), fields, seen)
     else:
-        yield from _dataset(source, seed, seen)
+        yield from _dataset(source, seed)
 
 
 def bytes_to_read(sources: Sequence[Source], pages: Path | None) -> int:
-    """How much `read_source` will say of all sources that it has seen; 0 where that is not known beforehand."""
+    """How many bytes of files `read_source` will have seen of all sources; 0 where one has others than files."""
+    if not all(source["kind"] == "files" or is_crawled(source) for source in sources):
+        return 0
     files = list(pages.glob("*.warc.gz")) if pages else []
     files += [file for source in sources if source["kind"] == "files" for file in expanded(source["paths"], "files")]
-    limits = [source["max_bytes"] for source in sources if source["kind"] == "dataset"]
-    return 0 if None in limits else int(sum(file.stat().st_size for file in files) + sum(limits))
+    return sum(file.stat().st_size for file in files)
 
 
 def listed_urls(path: Path, min_score: float | None) -> Iterator[str]:
@@ -212,7 +213,7 @@ def _limits(source: Source) -> Limits:
     return Limits(**source["crawl"], allow_private=source["allow_private"]) if source["kind"] in LINKED else OWN_SITE
 
 
-def _dataset(source: Source, seed: int, seen: Seen) -> Iterator[Raw]:
+def _dataset(source: Source, seed: int) -> Iterator[Raw]:
     import datasets  # seconds to import, and few corpora come from here
 
     local = Path(source["path"])
@@ -234,9 +235,7 @@ def _dataset(source: Source, seed: int, seen: Seen) -> Iterator[Raw]:
     fields, read = {"text": source["field"], "html": "html", "url": "url"}, 0
     for number, row in enumerate(rows, 1):
         raw = record(row, fields, f"{name}#{number}", "dataset")
-        size = len((raw.text or "").encode("utf-8", "replace"))
-        read += size
+        read += len((raw.text or "").encode("utf-8", "replace"))
         if most is not None and read > most:
             return
         yield raw
-        seen(size)

@@ -37,6 +37,9 @@ def profiled(
 
     theta (p,) is the fit, in the form's coordinates, of rows with `weights` (n,); `runs` of them are independent.
     """
+    parameters = _direct(problem.form, theta)
+    if not parameters:
+        return {}
     squares = problem.with_objective(Objective(problem.objective.residual, None))
     weights = weights * _robust(problem, theta, observed)
     start = minimise(squares, theta[None], observed, weights[None])
@@ -45,12 +48,9 @@ def profiled(
         best = start
     freedom = max(runs - problem.size, 1)
     allowed = float(best.objective[0]) * (1 + t.ppf((1 + LEVEL) / 2, freedom) ** 2 / freedom)
-    parameters = _direct(problem.form, theta)
-    if not parameters:
-        return {}
     columns = np.repeat([problem.form.coordinates.index(name) for name in parameters.values()], 2)
     bounds = np.repeat([squares.bounds(name) for name in parameters.values()], 2, axis=0)
-    lowest = _lowest(squares, columns, best.theta[0], observed, weights)
+    lowest = _lowest(squares, columns, best.theta[0], observed, weights, allowed)
     sides = np.tile([-1.0, 1.0], len(parameters))
     found = _ends(lowest, best.theta[0, columns], sides, allowed, bounds)
     ends = np.tile(theta, (len(columns), 1))
@@ -90,12 +90,17 @@ def _robust(problem: Problem, theta: Array, observed: Array) -> Array:
 
 
 def _lowest(
-    problem: Problem, columns: npt.NDArray[np.intp], theta: Array, observed: Array, row_weights: Array
+    problem: Problem,
+    columns: npt.NDArray[np.intp],
+    theta: Array,
+    observed: Array,
+    row_weights: Array,
+    allowed: float,
 ) -> Callable[[Array, npt.NDArray[np.intp]], Array]:
     """The lowest objectives (m,) with, at each of m places in `columns`, that coordinate held at a value (m,).
 
-    From several starts each: the best fit, the last one found there, and the best with another floor: one that vanished
-    would never come back, for the objective is flat where a floor is nothing.
+    From several starts each: the best fit, the last one found there within what is allowed, and the best with another
+    floor: one that vanished would never come back, for the objective is flat where a floor is nothing.
     """
     last = np.tile(theta, (len(columns), 1))
     starts = np.array([theta, theta, _with_floor(problem.form, theta, observed)])
@@ -107,8 +112,9 @@ def _lowest(
         weights = np.tile(row_weights, (len(start), 1))
         solution = minimise(problem, start, observed, weights, tolerance=1e-7, held=held)
         objective = solution.objective.reshape(-1, len(starts))
-        best = objective.argmin(axis=1)
-        last[places] = solution.theta.reshape(len(places), len(starts), -1)[np.arange(len(places)), best]
+        found = solution.theta.reshape(len(places), len(starts), -1)[np.arange(len(places)), objective.argmin(axis=1)]
+        within = objective.min(axis=1) <= allowed
+        last[places[within]] = found[within]
         return np.asarray(objective.min(axis=1))
 
     return lowest
@@ -135,10 +141,19 @@ def _ends(
     # Residuals of nothing but rounding: no growth of their squares can be told.
     active = np.flatnonzero(least < allowed)
     root = np.sqrt(np.maximum(allowed - least, 0.0))
+    known: dict[tuple[int, float], float] = {}
 
     def excess(values: Array, places: npt.NDArray[np.intp]) -> Array:
-        """Of the root of the objective's growth, which is nearly a straight line, over the root of what is allowed."""
-        return np.asarray(np.sqrt(np.maximum(lowest(values, places) - least[places], 0.0)) - root[places])
+        """Of the root of the objective's growth, which is nearly a straight line, over the root of what is allowed.
+
+        Nothing is asked for twice: from other starts the answer could be another, and a bracket none.
+        """
+        pairs = list(zip(places.tolist(), values.tolist(), strict=True))
+        new = np.array([pair not in known for pair in pairs], bool)
+        if new.any():
+            growth = np.sqrt(np.maximum(lowest(values[new], places[new]) - least[places[new]], 0.0)) - root[places[new]]
+            known.update(zip([pair for pair in pairs if pair not in known], growth.tolist(), strict=True))
+        return np.array([known[pair] for pair in pairs])
 
     limits = np.clip(centres + sides * FARTHEST, bounds[:, 0], bounds[:, 1])
     steps = FIRST_STEP * np.maximum(np.abs(centres), 0.1)
