@@ -4,7 +4,7 @@ Minimised is Σ_i w_i ρ(r_i): r_i the residual in log loss, or in loss, over th
 delta, linear beyond) or, without delta, r²/2. Shapes: R resamples, n rows, p coordinates, K terms.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
@@ -93,7 +93,7 @@ class _Features:
 
 @dataclass(frozen=True)
 class Prediction:
-    """The law, or its log, at (R, n); each term's share of the sum (K, R, n); the outer power (R, 1)."""
+    """The law, or its log, at (R, n); each term's share of the sum (R, K, n); the outer power (R, 1)."""
 
     law: Array
     shares: Array
@@ -101,7 +101,7 @@ class Prediction:
 
     def of(self, chosen: npt.NDArray[np.bool_]) -> "Prediction":
         """That of some resamples."""
-        return Prediction(self.law[chosen], self.shares[:, chosen], self.outer[chosen])
+        return Prediction(self.law[chosen], self.shares[chosen], self.outer[chosen])
 
 
 class Problem:
@@ -127,7 +127,7 @@ class Problem:
             self.transform[column, column] = 1 / spread if spread > 1e-3 else 1.0
             self.lower[column], self.upper[column] = form.bounds.get(names[column], SLOPE_BOUNDS)
         self.blocks = [self._centred(term, x) for term in terms]
-        self._pairs: dict[tuple[int, int], Array] = {}
+        self._linear_terms = None if any(b.warping for b in self.blocks) else _LinearTerms(self.blocks, self.size)
         self.squares = 0.0
         diagonal = np.diag(self.transform)
         self.lower, self.upper = self.lower / diagonal, self.upper / diagonal
@@ -186,8 +186,10 @@ class Problem:
         return np.asarray(np.linalg.solve(self.transform, (theta - self.origin).T).T)
 
     def exponents(self, phi: Array) -> Array:
-        """The terms' exponents u, shape (K, R, n)."""
-        return np.stack([block.exponent(phi) for block in self.blocks])
+        """The terms' exponents u, shape (R, K, n)."""
+        if self._linear_terms:
+            return self._linear_terms.exponents(phi)
+        return np.stack([block.exponent(phi) for block in self.blocks], axis=1)
 
     def target(self, observed: Array) -> Array:
         """What residuals are taken from: ln loss for residuals in log loss, else the observed values."""
@@ -206,12 +208,12 @@ class Problem:
         """What the law says at the solver's coordinates (R, p)."""
         u = self.exponents(phi)
         outer = np.ones((len(phi), 1)) if self.outer is None else np.exp(phi[:, [self.outer]])
-        if len(u) == 1:
-            return Prediction(outer * u[0], np.ones_like(u), outer)
-        top = u.max(axis=0)
-        shares = np.exp(u - top)
-        total = shares.sum(axis=0)
-        shares /= total
+        if u.shape[1] == 1:
+            return Prediction(outer * u[:, 0], np.ones_like(u), outer)
+        top = u.max(axis=1)
+        shares = np.exp(u - top[:, None])
+        total = shares.sum(axis=1)
+        shares /= total[:, None]
         return Prediction(outer * (top + np.log(total)), shares, outer)
 
     def _linear(self) -> bool:
@@ -237,58 +239,96 @@ class Problem:
         residuals are beyond delta and the Hessian vanishes.
         """
         f, shares, outer = prediction.law, prediction.shares, prediction.outer
-        first = np.ones_like(f)
-        if self._linear():
-            first = np.exp(np.minimum(f, 300.0))
-        r = ((first if self._linear() else f) - target) / self.scale
-        delta = self.objective.delta
-        psi = weights * (r if delta is None else np.clip(r, -delta, delta) + self.squares * r) / self.scale
-        inside = weights / np.square(self.scale) * (1.0 if delta is None else (np.abs(r) < delta) + self.squares)
-        # With T the response (identity or exp): g multiplies the law's second derivatives, h its gradient's square.
-        g = psi * first
-        h = inside * first * first + (psi * first if self._linear() else 0.0)
-        touching = psi / np.where(r == 0, 1.0, r) / self.scale if delta is not None else inside
-        stiffness = np.einsum("rn,rn->r", touching, first * first) * outer[:, 0] ** 2
-        gradient = np.zeros((len(phi), self.size))
-        hessian = np.zeros((len(phi), self.size, self.size))
+        linear, delta = self._linear(), self.objective.delta
+        response = np.exp(np.minimum(f, 300.0)) if linear else f
+        r = (response - target) / self.scale
+        weights = weights / self.scale
+        # g multiplies the law's second derivatives, h its gradient's square, through the response: identity or exp.
+        if delta is None:
+            g = weights * r
+            h = touching = weights / self.scale
+        else:
+            g = weights * (np.clip(r, -delta, delta) + self.squares * r)
+            h = weights / self.scale * ((np.abs(r) < delta) + self.squares)
+            touching = g / np.where(r == 0, 1.0, r) / self.scale
+        if linear:
+            g = g * response
+            h = h * response * response + g
+            touching = touching * response * response
+        stiffness = touching.sum(axis=1) * outer[:, 0] ** 2
+        terms = self._linear_terms or _WarpedTerms(self.blocks, phi)
         inner = h * outer * outer - g * outer
-        features: list[Array] = []
-        for k, block in enumerate(self.blocks):
-            feature, curvature = block.slopes(phi)
-            features.append(feature)
-            slope = g * outer * shares[k]
-            gradient[:, block.columns] += _sums(slope, feature)
-            if curvature is not None:
-                hessian[:, block.columns[:, None], block.columns] += np.einsum("rn,rnij->rij", slope, curvature)
-            for m, other in enumerate(self.blocks[: k + 1]):
-                weight = inner * shares[k] * shares[m] + (slope if m == k else 0.0)
-                products = self._products(weight, features, k, m)
-                hessian[:, block.columns[:, None], other.columns] += products
-                if m != k:
-                    hessian[:, other.columns[:, None], block.columns] += products.transpose(0, 2, 1)
+        gradient, hessian = terms.derivatives((g * outer)[:, None] * shares, inner[:, None] * shares, shares)
         if self.outer is not None:
+            rate = h * f + g
             gradient[:, self.outer] = np.einsum("rn,rn->r", g, f)
-            hessian[:, self.outer, self.outer] = np.einsum("rn,rn->r", h * f + g, f)
-            for k, block in enumerate(self.blocks):
-                mixed = _sums((h * f + g) * outer * shares[k], features[k])
-                hessian[:, self.outer, block.columns] += mixed
-                hessian[:, block.columns, self.outer] += mixed
+            mixed = terms.gradient((rate * outer)[:, None] * shares)
+            hessian[:, self.outer] = hessian[:, :, self.outer] = mixed
+            hessian[:, self.outer, self.outer] = np.einsum("rn,rn->r", rate, f)
         return gradient, hessian, stiffness
 
-    def _products(self, weights: Array, features: list[Array], k: int, m: int) -> Array:
-        """Σ_n weights[r, n] f_k[n, i] f_m[n, j], as one matrix product where the features are shared by resamples."""
-        first, second = features[k], features[m]
-        if first.ndim == second.ndim == 2:
-            if (k, m) not in self._pairs:
-                self._pairs[k, m] = (first[:, :, None] * second[:, None, :]).reshape(len(first), -1)
-            return (weights @ self._pairs[k, m]).reshape(len(weights), first.shape[1], second.shape[1])
-        whole = (np.broadcast_to(f, (len(weights), *f.shape[-2:])) for f in (first, second))
-        return np.asarray(np.einsum("rn,rni,rnj->rij", weights, *whole))
+
+class _LinearTerms:
+    """Terms whose exponents are linear in φ, all in one: every sum over rows and terms is one matrix product."""
+
+    def __init__(self, blocks: Sequence[_Block], size: int) -> None:
+        features = np.zeros((len(blocks), len(blocks[0].offset), size))
+        for block, own in zip(blocks, features, strict=True):
+            own[:, block.columns] = block.features
+        self.offset = np.concatenate([block.offset for block in blocks])
+        self.features = features.reshape(-1, size)
+        self.shape = features.shape[:2]
+        self.first, self.second = np.triu_indices(len(blocks))
+        self.same = np.flatnonzero(self.first == self.second)
+        i, j = np.triu_indices(size)
+        products = features[self.first][:, :, i] * features[self.second][:, :, j]
+        products += features[self.second][:, :, i] * features[self.first][:, :, j]
+        products[self.same] /= 2
+        self.products = products.reshape(-1, len(i))
+        self.place = np.zeros((size, size), np.intp)
+        self.place[i, j] = self.place[j, i] = np.arange(len(i))
+
+    def exponents(self, phi: Array) -> Array:
+        """u (R, K, n)."""
+        return (phi @ self.features.T + self.offset).reshape(len(phi), *self.shape)
+
+    def gradient(self, weights: Array) -> Array:
+        """Σ_kn weights[r, k, n] ∂u_kn/∂φ_i, of weights (R, K, n)."""
+        return weights.reshape(len(weights), -1) @ self.features
+
+    def derivatives(self, slope: Array, inner: Array, shares: Array) -> tuple[Array, Array]:
+        """The gradient of `slope`, and Σ_kn slope ∂u_kn ∂u_kn' + Σ_kmn inner_kn shares_mn ∂u_kn ∂u_mn'."""
+        weights = inner[:, self.first]
+        weights *= shares[:, self.second]
+        weights[:, self.same] += slope
+        return self.gradient(slope), (weights.reshape(len(weights), -1) @ self.products)[:, self.place]
 
 
-def _sums(weights: Array, features: Array) -> Array:
-    """Σ_n weights[r, n] features[n, i]; features may differ by resample."""
-    return weights @ features if features.ndim == 2 else np.einsum("rn,rni->ri", weights, features)
+class _WarpedTerms:
+    """Terms of which some are not linear in φ, at given φ (R, p)."""
+
+    def __init__(self, blocks: Sequence[_Block], phi: Array) -> None:
+        shape = (len(phi), len(blocks), len(blocks[0].offset), phi.shape[1])
+        self.features, self.curvature = np.zeros(shape), np.zeros((*shape, shape[-1]))
+        for k, block in enumerate(blocks):
+            feature, curvature = block.slopes(phi)
+            every = np.broadcast_to(feature, (len(phi), *feature.shape[-2:]))
+            self.features[:, k, :, block.columns] = np.moveaxis(every, -1, 0)
+            if curvature is not None:
+                i, j = block.columns[:, None], block.columns
+                self.curvature[:, k, :, i, j] = np.moveaxis(curvature, (-2, -1), (0, 1))
+
+    def gradient(self, weights: Array) -> Array:
+        """As of linear terms."""
+        return np.einsum("rkn,rkni->ri", weights, self.features)
+
+    def derivatives(self, slope: Array, inner: Array, shares: Array) -> tuple[Array, Array]:
+        """As of linear terms, with the curvature of what is warped."""
+        one, other = (np.einsum("rkn,rkni->rni", weights, self.features) for weights in (inner, shares))
+        hessian = np.einsum("rni,rnj->rij", one, other)
+        hessian += np.einsum("rkn,rkni,rknj->rij", slope, self.features, self.features, optimize=True)
+        hessian += np.einsum("rkn,rknij->rij", slope, self.curvature)
+        return self.gradient(slope), hessian
 
 
 def _features(term: Term, names: tuple[str, ...], x: Mapping[str, Array], logarithmic: bool) -> _Features:

@@ -177,9 +177,9 @@ def _step(
 ) -> tuple[Array, Array]:
     """The damped step (R, p), and twice what Newton's own step promises to gain (R,)."""
     held = ((phi <= problem.lower) & (gradient > 0)) | ((phi >= problem.upper) & (gradient < 0))
-    gradient = np.where(held, 0.0, gradient)
-    free = ~held
-    hessian = hessian * (free[:, :, None] & free[:, None, :])
+    if held.any():
+        gradient = np.where(held, 0.0, gradient)
+        hessian = hessian * ~(held[:, :, None] | held[:, None, :])
     eigenvalues, vectors = np.linalg.eigh(hessian)
     largest = np.maximum(np.abs(eigenvalues).max(axis=1), stiffness)[:, None]
     curvature = np.maximum(np.abs(eigenvalues), 1e-12 * largest) + 1e-300

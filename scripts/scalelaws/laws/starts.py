@@ -130,7 +130,7 @@ def _grid(problem: Problem, observed: Array, weights: Array) -> Array:
     phi = problem.phi(theta)
     scale_columns = [names.index(s) if s else None for s in scales]
     phi[:, [column for column in scale_columns if column is not None]] = 0.0
-    u = problem.exponents(phi) - np.log(np.maximum(observed, 1e-3 * observed.max())) / outer[:, None]
+    u = problem.exponents(phi).transpose(1, 0, 2) - np.log(np.maximum(observed, 1e-3 * observed.max())) / outer[:, None]
     # Everything is relative to the observed loss, so the sum of all terms should be one on every row.
     top = u.max(axis=2)
     design = np.exp(u - top[:, :, None])
