@@ -48,6 +48,7 @@ STUDY = {
         "evaluation_tokens": 2_000,
     },
     "laws": {"resamples": 100},
+    "figures": {"formats": []},
 }
 RUNS = {"2L8d-4k-s3", "2L8d-40k-s3", "2L12d-4k-s3", "2L12d-40k-s3"}
 
