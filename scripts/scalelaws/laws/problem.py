@@ -127,7 +127,7 @@ class Problem:
             self.transform[column, column] = 1 / spread if spread > 1e-3 else 1.0
             self.lower[column], self.upper[column] = form.bounds.get(names[column], SLOPE_BOUNDS)
         self.blocks = [self._centred(term, x) for term in terms]
-        self._linear_terms = None if any(b.warping for b in self.blocks) else _LinearTerms(self.blocks, self.size)
+        self._plain_terms = None if any(b.warping for b in self.blocks) else _PlainTerms(self.blocks, self.size)
         self.squares = 0.0
         diagonal = np.diag(self.transform)
         self.lower, self.upper = self.lower / diagonal, self.upper / diagonal
@@ -187,8 +187,8 @@ class Problem:
 
     def exponents(self, phi: Array) -> Array:
         """The terms' exponents u, shape (R, K, n)."""
-        if self._linear_terms:
-            return self._linear_terms.exponents(phi)
+        if self._plain_terms:
+            return self._plain_terms.exponents(phi)
         return np.stack([block.exponent(phi) for block in self.blocks], axis=1)
 
     def target(self, observed: Array) -> Array:
@@ -256,7 +256,7 @@ class Problem:
             h = h * response * response + g
             touching = touching * response * response
         stiffness = touching.sum(axis=1) * outer[:, 0] ** 2
-        terms = self._linear_terms or _WarpedTerms(self.blocks, phi)
+        terms = self._plain_terms or _WarpedTerms(self.blocks, phi)
         inner = h * outer * outer - g * outer
         gradient, hessian = terms.derivatives((g * outer)[:, None] * shares, inner[:, None] * shares, shares)
         if self.outer is not None:
@@ -268,8 +268,12 @@ class Problem:
         return gradient, hessian, stiffness
 
 
-class _LinearTerms:
-    """Terms whose exponents are linear in φ, all in one: every sum over rows and terms is one matrix product."""
+class _PlainTerms:
+    """Terms whose exponents are linear in φ, all in one: every sum over rows and terms is one matrix product.
+
+    `features` (K·n, p) are the exponents' slopes, `products` (pairs·n, p(p+1)/2) those of every pair of terms, `first`
+    and `second`, for every pair of coordinates, whose entry of the Hessian has its column at `place` (p, p).
+    """
 
     def __init__(self, blocks: Sequence[_Block], size: int) -> None:
         features = np.zeros((len(blocks), len(blocks[0].offset), size))
@@ -308,26 +312,26 @@ class _WarpedTerms:
     """Terms of which some are not linear in φ, at given φ (R, p)."""
 
     def __init__(self, blocks: Sequence[_Block], phi: Array) -> None:
-        shape = (len(phi), len(blocks), len(blocks[0].offset), phi.shape[1])
-        self.features, self.curvature = np.zeros(shape), np.zeros((*shape, shape[-1]))
+        self.features = np.zeros((len(phi), len(blocks), len(blocks[0].offset), phi.shape[1]))
+        self.curvatures: list[tuple[int, npt.NDArray[np.intp], Array]] = []
         for k, block in enumerate(blocks):
             feature, curvature = block.slopes(phi)
             every = np.broadcast_to(feature, (len(phi), *feature.shape[-2:]))
             self.features[:, k, :, block.columns] = np.moveaxis(every, -1, 0)
             if curvature is not None:
-                i, j = block.columns[:, None], block.columns
-                self.curvature[:, k, :, i, j] = np.moveaxis(curvature, (-2, -1), (0, 1))
+                self.curvatures.append((k, block.columns, curvature))
 
     def gradient(self, weights: Array) -> Array:
-        """As of linear terms."""
+        """As of plain terms."""
         return np.einsum("rkn,rkni->ri", weights, self.features)
 
     def derivatives(self, slope: Array, inner: Array, shares: Array) -> tuple[Array, Array]:
-        """As of linear terms, with the curvature of what is warped."""
+        """As of plain terms, with the curvature of what is warped."""
         one, other = (np.einsum("rkn,rkni->rni", weights, self.features) for weights in (inner, shares))
         hessian = np.einsum("rni,rnj->rij", one, other)
         hessian += np.einsum("rkn,rkni,rknj->rij", slope, self.features, self.features, optimize=True)
-        hessian += np.einsum("rkn,rknij->rij", slope, self.curvature)
+        for k, columns, curvature in self.curvatures:
+            hessian[:, columns[:, None], columns] += np.einsum("rn,rnij->rij", slope[:, k], curvature)
         return self.gradient(slope), hessian
 
 
