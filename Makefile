@@ -1,7 +1,8 @@
-# make run    make the environment, then the study of CONFIG: report and laws     (CONFIG=config.yaml)
-# make plan   what CONFIG would cost: every run, and the jobs of every rule that are left to do
-# make test   make the environment, then all checks and tests
-# make pins   resolve envs/requirements.in anew into envs/requirements.txt and envs/corpus.yaml
+# make run     make the environment, then the study of CONFIG: report and laws     (CONFIG=config.yaml)
+# make plan    what CONFIG would cost: every run, and the jobs of every rule that are left to do
+# make test    make the environment, then all checks and tests
+# make drills  the faults of a cluster, on a real SLURM that is started for them (root; Debian's munge, slurmctld, slurmd)
+# make pins    resolve envs/requirements.in anew into envs/requirements.txt and envs/corpus.yaml
 
 CONFIG ?= config.yaml
 CORES ?= all
@@ -16,7 +17,7 @@ PIP := pip==26.3
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := run
-.PHONY: run plan test check pins clean
+.PHONY: run plan test drills check pins clean
 
 run: $(VENV)/installed
 	@snakemake --profile workflow/profiles/local --cores $(CORES) --configfile $(CONFIG) -- report
@@ -27,7 +28,10 @@ plan: $(VENV)/installed
 	@snakemake --profile workflow/profiles/local --configfile $(CONFIG) --dry-run --quiet rules progress -- report
 
 test: check
-	@python -m pytest -n auto --dist loadfile --no-loadscope-reorder tests
+	@python -m pytest -n auto --dist loadfile --no-loadscope-reorder --ignore tests/drills/test_slurm.py tests
+
+drills: $(VENV)/installed
+	@python -m pytest tests/drills/test_slurm.py
 
 check: $(VENV)/installed
 	@ruff check

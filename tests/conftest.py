@@ -10,7 +10,6 @@ if os.environ.get("CI"):
     settings.load_profile("ci")
 
 LONGEST = (
-    "drills/test_slurm.py",
     "workflow/test_study.py",
     "drills/",
     "workflow/",
@@ -21,7 +20,7 @@ LONGEST = (
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One worker more than there are cores: the drills on SLURM wait for it most of their time."""
+    """One worker more than there are cores: tests that start a study wait for it part of their time."""
     return (os.cpu_count() or 1) + 1
 
 
