@@ -69,7 +69,7 @@ def test_a_held_coordinate_keeps_its_value_and_the_others_have_the_right_derivat
     target = problem.target(np.linspace(3.0, 2.0, 7))
     for column in range(problem.size):
         values = problem.theta(start)[:, column] + 0.01
-        held = Held(problem, np.full(3, column), values)
+        held = Held.at(problem, np.full(3, column), values)
         phi = held.kept(start)
         np.testing.assert_allclose(problem.theta(phi)[:, column], values, atol=1e-10)
 

@@ -108,7 +108,7 @@ def _lowest(
     def lowest(values: Array, places: npt.NDArray[np.intp]) -> Array:
         start = np.tile(starts, (len(places), 1))
         start[1 :: len(starts)] = last[places]
-        held = Held(problem, np.repeat(columns[places], len(starts)), np.repeat(values, len(starts)))
+        held = Held.at(problem, np.repeat(columns[places], len(starts)), np.repeat(values, len(starts)))
         weights = np.tile(row_weights, (len(start), 1))
         solution = minimise(problem, start, observed, weights, tolerance=1e-7, held=held)
         objective = solution.objective.reshape(-1, len(starts))

@@ -4,7 +4,6 @@ A resample is a row of weights over the same observations (and, where the observ
 of observed values), so a bootstrap is one batch of matrix products. Shapes: R resamples, n rows, p coordinates.
 """
 
-from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,26 +39,33 @@ class Solution:
         return Solution(*(np.where(chosen[:, None] if a.ndim == 2 else chosen, b, a) for a, b in pairs))
 
 
+@dataclass(frozen=True)
 class Held:
-    """For each resample a coordinate of the form, `columns` (R,), and the value (R,) at which it is held."""
+    """A coordinate of the form that is held at a value, for each resample its own.
 
-    def __init__(self, problem: Problem, columns: npt.NDArray[np.intp], values: Array) -> None:
-        self.columns = columns
+    The solver's coordinate of that place, in `columns` (R,), is `constant` (R,) plus `rates` (R, p) times the others.
+    """
+
+    columns: npt.NDArray[np.intp]
+    constant: Array
+    rates: Array
+
+    @classmethod
+    def at(cls, problem: Problem, columns: npt.NDArray[np.intp], values: Array) -> "Held":
+        """The form's coordinates in `columns` (R,), held at `values` (R,)."""
         unit = np.diag(problem.transform)[columns]
-        self._constant = (values - problem.origin[columns]) / unit
-        self._rates = -problem.transform[columns] / unit[:, None]
-        self._rates[np.arange(len(columns)), columns] = 0.0
+        rates = -problem.transform[columns] / unit[:, None]
+        rates[np.arange(len(columns)), columns] = 0.0
+        return cls(columns, (values - problem.origin[columns]) / unit, rates)
 
     def of(self, chosen: Chosen) -> "Held":
         """That of some resamples."""
-        some = copy(self)
-        some.columns, some._constant, some._rates = self.columns[chosen], self._constant[chosen], self._rates[chosen]
-        return some
+        return Held(self.columns[chosen], self.constant[chosen], self.rates[chosen])
 
     def kept(self, phi: Array) -> Array:
         """The solver's coordinates (R, p) with each resample's held one put where the others demand it."""
         phi = phi.copy()
-        phi[np.arange(len(phi)), self.columns] = self._constant + np.einsum("ri,ri->r", self._rates, phi)
+        phi[np.arange(len(phi)), self.columns] = self.constant + np.einsum("ri,ri->r", self.rates, phi)
         return phi
 
     def reduced(self, gradient: Array, hessian: Array) -> tuple[Array, Array]:
@@ -67,10 +73,10 @@ class Held:
         rows = np.arange(len(gradient))
         pivot, cross = gradient[rows, self.columns], hessian[rows, self.columns]
         own = cross[rows, self.columns]
-        cross = self._rates[:, :, None] * cross[:, None, :]
-        gradient = gradient + self._rates * pivot[:, None]
+        cross = self.rates[:, :, None] * cross[:, None, :]
+        gradient = gradient + self.rates * pivot[:, None]
         hessian = hessian + cross + cross.transpose(0, 2, 1)
-        hessian += own[:, None, None] * self._rates[:, :, None] * self._rates[:, None, :]
+        hessian += own[:, None, None] * self.rates[:, :, None] * self.rates[:, None, :]
         gradient[rows, self.columns] = 0.0
         hessian[rows, self.columns, :] = hessian[rows, :, self.columns] = 0.0
         return gradient, hessian
