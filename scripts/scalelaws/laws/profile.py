@@ -149,10 +149,11 @@ def _ends(
         Nothing is asked for twice: from other starts the answer could be another, and a bracket none.
         """
         pairs = list(zip(places.tolist(), values.tolist(), strict=True))
-        new = np.array([pair not in known for pair in pairs], bool)
-        if new.any():
-            growth = np.sqrt(np.maximum(lowest(values[new], places[new]) - least[places[new]], 0.0)) - root[places[new]]
-            known.update(zip([pair for pair in pairs if pair not in known], growth.tolist(), strict=True))
+        new = [i for i, pair in enumerate(pairs) if pair not in known]
+        if new:
+            at = places[new]
+            found = np.sqrt(np.maximum(lowest(values[new], at) - least[at], 0.0)) - root[at]
+            known.update(zip([pairs[i] for i in new], found.tolist(), strict=True))
         return np.array([known[pair] for pair in pairs])
 
     limits = np.clip(centres + sides * FARTHEST, bounds[:, 0], bounds[:, 1])
