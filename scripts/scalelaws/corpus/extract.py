@@ -39,10 +39,11 @@ def extract(
     """Write the documents of a corpus's sources to `folder`, and what was dropped to `report` (JSON)."""
     logging.getLogger("trafilatura").setLevel(logging.CRITICAL)  # its warnings are counted here as reasons
     funnel = Funnel("extract")
-    seen, total = [0], bytes_to_read(sources, pages)
+    seen, total = 0, bytes_to_read(sources, pages)
 
     def more(size: int) -> None:
-        seen[0] += size
+        nonlocal seen
+        seen += size
 
     raws = (
         replace(raw, source=f"{raw.source} {n + 1}")
@@ -59,7 +60,7 @@ def extract(
             else:
                 reason = result.reason if isinstance(result, Failure) else result
                 funnel.drop_text(raw.url, raw.text or "", reason)
-            show(seen[0], total, f"{funnel.kept['bytes'] / 1e6:.1f} MB of text")
+            show(seen, total, f"{funnel.kept['bytes'] / 1e6:.1f} MB of text")
         funnel.require_documents(f"{folder.parent.name}: extract")
         inputs: list[str | Path] = [pins, *([pages] if pages else []), *input_files(sources, "sources")]
         made_with = provenance(recipe, seed, {"sources": sources}, inputs, ["trafilatura", "lxml", "pyarrow"])

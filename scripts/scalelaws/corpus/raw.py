@@ -18,7 +18,6 @@ from scalelaws.errors import InputError
 LONGEST_WINDOW = 2**31
 """zstd archives of the web are packed with `--long`: the reader must allow their windows (2 GB at most)."""
 
-
 Seen = Callable[[int], None]
 """Told how many bytes of a file, as it lies on the disk, were read."""
 

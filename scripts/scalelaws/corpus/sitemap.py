@@ -28,8 +28,8 @@ MOST_SITEMAPS = 50_000
 DEEPEST = 3
 """Indexes of indexes are followed this far; the protocol has one level."""
 GZIP = b"\x1f\x8b"
-READ = ("fetched", "not_a_sitemap")
-"""Outcomes that last; any other may be an outage, and is tried again by a listing that goes on."""
+LASTING = ("fetched", "not_a_sitemap")
+"""Outcomes that stay as they are; any other may be an outage, and is tried again by a listing that goes on."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ async def listed_pages(
                     outcome, found = await _read(address, fetcher, limits)
                     pages, deeper = (list(_own(each, host)) for each in (found.pages, found.sitemaps))
                     visited = _Visited(start, address, depth, outcome, len(pages), chosen.lowest(pages), deeper)
-                    if outcome in READ:
+                    if outcome in LASTING:
                         with log.open("a", encoding="utf-8") as file:
                             file.write(json.dumps(asdict(visited)) + "\n")
                 outcomes.append({"sitemap": address, "outcome": visited.outcome, "pages": visited.pages})
