@@ -1,6 +1,6 @@
 # make run     make the environment, then the study of CONFIG: report and laws     (CONFIG=config.yaml)
 # make plan    what CONFIG would cost: every run, and the jobs of every rule that are left to do
-# make test    make the environment, then all checks and tests
+# make test    make the environment, then all checks, and all tests but the drills
 # make drills  the faults of a cluster, on a real SLURM that is started for them (root; Debian's munge, slurmctld, slurmd)
 # make pins    resolve envs/requirements.in anew into envs/requirements.txt and envs/corpus.yaml
 
