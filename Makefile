@@ -1,11 +1,13 @@
 # make run     make the environment, then the study of CONFIG: report and laws     (CONFIG=config.yaml)
 # make plan    what CONFIG would cost: every run, and the jobs of every rule that are left to do
+# make figures laws, figures and reports of the studies that git keeps, anew; nothing is trained   (KEPT=results/reference/*)
 # make test    make the environment, then all checks, and all tests but the drills
 # make drills  the faults of a cluster, on a real SLURM that is started for them (root; Debian's munge, slurmctld, slurmd)
 # make pins    resolve envs/requirements.in anew into envs/requirements.txt and envs/corpus.yaml
 
 CONFIG ?= config.yaml
 CORES ?= all
+KEPT ?= $(patsubst %/config.yaml,%,$(wildcard results/reference/*/config.yaml))
 PYTHON ?= python3
 VENV := .venv
 SHELL := bash
@@ -17,7 +19,7 @@ PIP := pip==26.3
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := run
-.PHONY: run plan test drills check pins clean
+.PHONY: run plan figures test drills check pins clean
 
 run: $(VENV)/installed
 	@snakemake --profile workflow/profiles/local --cores $(CORES) --configfile $(CONFIG) -- report
@@ -26,6 +28,10 @@ run: $(VENV)/installed
 plan: $(VENV)/installed
 	@scalelaws plan $(CONFIG)
 	@snakemake --profile workflow/profiles/local --configfile $(CONFIG) --dry-run --quiet rules progress -- report
+
+figures: $(VENV)/installed
+	@$(foreach study,$(KEPT),snakemake --profile workflow/profiles/local --cores $(CORES) \
+	    --configfile $(study)/config.yaml --config finished=$(study) -- report &&) true
 
 test: check
 	@python -m pytest -n auto --dist loadfile --no-loadscope-reorder --ignore tests/drills/test_slurm.py tests

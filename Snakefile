@@ -22,7 +22,9 @@ if not workflow.config_settings.configfiles:
 include: "workflow/rules/study.smk"
 
 
-if "table" in config:
+if FINISHED:
+    pass  # its observations are there
+elif "table" in config:
 
     include: "workflow/rules/table.smk"
 

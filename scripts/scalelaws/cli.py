@@ -108,6 +108,13 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("folder", type=Path, help="the new folder")
     export.set_defaults(command=_export)
 
+    keep = commands.add_parser(
+        "keep", help="what is left of a finished study without its text and weights, small enough for git"
+    )
+    keep.add_argument("study", type=Path, help="the study's configuration (config.yaml)")
+    keep.add_argument("folder", type=Path, help="where it is kept: results/reference/<study>")
+    keep.set_defaults(command=_keep)
+
     push = commands.add_parser("push", help="upload a corpus's documents and card to the Hugging Face hub")
     push.add_argument("corpus", type=Path, help="the folder results/<study>/corpus/<corpus>")
     push.add_argument("name", help="of the data set on the hub, as user/name")
@@ -314,6 +321,16 @@ def _push(options: argparse.Namespace, console: Console) -> None:
     from scalelaws.corpus.publish import push_corpus
 
     console.print(push_corpus(options.corpus, options.name, not options.public), highlight=False, soft_wrap=True)
+
+
+def _keep(options: argparse.Namespace, console: Console) -> None:
+    from scalelaws.config import read_config
+    from scalelaws.report.keep import keep_study
+
+    config = read_config(options.study)
+    keep_study(Path("results") / config["study"], options.study, config.get("corpora", {}), options.folder)
+    again = f"snakemake --configfile {options.folder / 'config.yaml'} --config finished={options.folder}"
+    console.print(f"Laws, figures and report of it: {again}", highlight=False, soft_wrap=True)
 
 
 def _tensorboard(options: argparse.Namespace, console: Console) -> None:

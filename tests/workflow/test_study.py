@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 import pandas as pd
 import pytest
 import yaml
+from scalelaws.cli import main
 from scalelaws.io import read_json
 
 from .rules import ROOT
@@ -172,6 +173,41 @@ def test_results_that_were_moved_beside_a_fresh_clone_are_taken_as_they_are(stud
     for path in folder.rglob("*"):  # all of it older than any file of the clone
         os.utime(path, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns - 10**18))
     assert "Nothing to be done" in snakemake(folder, "--dry-run")
+
+
+def test_a_kept_study_is_fitted_and_drawn_again_without_its_text_and_with_nothing_to_train(
+    study, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(study)
+    assert main(["keep", "study.yaml", str(tmp_path / "kept")]) == 0
+    kept = {"config": "kept/config.yaml"}
+    finished = ("--config", "finished=kept", "--", "report")
+    assert planned(tmp_path, *finished, **kept) == {"fit": 1, "plot_figures": 1, "write_report": 1, "report": 1}
+    snakemake(tmp_path, *finished, **kept)
+    assert "Nothing to be done" in snakemake(tmp_path, *finished, **kept)
+    then, now = (read_json(folder / "laws.json") for folder in (study / "results/small", tmp_path / "kept"))
+    assert now["laws"] and {**now, "provenance": 0} == {**then, "provenance": 0}
+    then, now = (read_json(folder / "figures/index.json") for folder in (study / "results/small", tmp_path / "kept"))
+    assert now["figures"] == then["figures"]
+    page = (tmp_path / "kept/report.html").read_text()
+    assert "Memory of the largest training" in page
+    cards = [read_json(study / f"results/small/corpus/{corpus}/card.json") for corpus in ("graphs", "code")]
+    removed = [count for card in cards for step in card["steps"] for count in step["removed"].values()]
+    excerpts = [
+        example["excerpt"] for count in removed for example in count["examples"] if len(example["excerpt"]) > 20
+    ]
+    assert excerpts
+    texts = [file.read_text() for file in (tmp_path / "kept").rglob("*") if file.suffix in (".json", ".md", ".html")]
+    assert not any(excerpt in text for excerpt in excerpts for text in texts)
+
+
+def test_a_study_that_is_not_finished_cannot_be_kept(tmp_path, monkeypatch, capsys):
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(STUDY))
+    monkeypatch.chdir(tmp_path)
+    assert main(["keep", "study.yaml", "kept"]) == 2
+    assert "observations.parquet is not there. Finish the study first" in capsys.readouterr().err
+    printed = snakemake(tmp_path, "--config", "finished=kept", "--", "report", check=False)
+    assert "study.yaml: finished: kept/observations.parquet is not there. Name a folder" in printed
 
 
 def test_the_report_sets_the_plan_against_what_it_took(study):

@@ -50,7 +50,11 @@ rule write_report:
         figures="<study>/figures",
         plan="<study>/plan.csv" if CORPORA else [],
         cards=expand("<study>/corpus/{corpus}/card.json", corpus=CORPORA),
-        documents=expand("<study>/corpus/{corpus}/documents", corpus=CORPORA),
+        documents=(
+            []
+            if FINISHED
+            else expand("<study>/corpus/{corpus}/documents", corpus=CORPORA)
+        ),
     output:
         report=report(
             "<study>/report.html",

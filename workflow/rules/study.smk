@@ -14,6 +14,7 @@ from scalelaws.corpus.settings import any_crawled, blocklist_files, input_files
 from scalelaws.errors import InputError
 from scalelaws.io import file_digest
 from scalelaws.job import hush_bookkeeping
+from scalelaws.observations.kept import check_kept
 from scalelaws.observations.read import local_table
 from scalelaws.recipe import recipe
 from scalelaws.resources import for_training_text, growing
@@ -33,23 +34,27 @@ try:
         config, ROOT / "workflow/schemas/config.schema.yaml", CONFIG_FILE
     )
     CORPORA = config.get("corpora", {})
-    RUNS = {}
+    FINISHED = config.get("finished")
+    RUNS, LISTED_FILES = {}, {}
     HARDWARE = hardware_of(config["hardware"])
-    if "table" in config:
+    if FINISHED:
+        remedy = "Name a folder that `scalelaws keep` made of this study."
+        check_kept(FINISHED, CORPORA, f"{CONFIG_FILE}: finished", remedy)
+    elif "table" in config:
         LOCAL_TABLE = local_table(config["table"]["path"], f"{CONFIG_FILE}: table.path")
     else:
         RUNS = runs_of(config)
         check_made_corpus(RUNS.values(), config)
-    LISTED_FILES = {
-        name: input_files(corpus["sources"], f"{CONFIG_FILE}: corpora.{name}")
-        for name, corpus in CORPORA.items()
-    }
+        LISTED_FILES = {
+            name: input_files(corpus["sources"], f"{CONFIG_FILE}: corpora.{name}")
+            for name, corpus in CORPORA.items()
+        }
 except InputError as error:
     sys.exit(f"Error: {error}")
 # What a study is, without where and how it is made: that may change while it goes on.
 CONTENT = {key: value for key, value in config.items() if key not in OPERATION}
 PINS = file_digest(ROOT / "envs/requirements.txt")[:16]
-STUDY = f"results/{config['study']}"
+STUDY = FINISHED or f"results/{config['study']}"
 TRAIN_CORPUS = next(
     (name for name, corpus in CORPORA.items() if corpus["role"] == "train"), None
 )

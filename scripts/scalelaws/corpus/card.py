@@ -50,6 +50,11 @@ def write_card(
         "overlap": reports[-1]["overlap"],
         "provenance": provenance(recipe, 0, {"sources": sources}, [*steps, *tokens.values()], ["pyarrow"]),
     }
+    save_card(card, json, markdown)
+
+
+def save_card(card: Mapping[str, Any], json: Path, markdown: Path) -> None:
+    """Write a card as JSON and as a Markdown page."""
     write_json(json, card)
     with atomic_path(markdown) as temporary:
         temporary.write_text(card_markdown(card), encoding="utf-8")
@@ -74,14 +79,7 @@ def card_markdown(card: Mapping[str, Any]) -> str:
         for reason, count in step["removed"].items():
             lines.append(f"| | {reason.replace('_', ' ')} | {count['documents']:,} | {count['bytes']:,} |")
     lines += _changes(card["steps"]) + _overlap(card["overlap"], card["role"])
-    lines += ["", "## Examples of what was removed"]
-    for step in card["steps"]:
-        for reason, count in step["removed"].items():
-            lines += ["", f"**{reason.replace('_', ' ')}** ({STEPS[step['step']].lower()})", ""]
-            for example in count["examples"]:
-                note = f" ({example['note']})" if "note" in example else ""
-                lines.append(f"- <{example['url']}>{note}: {example['excerpt']}")
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines + _removed_examples(card["steps"])) + "\n"
 
 
 def describe(source: Mapping[str, Any]) -> str:
@@ -124,6 +122,18 @@ def _changes(steps: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
     heading = ["", "## What was changed in documents that stayed", ""]
     return [*heading, "| step | what | documents | times |", "|---|---|--:|--:|", *rows] if rows else []
+
+
+def _removed_examples(steps: Sequence[Mapping[str, Any]]) -> list[str]:
+    lines = []
+    for step in steps:
+        for reason, count in step["removed"].items():
+            if count["examples"]:
+                lines += ["", f"**{reason.replace('_', ' ')}** ({STEPS[step['step']].lower()})", ""]
+            for example in count["examples"]:
+                note = f" ({example['note']})" if "note" in example else ""
+                lines.append(f"- <{example['url']}>{note}: {example['excerpt']}")
+    return ["", "## Examples of what was removed", *lines] if lines else []
 
 
 def _overlap(overlap: Mapping[str, Any], role: str) -> list[str]:

@@ -87,7 +87,7 @@ def cost_totals(observations: Observations, plan: pd.DataFrame, study: Path) -> 
         planned, actual = ((table["seconds"] * devices(table)).sum() / 3600 for table in (plan, given))
         if planned:
             rows.append({"what": title, "planned": number(planned), "actual": number(actual)})
-    jobs = _jobs(study / "benchmarks")
+    jobs = benchmark_tables(study / "benchmarks")
     memory = max((table["max_rss"].max() for rule, table in jobs.items() if rule == "train"), default=float("nan"))
     rows.append(
         {
@@ -97,14 +97,15 @@ def cost_totals(observations: Observations, plan: pd.DataFrame, study: Path) -> 
         }
     )
     disk = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-    rows.append({"what": "Disk", "planned": size_text(plan["disk_mb"].sum() * 1e6), "actual": size_text(disk)})
+    disk_text = size_text(disk) if folder.is_dir() else ""
+    rows.append({"what": "Disk", "planned": size_text(plan["disk_mb"].sum() * 1e6), "actual": disk_text})
     return rows
 
 
 def job_rows(benchmarks: Path) -> list[dict[str, str]]:
-    """One row per rule from Snakemake's benchmark files (<rule>.tsv, <rule>/*.tsv): jobs, times, highest memory."""
+    """One row per rule from Snakemake's measurements: jobs, times, highest memory."""
     rows = []
-    for rule, table in _jobs(benchmarks).items():
+    for rule, table in benchmark_tables(benchmarks).items():
         seconds, memory = table["s"].sum(), table["max_rss"].max()
         cpu = table["cpu_time"].sum() if "cpu_time" in table else float("nan")
         rows.append(
@@ -120,8 +121,8 @@ def job_rows(benchmarks: Path) -> list[dict[str, str]]:
     return sorted(rows, key=lambda row: -row.pop("order"))
 
 
-def _jobs(benchmarks: Path) -> dict[str, pd.DataFrame]:
-    """Snakemake's measurements by rule, one row per job."""
+def benchmark_tables(benchmarks: Path) -> dict[str, pd.DataFrame]:
+    """Snakemake's measurements by rule (<rule>.tsv, <rule>/*.tsv), one row per job."""
     rules: dict[str, list[Path]] = {}
     for file in sorted(benchmarks.rglob("*.tsv")):
         rules.setdefault(file.relative_to(benchmarks).parts[0].removesuffix(".tsv"), []).append(file)
