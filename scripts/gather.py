@@ -1,13 +1,17 @@
 """Gather the runs' losses and records into the observations table."""
 
+from pathlib import Path
+
 from scalelaws.job import logged
 from scalelaws.observations.gather import gather
 from scalelaws.observations.table import write_observations
 from scalelaws.recipe import provenance
+from scalelaws.training.finished import forget_finished
 
 with logged(snakemake.log[0], "gather") as progress:
     files, output = snakemake.input, snakemake.output
     observations = gather(files.records, files.losses, files.positions)
     made_with = provenance(snakemake.params.recipe, snakemake.params.seed, {}, files.records, ["pandas", "pyarrow"])
     write_observations(observations, output.observations, output.runs, output.csv, made_with, output.positions)
+    forget_finished(Path(output.observations).parent / "checkpoints")
     progress.say(f"{len(observations.runs)} runs, {len(observations.losses):,} losses")

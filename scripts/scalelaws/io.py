@@ -59,6 +59,14 @@ def file_digest(path: str | Path) -> str:
     return digest.hexdigest()
 
 
+def link_or_copy(file: Path, target: Path) -> None:
+    """A second name for a file, or a copy where the file system knows no hard links."""
+    try:
+        os.link(file, target)
+    except OSError:
+        shutil.copyfile(file, target)
+
+
 def _abandoned(path: Path) -> Iterator[Path]:
     """Temporaries of `path` whose process on this machine is gone, or is this one."""
     for temporary in path.parent.glob(f".{glob.escape(path.name)}.{glob.escape(platform.node())}.*.tmp"):

@@ -87,6 +87,11 @@ class Cluster:
         running = self.ask("squeue", "-h", "-t", "RUNNING", "-o", "%A|%k|%Z").splitlines()
         return next((number for number, *job in (line.split("|") for line in running) if job == wanted), None)
 
+    def shared_jobs(self, study: Path, states: str = "RUNNING") -> list[str]:
+        """Numbers of the study's jobs in these states that several runs share."""
+        jobs = (line.split("|") for line in self.ask("squeue", "-h", "-t", states, "-o", "%A|%k|%Z").splitlines())
+        return [number for number, comment, folder in jobs if comment.startswith("group_") and folder == str(study)]
+
 
 def missing() -> str:
     """Why no cluster can be started here, or nothing."""

@@ -52,6 +52,8 @@ def command(folder: Path, profile: str, *arguments: str) -> list[str]:
     """Snakemake's command line for the study in a folder."""
     words = [sys.executable, "-m", "snakemake", "--profile", str(ROOT / "workflow/profiles" / profile)]
     words += ["--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
+    if profile == "slurm" and "--config" not in arguments:
+        words += ["--config", "small_run_minutes=0"]  # what is small shares no job: a drill strikes one run
     return [*words, "--configfile", str(folder / "study.yaml"), "--latency-wait", "10", *arguments]
 
 

@@ -134,6 +134,20 @@ def test_a_profile_is_held_against_the_cluster(cluster, study, monkeypatch):
         assert "take sacct off the PATH" in site_warnings()[0]
 
 
+def test_runs_that_share_a_job_lose_nothing_that_one_of_them_has_finished(cluster, study, undisturbed, names):
+    finished = study / RESULTS / "runs" / names[-1] / "run.json"
+    with started(study, "slurm", "runs", "--config", "small_run_minutes=60", cluster=cluster) as start:
+        waited_for(finished.is_file, "the run that diverges does not end")
+        waited_for(lambda: "tokens/s" in log_of(study, names[0]), "no run is in the middle of its training")
+        cluster.ask("scancel", *cluster.shared_jobs(study))
+        ended(start)
+    assert "finished before" in log_of(study, names[-1])
+    assert "goes on from step" in log_of(study, names[0])
+    assert len(cluster.shared_jobs(study, "all")) == 2, "all runs in one job, and what was left of it in another"
+    assert not list((study / RESULTS / "checkpoints").glob("*/finished"))
+    same_study(study, undisturbed)
+
+
 def test_a_run_that_is_pre_empted_then_warned_and_then_loses_its_node(cluster, study, undisturbed, names):
     run = names[1]
     with started(study, "slurm", _record(run), cluster=cluster) as start:

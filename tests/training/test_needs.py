@@ -10,7 +10,16 @@ from scalelaws.models.loss import CPU_BLOCK
 from scalelaws.models.shapes import shape_of
 from scalelaws.training.engine import TOKENS_AT_ONCE
 from scalelaws.training.hardware import DEVICES, Hardware, hardware_of
-from scalelaws.training.needs import OUTPUT_ROWS, checkpoint_bytes, disk_bytes, needed_bytes, needs_of
+from scalelaws.training.needs import (
+    OUTPUT_ROWS,
+    Needs,
+    checkpoint_bytes,
+    disk_bytes,
+    gpus_asked,
+    needed_bytes,
+    needs_of,
+    sharing_jobs,
+)
 from scalelaws.training.run import Run
 
 CLUSTER = Hardware("H100", devices_per_node=8, nodes=4)
@@ -95,3 +104,19 @@ def test_hardware_is_read_as_people_write_it(text, nodes, devices, name):
 def test_other_hardware_is_refused_with_a_line(text):
     with pytest.raises(InputError, match=r"config: hardware: .*Write it as 4 x 8 H100"):
         hardware_of(text)
+
+
+def needs(seconds, devices=1, gpus=0):
+    return Needs(1, devices, gpus, seconds, minutes=10, memory_mb=1000)
+
+
+def test_runs_on_one_device_that_are_soon_done_share_jobs():
+    found = {"tiny": needs(30), "small": needs(60), "large": needs(90), "wide": needs(30, devices=2)}
+    assert sharing_jobs(found, 1) == {"tiny", "small"}
+    assert sharing_jobs(found, 1, trunks=["tiny"]) == {"small"}
+    assert sharing_jobs(found, 0) == set()
+
+
+def test_runs_that_share_a_job_share_its_gpu():
+    found = {"small": needs(30, gpus=1), "large": needs(90, gpus=1), "on cores": needs(30)}
+    assert [gpus_asked(run, found, {"small", "on cores"}) for run in found] == ["1", 1, 0]

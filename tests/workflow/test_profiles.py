@@ -44,7 +44,7 @@ def test_the_site_is_described_in_five_lines_that_reach_the_jobs():
     assert len(site) == 5
     settings = _settings("slurm")
     assert "slurm_account=test" in settings["default-resources"]
-    assert settings["config"] == ["hardware=CPU core"]
+    assert settings["config"] == ["hardware=CPU core", "small_run_minutes=5"]
 
 
 def test_the_slurm_profile_sets_resources_of_rules_that_exist():

@@ -20,7 +20,7 @@ from scalelaws.recipe import recipe
 from scalelaws.resources import for_training_text, growing
 from scalelaws.training.costs import check_limits, costs_of, costs_table, reruns_of
 from scalelaws.training.hardware import hardware_of
-from scalelaws.training.needs import needs_of
+from scalelaws.training.needs import gpus_asked, needs_of, sharing_jobs
 from scalelaws.training.plan import (
     check_made_corpus,
     plan_summary,
@@ -69,6 +69,11 @@ NEEDS = {
     name: needs_of(run, HARDWARE, config["longest_hours"], len(EVALUATED))
     for name, run in RUNS.items()
 }
+SHARING_JOBS = sharing_jobs(
+    NEEDS,
+    config["small_run_minutes"],
+    trunks=[name for name, run in RUNS.items() if run.schedule == "trunk"],
+)
 ON_NODES = [name for name, needs in NEEDS.items() if needs.nodes > 1]
 
 

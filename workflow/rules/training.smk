@@ -65,13 +65,16 @@ rule train:
         run=r"(?![\w.+-]+-trunk-)[\w.+-]+",
     # The costliest runs start first, so that none is left running alone at the end.
     priority: lambda wildcards: priority_of(RUNS[wildcards.run])
+    group:
+        lambda wildcards: "small_runs" if wildcards.run in SHARING_JOBS else None
     conda:
         "../../envs/training.yaml"
     threads: lambda wildcards: NEEDS[wildcards.run].devices_per_node
     resources:
         mem_mb=growing(lambda wildcards: NEEDS[wildcards.run].memory_mb),
         runtime=growing(lambda wildcards: NEEDS[wildcards.run].minutes),
-        gpu=lambda wildcards: NEEDS[wildcards.run].gpus,
+        gpu=lambda wildcards: gpus_asked(wildcards.run, NEEDS, SHARING_JOBS),
+        shares_job=lambda wildcards: int(wildcards.run in SHARING_JOBS),
         # Not a parameter: that another run wants more tokens is no reason to train this one again.
         largest_subset=max((run.dataset_tokens for run in RUNS.values()), default=0),
     params:
@@ -108,6 +111,7 @@ use rule train as train_on_nodes with:
         gpu=lambda wildcards: NEEDS[wildcards.run].gpus,
         nodes=lambda wildcards: NEEDS[wildcards.run].nodes,
         tasks=lambda wildcards: NEEDS[wildcards.run].nodes,
+        shares_job=0,
         largest_subset=max((run.dataset_tokens for run in RUNS.values()), default=0),
 
 
@@ -134,7 +138,7 @@ rule gather:
         mem_mb=growing(2000),
         runtime=growing(10),
     params:
-        recipe=recipe("observations.gather", "observations.table"),
+        recipe=recipe("observations.gather", "observations.table", "training.finished"),
         seed=config["seed"],
     message:
         "Gather the observations"

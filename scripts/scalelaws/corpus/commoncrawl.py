@@ -25,10 +25,9 @@ from scalelaws.corpus.crawl import LONGEST_WAIT
 from scalelaws.corpus.fetch import PAGE_TYPES, TRANSIENT_STATUS
 from scalelaws.corpus.raw import gzip_stream, reading
 from scalelaws.corpus.settings import Source, expanded
-from scalelaws.corpus.shards import link_or_copy
 from scalelaws.corpus.warc import Stored, stored_records
 from scalelaws.errors import InputError
-from scalelaws.io import atomic_path, read_json, write_json
+from scalelaws.io import atomic_path, link_or_copy, read_json, write_json
 from scalelaws.workers import Show
 
 Made = TypeVar("Made")

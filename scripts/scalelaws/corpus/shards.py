@@ -3,7 +3,6 @@
 All URLs of a host are in one shard, so a host is visited as politely as in one crawl of them all.
 """
 
-import os
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -15,7 +14,7 @@ import xxhash
 from scalelaws.corpus.crawl import crawl, publish
 from scalelaws.corpus.fetch import Limits
 from scalelaws.corpus.frontier import host_of
-from scalelaws.io import atomic_path, read_json, write_json
+from scalelaws.io import atomic_path, link_or_copy, read_json, write_json
 from scalelaws.workers import Show, silent
 
 URLS_A_SHARD = 250_000
@@ -69,14 +68,6 @@ def publish_shards(state: Path, folder: Path, number: int) -> dict[str, int]:
                 shutil.copyfileobj(lines, outcomes)
             counts.update(read_json(state / f"{shard}.json"))
     return dict(sorted(counts.items()))
-
-
-def link_or_copy(file: Path, target: Path) -> None:
-    """A second name for a file, or a copy where the file system knows no hard links."""
-    try:
-        os.link(file, target)
-    except OSError:
-        shutil.copyfile(file, target)
 
 
 def part(show: Show, number: int, parts: int) -> Show:

@@ -15,6 +15,7 @@ from scalelaws.job import Progress
 from scalelaws.recipe import provenance, recipe
 from scalelaws.tokens.store import check_ids, open_tokens
 from scalelaws.training import processes
+from scalelaws.training.finished import keep_finished, take_finished
 from scalelaws.training.loop import FORKS, run_record, train
 from scalelaws.training.run import Run
 from scalelaws.training.speed import native_precision
@@ -38,6 +39,11 @@ class RunFiles:
         """The held-out loss at every position in the context."""
         return self.record.with_name("positions.parquet")
 
+    @property
+    def results(self) -> tuple[Path, ...]:
+        """What every run leaves; the record last, which says that the others are there."""
+        return self.losses, self.positions, self.weights, self.record
+
     def forks(self, run: str) -> Path:
         """The states that a trunk, a run of the same study, keeps for its branches."""
         return self.record.parents[1] / run / FORKS
@@ -51,10 +57,12 @@ def train_to_files(
     made_by: str,
     threads: int,
     progress: Progress,
+    shares_job: bool = False,
 ) -> None:
     """Train one run, or go on with it from its checkpoint, and write its results. A diverged run keeps its checkpoints.
 
-    sidecars: token files <corpus>.<split>.json, all of which are evaluated. made_by: the recipe's hash.
+    sidecars: token files <corpus>.<split>.json, all of which are evaluated. made_by: the recipe's hash. shares_job: its
+    job is other runs' too, whose failure must not cost this one its results.
     """
     tokens = {}
     for path in sidecars:
@@ -64,6 +72,9 @@ def train_to_files(
         check_ids(file, min(run.stream_tokens or run.dataset_tokens, file.tokens) if trained_on else file.tokens)
     run = replace(run, precision=native_precision(run.precision, processes.device()))
     owner = owner_of(run, made_by, {path: file_digest(path) for path in sidecars})
+    if shares_job and take_finished(files.results, files.checkpoints, owner):
+        progress.say("finished before, in a job that failed later")
+        return
     trunk = files.forks(run.trunk) if run.first_step else None
     state = train(run, tokens, train_corpus, files.checkpoints, owner, threads, progress, trunk)
     if processes.rank() > 0:
@@ -83,6 +94,8 @@ def train_to_files(
     write_json(files.record, {"run": {**record, "good_checkpoint_step": good}, "provenance": made_with})
     if good is None:
         shutil.rmtree(files.checkpoints, ignore_errors=True)
+    if shares_job:
+        keep_finished(files.results, files.checkpoints, owner)
     progress.say(f"{state.status} at step {state.step:,}; {_what_is_left(state, good, files.checkpoints)}")
 
 

@@ -1,7 +1,7 @@
 """What a run needs: memory, time, and how many devices, known from its plan alone and without PyTorch."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -60,6 +60,18 @@ def needs_of(run: Run, hardware: Hardware, longest_hours: float, evaluated_sets:
     choices = [_needs(run, hardware, count, evaluated_sets) for count in _counts(run, hardware)]
     too_small = list(takewhile(lambda choice: not _enough(run, hardware, choice, longest_hours), choices))
     return choices[min(len(too_small), len(choices) - 1)]
+
+
+def sharing_jobs(needs: Mapping[str, Needs], minutes: float, trunks: Collection[str] = ()) -> set[str]:
+    """Names of the runs on one device that are expected to take at most so many minutes, trunks left out."""
+    small = (name for name, need in needs.items() if need.devices == 1 and need.seconds <= 60 * minutes)
+    return set(small) - set(trunks)
+
+
+def gpus_asked(run: str, needs: Mapping[str, Needs], sharing: Collection[str]) -> int | str:
+    """GPUs of a run's job: a number, or "1" for one that all runs of a job share, since Snakemake adds numbers up."""
+    gpus = needs[run].gpus
+    return str(gpus) if gpus and run in sharing else gpus
 
 
 def disk_bytes(run: Run) -> int:

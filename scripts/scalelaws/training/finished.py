@@ -1,0 +1,44 @@
+"""How a finished run outlives a job that it shares with others.
+
+Snakemake deletes what every run of a shared job has made when one of them fails. Each finished run therefore keeps its
+files under second names (hard links) among the checkpoints, until all of the study's runs are gathered.
+"""
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from scalelaws.io import atomic_path, link_or_copy
+
+FINISHED = "finished"
+OWNER = "owner"
+
+
+def keep_finished(outputs: Sequence[Path], checkpoints: Path, owner: str) -> None:
+    """Give a finished run's files their second names. `owner`: whose they are, as of a checkpoint."""
+    with atomic_path(checkpoints / FINISHED) as temporary:
+        temporary.mkdir()
+        for output in outputs:
+            link_or_copy(output, temporary / output.name)
+        (temporary / OWNER).write_text(owner)
+
+
+def take_finished(outputs: Sequence[Path], checkpoints: Path, owner: str) -> bool:
+    """Put back the files of a run that was finished before, and say whether it was, by this very owner."""
+    kept = checkpoints / FINISHED
+    if not (kept / OWNER).is_file() or (kept / OWNER).read_text() != owner:
+        return False
+    for output in outputs:
+        with atomic_path(output) as temporary:
+            link_or_copy(kept / output.name, temporary)
+        os.utime(output)  # made by this job, as far as the workflow is concerned
+    return True
+
+
+def forget_finished(checkpoints: Path) -> None:
+    """Take away the second names of all runs of a study, so that a run that is asked for again is trained again."""
+    for kept in checkpoints.glob(f"*/{FINISHED}"):
+        shutil.rmtree(kept)
+        if not any(kept.parent.iterdir()):
+            kept.parent.rmdir()

@@ -1,0 +1,41 @@
+"""A finished run outlives the job that it shares with others."""
+
+import pytest
+from scalelaws.training.finished import forget_finished, keep_finished, take_finished
+
+
+@pytest.fixture
+def finished(tmp_path):
+    """A finished run's files, which are kept, and the folder of its checkpoints."""
+    outputs = [tmp_path / "runs/a" / name for name in ("losses.parquet", "run.json")]
+    outputs[0].parent.mkdir(parents=True)
+    for output in outputs:
+        output.write_text(output.name)
+    checkpoints = tmp_path / "checkpoints/a"
+    keep_finished(outputs, checkpoints, "owner")
+    return outputs, checkpoints
+
+
+def test_what_is_finished_comes_back_after_the_job_has_failed(finished):
+    outputs, checkpoints = finished
+    for output in outputs:  # as Snakemake deletes the outputs of a job that failed
+        output.unlink()
+    assert take_finished(outputs, checkpoints, "owner")
+    assert [output.read_text() for output in outputs] == ["losses.parquet", "run.json"]
+
+
+def test_nothing_is_taken_that_was_made_otherwise(finished):
+    outputs, checkpoints = finished
+    for output in outputs:
+        output.unlink()
+    assert not take_finished(outputs, checkpoints, "other settings")
+    assert not take_finished(outputs, checkpoints.with_name("b"), "owner")
+    assert not any(output.exists() for output in outputs)
+
+
+def test_once_all_runs_are_gathered_nothing_is_kept_twice(finished):
+    outputs, checkpoints = finished
+    forget_finished(checkpoints.parent)
+    assert not checkpoints.exists()
+    assert not take_finished(outputs, checkpoints, "owner")
+    assert all(output.exists() for output in outputs)
