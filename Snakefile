@@ -32,6 +32,7 @@ else:
 
     include: "workflow/rules/pages.smk"
     include: "workflow/rules/corpus.smk"
+    include: "workflow/rules/parts.smk"
     include: "workflow/rules/tokens.smk"
     include: "workflow/rules/training.smk"
 

@@ -1,16 +1,20 @@
 from pathlib import Path
 
 from scalelaws.corpus.clean import clean
+from scalelaws.corpus.parts import Part
 from scalelaws.job import logged
 
-with logged(snakemake.log[0], f"clean {snakemake.wildcards.corpus}") as progress:
+files, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
+with logged(snakemake.log[0], " ".join(["clean", *wildcards])) as progress:
     clean(
-        documents=Path(snakemake.input.documents),
+        documents=Path(files.documents),
         folder=Path(snakemake.output.documents),
         report=Path(snakemake.output.report),
-        settings=snakemake.params.settings,
-        seed=snakemake.params.seed,
-        recipe=snakemake.params.recipe,
+        settings=params.settings,
+        seed=params.seed,
+        recipe=params.recipe,
         processes=snakemake.threads,
         show=progress.show,
+        part=Part(int(wildcards.get("part", 0)), params.parts),
+        surveyed=Path(files.survey) if files.survey else None,
     )

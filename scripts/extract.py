@@ -1,17 +1,20 @@
 from pathlib import Path
 
 from scalelaws.corpus.extract import extract
+from scalelaws.corpus.parts import Part
 from scalelaws.job import logged
 
-with logged(snakemake.log[0], f"extract {snakemake.wildcards.corpus}") as progress:
+files, params, wildcards = snakemake.input, snakemake.params, snakemake.wildcards
+with logged(snakemake.log[0], " ".join(["extract", *wildcards])) as progress:
     extract(
-        snakemake.params.sources,
-        pages=Path(snakemake.input.pages) if snakemake.input.pages else None,
-        pins=Path(snakemake.input.pins),
+        params.sources,
+        pages=Path(files.pages) if files.pages else None,
+        pins=Path(files.pins),
         folder=Path(snakemake.output.documents),
         report=Path(snakemake.output.report),
-        seed=snakemake.params.seed,
-        recipe=snakemake.params.recipe,
+        seed=params.seed,
+        recipe=params.recipe,
         processes=snakemake.threads,
         show=progress.show,
+        part=Part(int(wildcards.get("part", 0)), params.parts),
     )

@@ -1,6 +1,8 @@
-"""What a job asks of a scheduler, as functions that Snakemake calls with the job's wildcards, threads and attempt."""
+"""What a job asks of a scheduler, as functions that Snakemake calls with the job's wildcards, threads and attempt; and
+patterns of names."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from typing import Any
 
 
@@ -25,3 +27,13 @@ def for_training_text(threads: int, train_corpus: str | None) -> Callable[..., i
         return threads if wildcards.corpus == train_corpus else 1
 
     return asked
+
+
+def any_of(names: Iterable[str]) -> str:
+    """A wildcard's constraint: one of the names, and nothing where there is none."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
+def parts_of(folder: str, parts: int, ending: str = "") -> list[str]:
+    """What stands in a folder under the numbers of so many parts."""
+    return [f"{folder}/{part:03}{ending}" for part in range(parts)]

@@ -16,12 +16,13 @@ RUNS = {name: replace(run_of(n, 2e9), run=name) for name, n in (("small", 1e5), 
 NEEDS = {name: needs_of(run, Hardware("H100", 8), 2, 3) for name, run in RUNS.items()}
 
 
-def job(rule, memory_mb, run=None, products=True):
+def job(rule, memory_mb, run=None, products=True, **params):
     """What is read of one of Snakemake's jobs."""
     return SimpleNamespace(
         rule=SimpleNamespace(name=rule, has_products=lambda: products),
         wildcards=SimpleNamespace(**({"run": run} if run else {})),
         resources=SimpleNamespace(mem_mb=memory_mb),
+        params=params,
         is_local=not products,
     )
 
@@ -39,6 +40,13 @@ def test_costs_are_those_of_the_jobs_that_will_run():
     assert costs["clean"].memory_gb == 4
     assert costs["train"].flops == sum(run.flops_total for run in RUNS.values())
     assert costs_of(JOBS[:2], RUNS, NEEDS)["train"].gpu_hours < costs["train"].gpu_hours
+
+
+def test_the_jobs_of_all_parts_of_a_corpus_cost_what_one_job_would_have():
+    whole = costs_of([job("clean", 4000)], RUNS, NEEDS)["clean"]
+    parts = costs_of([job("clean_part", 4000, parts=3) for _ in range(3)], RUNS, NEEDS)["clean_part"]
+    assert parts.disk_gb == pytest.approx(whole.disk_gb)
+    assert parts.core_hours == pytest.approx(whole.core_hours, rel=0.01)
 
 
 def test_the_table_ends_with_the_sum():

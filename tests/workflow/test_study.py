@@ -1,5 +1,6 @@
 """A whole small study through Snakemake: every stage real, then partial reruns, a kill, and the same again."""
 
+import json
 import os
 import re
 import shutil
@@ -13,8 +14,9 @@ from pathlib import PurePosixPath
 import pandas as pd
 import pytest
 import yaml
+from corpus.conftest import prose
 from scalelaws.cli import main
-from scalelaws.io import read_json
+from scalelaws.io import file_digest, read_json
 
 from .rules import ROOT
 from .start import planned, snakemake
@@ -105,6 +107,25 @@ def test_a_named_target_brings_the_study_just_that_far(tmp_path, target, last):
     rules = planned(tmp_path, target)
     assert last in rules
     assert not set(rules) & set(order[order.index(last) + 1 :]) - {"card"}
+
+
+def test_a_corpus_in_parts_is_made_by_as_many_jobs_and_is_the_same(tmp_path):
+    for number in range(3):
+        pages = [{"url": f"https://s.org/{number}/{page}", "text": prose(50 * number + page)} for page in range(40)]
+        (tmp_path / f"{number}.jsonl").write_text("".join(json.dumps(page) + "\n" for page in pages))
+    sources = [{"kind": "files", "paths": [str(tmp_path / "*.jsonl")]}]
+    documents = []
+    for parts in (1, 2):
+        corpora = {"mine": {"role": "train", "sources": sources, "parts": parts, "clean": {"max_bytes": 60_000}}}
+        config = {**STUDY, "study": f"in-{parts}", "corpora": corpora}
+        (tmp_path / f"{parts}.yaml").write_text(yaml.safe_dump(config))
+        documents.append(tmp_path / f"results/in-{parts}/corpus/mine/documents")
+        rules = planned(tmp_path, "--", "corpus", config=f"{parts}.yaml")
+        assert sum(count for rule, count in rules.items() if rule.startswith("extract")) == parts
+        snakemake(tmp_path, "--", "corpus", config=f"{parts}.yaml")
+        assert "Nothing to be done" in snakemake(tmp_path, "--dry-run", "--", "corpus", config=f"{parts}.yaml")
+    assert file_digest(documents[0]) == file_digest(documents[1])
+    assert not list(documents[1].parent.glob("*.parts/*")), "parts are not kept beside the whole"
 
 
 def test_redoing_a_stage_redoes_only_what_depends_on_it(study):

@@ -13,6 +13,7 @@ rule clean:
         lists=lambda wildcards: blocklist_files(
             config["corpora"][wildcards.corpus]["clean"]
         ),
+        survey=[],
     output:
         documents=directory("<study>/corpus/{corpus}/cleaned"),
         report="<study>/corpus/{corpus}/cleaned.json",
@@ -20,6 +21,8 @@ rule clean:
         "<study>/logs/clean/{corpus}.log",
     benchmark:
         "<study>/benchmarks/clean/{corpus}.tsv"
+    wildcard_constraints:
+        corpus=IN_ONE,
     conda:
         "../../envs/corpus.yaml"
     threads: for_training_text(16, TRAIN_CORPUS)
@@ -30,6 +33,7 @@ rule clean:
         recipe=recipe("corpus.clean"),
         settings=lookup(dpath="corpora/{corpus}/clean", within=config),
         seed=config["seed"],
+        parts=1,
     message:
         "Clean {wildcards.corpus}"
     script:

@@ -50,6 +50,8 @@ rule extract:
         "<study>/logs/extract/{corpus}.log",
     benchmark:
         "<study>/benchmarks/extract/{corpus}.tsv"
+    wildcard_constraints:
+        corpus=IN_ONE,
     conda:
         "../../envs/corpus.yaml"
     threads: for_training_text(16, TRAIN_CORPUS)
@@ -61,6 +63,7 @@ rule extract:
         pins=PINS,
         sources=lookup(dpath="corpora/{corpus}/sources", within=config),
         seed=config["seed"],
+        parts=1,
     message:
         "Extract the text of {wildcards.corpus}"
     script:

@@ -1,6 +1,5 @@
 # What every stage needs to know of the study: its checked configuration, its corpora, its runs.
 
-import re
 import sys
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from scalelaws.job import hush_bookkeeping
 from scalelaws.observations.kept import check_kept
 from scalelaws.observations.read import local_table
 from scalelaws.recipe import recipe
-from scalelaws.resources import for_training_text, growing
+from scalelaws.resources import any_of, for_training_text, growing, parts_of
 from scalelaws.training.costs import check_limits, costs_of, costs_table, reruns_of
 from scalelaws.training.hardware import hardware_of
 from scalelaws.training.needs import gpus_asked, needs_of, sharing_jobs
@@ -59,6 +58,10 @@ TRAIN_CORPUS = next(
     (name for name, corpus in CORPORA.items() if corpus["role"] == "train"), None
 )
 CRAWLED = [name for name, corpus in CORPORA.items() if any_crawled(corpus["sources"])]
+IN_PARTS, IN_ONE = (
+    any_of(name for name in CORPORA if (CORPORA[name]["parts"] > 1) == several)
+    for several in (True, False)
+)
 OOD_CORPORA = [name for name in CORPORA if name != TRAIN_CORPUS]
 EVALUATED = [
     f"{TRAIN_CORPUS}.train",
@@ -83,6 +86,7 @@ pathvars:
 
 wildcard_constraints:
     corpus="[a-z0-9_]+",
+    part=r"\d+",
     split="train|test",
     # Not the names themselves: Snakemake carries a constraint in every pattern and matches it for every file.
     run=r"[\w.+-]+",

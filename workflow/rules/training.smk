@@ -104,7 +104,7 @@ use rule train as train_trunk with:
 # A run that takes several nodes: a launcher starts it on all of them (the resource mpi, from the cluster's profile).
 use rule train as train_on_nodes with:
     wildcard_constraints:
-        run="|".join(map(re.escape, ON_NODES)) or "none",
+        run=any_of(ON_NODES),
     resources:
         mem_mb=growing(lambda wildcards: NEEDS[wildcards.run].memory_mb),
         runtime=growing(lambda wildcards: NEEDS[wildcards.run].minutes),

@@ -1,7 +1,7 @@
 """Documents: one row each of parquet shards that every step of the corpus stage reads and writes."""
 
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +18,10 @@ SHARD_BYTES = 256 << 20
 """Text per row group, which bounds what a reader holds in memory, and text per file."""
 
 CONTROL = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 127])
+
+
+Shards = str | Path | Sequence[Path]
+"""Where documents are read: a folder of parquet shards, or some of its shards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +56,28 @@ def normalized(text: str) -> str:
 
 
 class Digest:
-    """A running digest of documents in their order, whatever the shards that they stand in."""
+    """A running digest of documents, whatever their order and the shards that they stand in."""
 
     def __init__(self) -> None:
-        self._state = xxhash.xxh3_128()
+        self._sum = 0
 
     def add(self, *fields: str | bytes | None) -> None:
         """Take in the fields of one document, or of one page before it is one."""
+        state = xxhash.xxh3_128()
         for field in fields:
             content = field.encode("utf-8", "surrogatepass") if isinstance(field, str) else field or b""
-            self._state.update(len(content).to_bytes(8, "little") + content)
+            state.update(len(content).to_bytes(8, "little") + content)
+        self._add(state.intdigest())
+
+    def join(self, other: str) -> None:
+        """Take in all documents of another digest, given as text."""
+        self._add(int(other, 16))
+
+    def _add(self, number: int) -> None:
+        self._sum = (self._sum + number) % 2**128
 
     def __str__(self) -> str:
-        return self._state.hexdigest()
+        return f"{self._sum:032x}"
 
 
 class DocumentWriter:
@@ -120,14 +133,19 @@ class DocumentWriter:
             self._file, self._shard_bytes = None, 0
 
 
-def read_documents(folder: str | Path) -> Iterator[Document]:
-    """The documents of a folder's shards in order, a few at a time in memory.
+def read_documents(folder: Shards) -> Iterator[Document]:
+    """The documents of a folder's shards, or of some shards, in order, a few at a time in memory.
 
     Raises InputError for a shard that is cut short or whose pages are not what was written.
     """
-    for shard in _shards(folder):
+    for shard in shards_of(folder):
         for row in _rows(shard):
             yield Document(**row)
+
+
+def shards_of(documents: Shards) -> Sequence[Path]:
+    """The shards of a folder in order, or those that are given."""
+    return sorted(Path(documents).glob("*.parquet")) if isinstance(documents, str | Path) else documents
 
 
 def digested(documents: Iterable[Document], digest: Digest) -> Iterator[Document]:
@@ -137,7 +155,7 @@ def digested(documents: Iterable[Document], digest: Digest) -> Iterator[Document
         yield row
 
 
-def batches(folder: str | Path, size: int = 64, digest: Digest | None = None) -> Iterator[list[Document]]:
+def batches(folder: Shards, size: int = 64, digest: Digest | None = None) -> Iterator[list[Document]]:
     """The documents of a folder in lists of `size`, taken into `digest` where there is one."""
     batch: list[Document] = []
     rows = read_documents(folder)
@@ -150,15 +168,15 @@ def batches(folder: str | Path, size: int = 64, digest: Digest | None = None) ->
         yield batch
 
 
-def count_documents(folder: str | Path) -> int:
+def count_documents(folder: Shards) -> int:
     """How many documents a folder's shards hold, read from their footers."""
-    return sum(pq.ParquetFile(shard).metadata.num_rows for shard in _shards(folder))
+    return sum(pq.ParquetFile(shard).metadata.num_rows for shard in shards_of(folder))
 
 
-def text_bytes(folder: str | Path) -> int:
+def text_bytes(folder: Shards) -> int:
     """How much text a folder's shards hold, uncompressed, read from their footers."""
     total = 0
-    for shard in _shards(folder):
+    for shard in shards_of(folder):
         metadata = pq.ParquetFile(shard).metadata
         total += sum(metadata.row_group(n).total_byte_size for n in range(metadata.num_row_groups))
     return total
@@ -172,7 +190,3 @@ def _rows(shard: Path) -> Iterator[dict[str, str]]:
     except (pa.ArrowException, OSError) as error:
         remedy = f"Delete {shard.parent} and give the same command again."
         raise InputError(str(shard), f"this shard is damaged ({' '.join(str(error).split())})", remedy) from None
-
-
-def _shards(folder: str | Path) -> list[Path]:
-    return sorted(Path(folder).glob("*.parquet"))

@@ -10,9 +10,10 @@ from trafilatura.utils import load_html
 
 from scalelaws.corpus.documents import Document, DocumentWriter, document
 from scalelaws.corpus.funnel import Funnel
+from scalelaws.corpus.parts import WHOLE, Part
 from scalelaws.corpus.raw import Raw
-from scalelaws.corpus.settings import Source, input_files
-from scalelaws.corpus.sources import bytes_to_read, read_source
+from scalelaws.corpus.settings import Source
+from scalelaws.corpus.sources import bytes_to_read, read_source, source_files
 from scalelaws.io import atomic_path, write_json
 from scalelaws.recipe import provenance
 from scalelaws.workers import Failure, Show, ordered_map
@@ -35,11 +36,12 @@ def extract(
     recipe: str,
     processes: int,
     show: Show,
+    part: Part = WHOLE,
 ) -> None:
-    """Write the documents of a corpus's sources to `folder`, and what was dropped to `report` (JSON)."""
+    """Write the documents of a part of a corpus's sources to `folder`, and what was dropped to `report` (JSON)."""
     logging.getLogger("trafilatura").setLevel(logging.CRITICAL)  # its warnings are counted here as reasons
     funnel = Funnel("extract")
-    seen, total = 0, bytes_to_read(sources, pages)
+    seen, total = 0, bytes_to_read(sources, pages, part)
 
     def more(size: int) -> None:
         nonlocal seen
@@ -48,7 +50,7 @@ def extract(
     raws = (
         replace(raw, source=f"{raw.source} {n + 1}")
         for n, source in enumerate(sources)
-        for raw in read_source(source, n, pages, pins, seed, more)
+        for raw in read_source(source, n, pages, pins, seed, more, part)
     )
     results = ordered_map(extracted, raws, processes, SECONDS_PER_PAGE, MEMORY_PER_PAGE, PAGES_PER_PROCESS)
     with atomic_path(folder) as temporary, DocumentWriter(temporary, "documents") as writer:
@@ -61,8 +63,9 @@ def extract(
                 reason = result.reason if isinstance(result, Failure) else result
                 funnel.drop_text(raw.url, raw.text or "", reason)
             show(seen, total, f"{funnel.kept['bytes'] / 1e6:.1f} MB of text")
-        funnel.require_documents(f"{folder.parent.name}: extract")
-        inputs: list[str | Path] = [pins, *([pages] if pages else []), *input_files(sources, "sources")]
+        if part == WHOLE:
+            funnel.require_documents(f"{folder.parent.name}: extract")
+        inputs = [pins, *(file for n, source in enumerate(sources) for file in source_files(source, n, pages, part))]
         made_with = provenance(recipe, seed, {"sources": sources}, inputs, ["trafilatura", "lxml", "pyarrow"])
         write_json(report, funnel.as_dict(writer.digest) | {"provenance": made_with})
 

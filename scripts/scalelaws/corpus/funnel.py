@@ -1,6 +1,6 @@
 """What a step kept and what it removed, under named reasons with examples: the rows of the corpus card."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import xxhash
@@ -49,7 +49,7 @@ class Funnel:
         excerpt = " ".join(text[: 4 * EXCERPT].split())[:EXCERPT]
         example = {"url": url, "excerpt": excerpt} | ({"note": note} if note else {})
         examples = self._examples.setdefault(reason, [])
-        examples.append((xxhash.xxh3_128_hexdigest(url.encode()), example))
+        examples.append((_rank(url), example))
         examples.sort(key=lambda pair: pair[0])
         del examples[EXAMPLES:]
 
@@ -84,10 +84,53 @@ class Funnel:
         return {example["note"] for found in self._examples.values() for _, example in found if "note" in example}
 
     def require_documents(self, where: str) -> None:
-        """Raise InputError if nothing was kept: a step that silently passes nothing on hides a mistake."""
-        if self.kept["documents"]:
-            return
-        order = sorted(self.removed, key=lambda reason: (-self.removed[reason]["documents"], reason))
-        reasons = ", ".join(f"{reason} {self.removed[reason]['documents']}" for reason in order)
-        problem = f"kept 0 of {self._entered()['documents']} documents" + (f" (removed: {reasons})" if reasons else "")
-        raise InputError(where, problem, "Check the corpus's sources, or relax the settings under its 'clean'.")
+        """Raise InputError if nothing was kept."""
+        require_documents(self.as_dict(Digest()), where)
+
+
+def require_documents(report: Mapping[str, Any], where: str) -> None:
+    """Raise InputError if a step's report says that nothing was kept: to pass nothing on in silence hides a mistake."""
+    if report["out"]["documents"]:
+        return
+    reasons = ", ".join(f"{reason} {count['documents']}" for reason, count in report["removed"].items())
+    problem = f"kept 0 of {report['in']['documents']} documents" + (f" (removed: {reasons})" if reasons else "")
+    raise InputError(where, problem, "Check the corpus's sources, or relax the settings under its 'clean'.")
+
+
+def joined(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The reports of one step's parts as that of the whole: what `Funnel.as_dict` would have said of it."""
+    removed: dict[str, dict[str, Any]] = {}
+    changed: dict[str, dict[str, int]] = {}
+    for report in reports:
+        for reason, count in report["removed"].items():
+            _add(removed.setdefault(reason, {"documents": 0, "bytes": 0, "examples": []}), count)
+            removed[reason]["examples"] += count["examples"]
+        for reason, count in report["changed"].items():
+            _add(changed.setdefault(reason, {"documents": 0, "times": 0}), count)
+    for count in removed.values():
+        count["examples"] = sorted(count["examples"], key=lambda example: _rank(example["url"]))[:EXAMPLES]
+    return {
+        "step": reports[0]["step"],
+        "in": _joined_counts([report["in"] for report in reports]),
+        "out": _joined_counts([report["out"] for report in reports]),
+        "removed": {reason: removed[reason] for reason in sorted(removed, key=lambda r: (-removed[r]["documents"], r))},
+        "changed": {reason: changed[reason] for reason in sorted(changed)},
+    }
+
+
+def _joined_counts(counts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    digest, whole = Digest(), {"documents": 0, "bytes": 0}
+    for count in counts:
+        _add(whole, count)
+        digest.join(count["digest"])
+    return whole | {"digest": str(digest)}
+
+
+def _add(whole: dict[str, Any], part: Mapping[str, Any]) -> None:
+    for key in whole:
+        if key != "examples":
+            whole[key] += part[key]
+
+
+def _rank(url: str) -> str:
+    return xxhash.xxh3_128_hexdigest(url.encode())

@@ -16,6 +16,7 @@ from scalelaws.corpus.addresses import canonical_url
 from scalelaws.corpus.commoncrawl import publish_pages, take_pages
 from scalelaws.corpus.fetch import Limits
 from scalelaws.corpus.files import raw_page, read_files, record
+from scalelaws.corpus.parts import WHOLE, Part
 from scalelaws.corpus.pinned import pinned_packages
 from scalelaws.corpus.raw import Raw, Seen, reading, unseen
 from scalelaws.corpus.reddit import reddit_links
@@ -100,35 +101,54 @@ def scrape(
 
 
 def read_source(
-    source: Source, number: int, pages: Path | None, pins: Path, seed: int, seen: Seen = unseen
+    source: Source,
+    number: int,
+    pages: Path | None,
+    pins: Path,
+    seed: int,
+    seen: Seen = unseen,
+    part: Part = WHOLE,
 ) -> Iterator[Raw]:
-    """What a source yields, in an order that is fixed by it and `seed`.
+    """What of a source is in a part of its corpus, in an order that is fixed by it and `seed`.
 
-    `pages` is the folder that `scrape` wrote, `number` the source's place in its corpus.
+    `pages` is the folder that `scrape` wrote, `number` the source's place in its corpus. Files are dealt out to the
+    parts; a source that is no files is in one part as a whole.
     """
+    files = source_files(source, number, pages, part)
     if is_crawled(source):
-        assert pages
         kind = source["kind"] if source["kind"] in LINKED | ARCHIVED else f"installed-docs/{source['content']}"
-        for file in sorted(pages.glob(f"{number}.*warc.gz")):
+        for file in files:
             with reading(file, seen) as stream:
                 for page in read_warc(stream, str(file)):
                     yield raw_page(page, kind)
+    elif source["kind"] == "files":
+        fields = {name: source[f"{name}_field"] for name in ("text", "html", "url")}
+        yield from read_files(files, fields, seen)
+    elif not part.has(number):
+        return
     elif source["kind"] == "installed-docs":
         readers = {"code": embedded.code, "licences": embedded.licences, "messages": embedded.messages}
         yield from readers[source["content"]](pinned_packages(pins, source["packages"], source["exclude"]))
-    elif source["kind"] == "files":
-        fields = {name: source[f"{name}_field"] for name in ("text", "html", "url")}
-        yield from read_files(expanded(source["paths"], "files"), fields, seen)
     else:
         yield from _dataset(source, seed)
 
 
-def bytes_to_read(sources: Sequence[Source], pages: Path | None) -> int:
+def source_files(source: Source, number: int, pages: Path | None, part: Part = WHOLE) -> list[Path]:
+    """The files of a source, given or scraped, that are in a part of its corpus; none of one that is no files."""
+    files: list[Path] = []
+    if is_crawled(source):
+        assert pages
+        files = sorted(pages.glob(f"{number}.*warc.gz"))
+    elif source["kind"] == "files":
+        files = expanded(source["paths"], "files")
+    return part.chosen(files, first=number)
+
+
+def bytes_to_read(sources: Sequence[Source], pages: Path | None, part: Part = WHOLE) -> int:
     """How many bytes of files `read_source` will have seen of all sources; 0 where one has others than files."""
     if not all(source["kind"] == "files" or is_crawled(source) for source in sources):
         return 0
-    files = list(pages.glob("*.warc.gz")) if pages else []
-    files += [file for source in sources if source["kind"] == "files" for file in expanded(source["paths"], "files")]
+    files = (file for number, source in enumerate(sources) for file in source_files(source, number, pages, part))
     return sum(file.stat().st_size for file in files)
 
 

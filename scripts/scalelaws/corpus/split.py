@@ -5,11 +5,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from scalelaws.corpus.clean import place
 from scalelaws.corpus.dataset_card import dataset_readme
 from scalelaws.corpus.documents import Digest, Document, DocumentWriter, count_documents, digested, read_documents
 from scalelaws.corpus.funnel import Funnel
 from scalelaws.corpus.overlap import overlap
+from scalelaws.corpus.survey import place
 from scalelaws.errors import InputError
 from scalelaws.io import atomic_path, write_json
 from scalelaws.recipe import provenance

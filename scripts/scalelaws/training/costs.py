@@ -119,8 +119,9 @@ def _training(run: Run, needs: Needs) -> Cost:
 
 
 def _other(job: Any, text_mb: float) -> Cost:
-    seconds = JOB_SECONDS + CORE_SECONDS_PER_MB.get(job.rule.name, 0.0) * text_mb
-    disk_gb = DISK_SHARE.get(job.rule.name, 0.0) * text_mb / 1e3
+    name, mb = job.rule.name.removesuffix("_part"), text_mb / job.params.get("parts", 1)
+    seconds = JOB_SECONDS + CORE_SECONDS_PER_MB.get(name, 0.0) * mb
+    disk_gb = DISK_SHARE.get(name, 0.0) * mb / 1e3
     return Cost(1, seconds / 3600, memory_gb=job.resources.mem_mb / 1e3, disk_gb=disk_gb)
 
 

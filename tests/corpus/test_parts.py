@@ -1,0 +1,96 @@
+"""A corpus made in parts is the corpus made in one."""
+
+import json
+from functools import partial
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scalelaws.corpus.clean import clean
+from scalelaws.corpus.dedup import deduplicate
+from scalelaws.corpus.extract import extract
+from scalelaws.corpus.parts import Part, join_parts
+from scalelaws.corpus.survey import survey, write_survey
+from scalelaws.errors import InputError
+from scalelaws.io import file_digest, read_json
+from scalelaws.workers import silent
+
+from . import test_clean, test_dedup
+from .conftest import PINS, prose
+
+SETTINGS = test_clean.SETTINGS | {"boilerplate": {"min_pages": 3, "min_words": 4}, "max_bytes": 12_000}
+FIELDS = {"text_field": "text", "html_field": "html", "url_field": "url"}
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory):
+    """Two sources, five files in all: prose, a notice that every page of the site has, and pages that are too short."""
+    folder = tmp_path_factory.mktemp("files")
+    for number in range(5):
+        notice = "All rights reserved by the owners of this site"
+        pages = [
+            {"url": f"https://s.org/{number}/{page}", "text": f"{prose(10 * number + page)}\n{notice}"}
+            for page in range(6)
+        ]
+        pages.append({"url": f"https://s.org/{number}/short", "text": "too short"})
+        (folder / f"{number}.jsonl").write_text("".join(json.dumps(page) + "\n" for page in pages))
+    paths = [[str(folder / f"{number}.jsonl") for number in numbers] for numbers in ((0, 1, 2), (3, 4))]
+    return [{"kind": "files", "paths": some, **FIELDS} for some in paths]
+
+
+def made(folder, sources, parts):
+    """The corpus made in so many parts: its unique documents, and the reports of extraction and cleaning."""
+    folder = folder / "corpus"
+    folder.mkdir(parents=True)
+    rest = 1, "r", 1, silent
+    step = partial(extract, sources, None, PINS)
+    in_parts(folder, "extracted", lambda to, report, part: step(to, report, *rest, part), parts)
+    write_survey(survey(folder / "extracted", SETTINGS, 1, folder, 1, silent), folder / "survey.npz")
+    step = partial(clean, folder / "extracted")
+    surveyed = folder / "survey.npz"
+    in_parts(folder, "cleaned", lambda to, report, part: step(to, report, SETTINGS, *rest, part, surveyed), parts)
+    unique = folder / "unique"
+    deduplicate(
+        folder / "cleaned", None, unique, folder / "signatures", folder / "unique.json", test_dedup.SETTINGS, *rest
+    )
+    return unique, [read_json(folder / f"{name}.json") for name in ("extracted", "cleaned", "unique")]
+
+
+def in_parts(folder, name, step, parts):
+    """Make a step in parts, and join them."""
+    numbered = [(folder / f"{name}.parts" / f"{part:03}", Part(part, parts)) for part in range(parts)]
+    for place, part in numbered:
+        step(place, place.with_suffix(".json"), part)
+    places = [place for place, _ in numbered]
+    join_parts(places, [place.with_suffix(".json") for place in places], folder / name, folder / f"{name}.json")
+
+
+@pytest.mark.parametrize("parts", [2, 5, 8])
+def test_the_survivors_and_what_the_reports_count_are_the_same_for_any_number_of_parts(sources, tmp_path, parts):
+    unique, reports = made(tmp_path / "one", sources, 1)
+    others, of_parts = made(tmp_path / "several", sources, parts)
+    assert file_digest(others) == file_digest(unique)
+    for one, several in zip(reports, of_parts, strict=True):
+        assert {name: several[name] for name in ("in", "out", "removed", "changed")} == {
+            name: one[name] for name in ("in", "out", "removed", "changed")
+        }
+    removed = reports[1]["removed"]
+    assert removed["beyond_max_bytes"]["documents"] > 0, "the sample is taken of the whole"
+    assert reports[1]["changed"]["boilerplate_paragraphs"]["times"] > 0
+
+
+def test_parts_that_all_keep_nothing_fail_as_the_whole_would(sources, tmp_path):
+    with pytest.raises(InputError, match=r"corpus: clean.*kept 0 of 0 documents"):
+        report = {"step": "clean", "in": {"documents": 0, "bytes": 0, "digest": "0"}, "removed": {}, "changed": {}}
+        report |= {"out": report["in"], "provenance": {}}
+        paths = [tmp_path / "corpus" / name for name in ("000.json", "001.json")]
+        paths[0].parent.mkdir()
+        for path in paths:
+            path.write_text(json.dumps(report))
+        join_parts([], paths, tmp_path / "corpus/cleaned", tmp_path / "corpus/cleaned.json")
+
+
+@given(st.lists(st.integers()), st.integers(1, 9), st.integers(0, 20))
+def test_every_item_is_in_one_part(items, parts, first):
+    dealt = [Part(number, parts).chosen(items, first) for number in range(parts)]
+    assert sorted(item for part in dealt for item in part) == sorted(items)
