@@ -4,6 +4,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from scalelaws.errors import InputError
+from scalelaws.observations.read import read_table
 from scalelaws.observations.table import (
     LOSS_COLUMNS,
     POSITION_COLUMNS,
@@ -39,6 +40,17 @@ def positions():
     """Two positions of each run, the last one first."""
     example = {column: EXAMPLES[kind] for column, kind in POSITION_COLUMNS.items()}
     return pd.DataFrame([{**example, "run": name, "position": place} for name in ("b", "a") for place in (2, 1)])
+
+
+def test_a_studys_own_table_brings_its_runs_and_of_its_sweep_alone_all_are_one_grid(tmp_path):
+    losses, runs = tables()
+    names = ("observations.parquet", "runs.parquet", "all.csv")
+    write_observations(validated(losses, runs.assign(variant=["", "wsd"])), *(tmp_path / name for name in names))
+    for name in (names[0], names[2]):
+        assert list(read_table(tmp_path / name).observations.runs["variant"]) == ["wsd", ""]
+        reading = read_table(tmp_path / name, where="run == 'a'")
+        assert list(reading.observations.runs["variant"]) == [""]
+        assert "as one grid" in reading.how[1]
 
 
 def test_what_is_written_is_read_back(tmp_path):

@@ -18,6 +18,7 @@ from scalelaws.observations.table import (
     LOSS_COLUMNS,
     RUN_COLUMNS,
     Observations,
+    as_one_table,
     validated,
 )
 from scalelaws.units import PEARCE_SONG, non_embedding_parameters
@@ -50,14 +51,23 @@ def read_table(
     enough: flops = 6·N·D. N counts no embeddings; total_parameters does, and alone is taken apart by Pearce & Song's
     relation. Rows of one run with several steps are its learning curve; columns loss_<corpus> are
     evaluations of one run on several corpora.
+    An observations.parquet of ours is read with the runs.parquet beside it; runs of its sweep alone are one grid.
     Raises InputError naming column and row (counted from 1 below the header) where the table cannot be right.
     """
     place = str(path)
     table = _opened(place)
+    runs = Path(place).with_name("runs.parquet")
+    if {*LOSS_COLUMNS} <= set(table) and "parameters" not in table and runs.is_file():
+        table = as_one_table(table, pd.read_parquet(runs))
     if where:
         table = _matching(table, where, place)
     if {*LOSS_COLUMNS, *RUN_COLUMNS} - {"flops", "tokens"} <= set(table):
-        return Reading(_ours(table, place), ["a table of observations that scalelaws wrote"], [])
+        how = ["a table of observations that scalelaws wrote"]
+        if "variant" in table:
+            table = table.assign(variant=table["variant"].fillna(""))
+            if table["variant"].all():
+                table, how = table.assign(variant=""), [*how, "as one grid: runs of its sweep, and none of its own"]
+        return Reading(_ours(table, place), how, [])
     table = _with_constants(table, columns or {})
     chosen = choose(table, columns or {}, place)
     frame = _long(table, chosen, units or {}, place)

@@ -140,9 +140,7 @@ class Observations:
     def _join(self, corpus: str, split: str, diverged: bool) -> pd.DataFrame:
         rows = self.losses[(self.losses["corpus"] == corpus) & (self.losses["split"] == split)]
         runs = self.runs if diverged else self.runs[self.runs["status"] != "diverged"]
-        runs = runs.rename(columns={"tokens": "run_tokens", "flops": "run_flops"})
-        joined = rows.merge(runs, on="run", how="inner", validate="many_to_one")
-        return joined.sort_values(["run", "step"], ignore_index=True)
+        return as_one_table(rows, runs).sort_values(["run", "step"], ignore_index=True)
 
 
 def validated(
@@ -191,9 +189,13 @@ def write_observations(
         made_with = {**table.schema.metadata, b"provenance": json.dumps(provenance or {}).encode()}
         with atomic_path(path) as temporary:
             pq.write_table(table.replace_schema_metadata(made_with), temporary)
-    totals = observations.runs.rename(columns={"tokens": "run_tokens", "flops": "run_flops"})
     with atomic_path(csv) as temporary:
-        observations.losses.merge(totals, on="run").to_csv(temporary, index=False)
+        as_one_table(observations.losses, observations.runs).to_csv(temporary, index=False)
+
+
+def as_one_table(losses: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """Each row of losses with all columns of its run, whose totals are named run_tokens and run_flops."""
+    return losses.merge(runs.rename(columns={"tokens": "run_tokens", "flops": "run_flops"}), on="run")
 
 
 def _typed(frame: pd.DataFrame, columns: dict[str, str], extra: dict[str, str], where: str) -> pd.DataFrame:

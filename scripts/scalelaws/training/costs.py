@@ -12,7 +12,7 @@ BYTES_PER_TOKEN = 4.2
 """Of English text, under the byte pairs of WebText (Kaplan et al. 2020, section 2.3)."""
 CORE_SECONDS_PER_MB = {
     **{"scrape": 0.3, "extract": 3.0, "clean": 1.5, "deduplicate": 0.2, "split": 0.3},
-    **{"tokenizer": 0.25, "encode": 0.12},
+    **{"survey": 0.05, "tokenizer": 0.25, "encode": 0.12},
 }
 """For a megabyte of the text that remains. They tell orders of magnitude: pages differ more than that."""
 DISK_SHARE = {"scrape": 2.0, "extract": 0.7, "clean": 0.35, "deduplicate": 0.33, "split": 0.33, "encode": 0.5}
