@@ -173,6 +173,18 @@ def test_compressed_pages_are_stored_as_they_read(tmp_path, limits):
     assert pages == {"/a": "<p>Grüße</p>"}
 
 
+def test_packed_pages_that_are_cut_short_are_refused_where_nothing_else_tells_their_length(tmp_path, limits):
+    async def cut(request):
+        response = web.StreamResponse(headers={"Content-Encoding": "gzip", "Content-Type": "text/html"})
+        response.force_close()
+        await response.prepare(request)
+        await response.write(gzip.compress(b"<p>a page with an end</p>")[:-9])
+        return response
+
+    outcomes, pages, _ = crawled({"/a": cut}, ["/a"], limits(attempts=1), tmp_path)
+    assert reasons(outcomes) == {"/a": "broken_body"} and not pages
+
+
 def test_slow_servers_run_out_of_time(tmp_path, limits):
     async def silent(request):
         await asyncio.sleep(60)

@@ -12,6 +12,7 @@ import aiohttp
 from protego import Protego
 from yarl import URL
 
+from scalelaws.corpus import content
 from scalelaws.corpus.addresses import KnownHosts, RefusedAddressError, canonical_url, public_socket
 
 PAGE_TYPES = ("text/html", "application/xhtml+xml", "text/plain")
@@ -21,6 +22,8 @@ TRANSIENT_STATUS = {408, 425, 429, 500, 502, 503, 504}
 ROBOTS_BYTES = 512_000
 """How much of a robots.txt is read (RFC 9309 asks for 500 KiB at least)."""
 LONGEST_CRAWL_DELAY = 30.0
+PART = 1 << 16
+"""Bytes of a body, as they come, that are unpacked at a time."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,9 @@ class Fetcher:
             headers={
                 "User-Agent": limits.user_agent,
                 "Accept": ACCEPTED if self.types else "*/*",
+                "Accept-Encoding": content.ACCEPTED,
             },
+            auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(
                 total=None, sock_connect=limits.connect_seconds, sock_read=limits.idle_seconds
@@ -142,22 +147,12 @@ class Fetcher:
                 return Outcome(f"status_{response.status}", url, response.status, retry_after=retry)
             if self.types and response.content_type not in self.types:
                 return Outcome("not_a_page", url, response.status)
-            body = await self._body(response, self.limits.max_bytes)
-            if body is None:
+            if int(response.headers.get("Content-Length", 0)) > self.limits.max_bytes:
+                return Outcome("too_large", url, response.status)
+            body, more = await _body(response, self.limits.max_bytes)
+            if more:
                 return Outcome("too_large", url, response.status)
             return Outcome("fetched", url, response.status, headers, body)
-
-    async def _body(self, response: aiohttp.ClientResponse, most: int) -> bytes | None:
-        """The decoded body, or None once it exceeds `most` bytes: a compressed bomb is never inflated further."""
-        if int(response.headers.get("Content-Length", 0)) > most:
-            return None
-        parts, size = [], 0
-        async for part in response.content.iter_chunked(1 << 16):
-            size += len(part)
-            if size > most:
-                return None
-            parts.append(part)
-        return b"".join(parts)
 
     async def _rules(self, url: str) -> Protego | None:
         """The robots.txt of the URL's host: everything is allowed without one, nothing while it cannot be reached."""
@@ -172,13 +167,19 @@ class Fetcher:
                 async with asyncio.timeout(self.limits.total_seconds):
                     async with self._session.get(url, max_redirects=self.limits.max_redirects) as response:
                         if response.status < 500 and response.status != 429:
-                            text = await response.content.read(ROBOTS_BYTES) if response.status == 200 else b""
+                            text = (await _body(response, ROBOTS_BYTES))[0] if response.status == 200 else b""
                             return Protego.parse(text.decode("utf-8", "replace"))
             except (aiohttp.ClientError, OSError, ValueError) as error:
                 if isinstance(_cause(error), RefusedAddressError):
                     return Protego.parse("")  # the page itself will be refused, and say why
             await asyncio.sleep(self.limits.backoff * attempt)
         return None
+
+
+async def _body(response: aiohttp.ClientResponse, most: int) -> tuple[bytes, bool]:
+    """The unpacked body, at most `most` bytes of it, and whether there is more."""
+    encoding = response.headers.get("Content-Encoding", "")
+    return await content.unpacked(response.content.iter_chunked(PART), encoding, most)
 
 
 def _text(header: bytes) -> str:
@@ -200,7 +201,7 @@ def _failed(url: str, error: Exception) -> Outcome:
         return Outcome("timed_out", url, retry_after=0.0, reachable=False)
     if isinstance(error, (aiohttp.ClientConnectionError, OSError)):
         return Outcome("connection_failed", url, retry_after=0.0, reachable=False)
-    if isinstance(error, aiohttp.ClientPayloadError):
+    if isinstance(error, (aiohttp.ClientPayloadError, content.BrokenContentError)):
         return Outcome("broken_body", url, retry_after=0.0)
     return Outcome("broken_response", url)
 
