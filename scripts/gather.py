@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from scalelaws.finished import forget_finished
 from scalelaws.job import logged
 from scalelaws.observations.gather import gather
 from scalelaws.observations.table import write_observations
 from scalelaws.recipe import provenance
-from scalelaws.training.finished import forget_finished
 
 with logged(snakemake.log[0], "gather") as progress:
     files, output = snakemake.input, snakemake.output

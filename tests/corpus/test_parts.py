@@ -33,6 +33,7 @@ def sources(tmp_path_factory):
             for page in range(6)
         ]
         pages.append({"url": f"https://s.org/{number}/short", "text": "too short"})
+        pages.append({"url": "https://s.org/both", "text": prose(99)})  # that every file, of either source, has
         (folder / f"{number}.jsonl").write_text("".join(json.dumps(page) + "\n" for page in pages))
     paths = [[str(folder / f"{number}.jsonl") for number in numbers] for numbers in ((0, 1, 2), (3, 4))]
     return [{"kind": "files", "paths": some, **FIELDS} for some in paths]
@@ -74,6 +75,7 @@ def test_the_survivors_and_what_the_reports_count_are_the_same_for_any_number_of
         assert {name: several[name] for name in ("in", "out", "removed", "changed")} == {
             name: one[name] for name in ("in", "out", "removed", "changed")
         }
+    assert of_parts[0]["provenance"] == reports[0]["provenance"], "all files of all parts"
     removed = reports[1]["removed"]
     assert removed["beyond_max_bytes"]["documents"] > 0, "the sample is taken of the whole"
     assert reports[1]["changed"]["boilerplate_paragraphs"]["times"] > 0
@@ -82,7 +84,7 @@ def test_the_survivors_and_what_the_reports_count_are_the_same_for_any_number_of
 def test_parts_that_all_keep_nothing_fail_as_the_whole_would(sources, tmp_path):
     with pytest.raises(InputError, match=r"corpus: clean.*kept 0 of 0 documents"):
         report = {"step": "clean", "in": {"documents": 0, "bytes": 0, "digest": "0"}, "removed": {}, "changed": {}}
-        report |= {"out": report["in"], "provenance": {}}
+        report |= {"out": report["in"]}
         paths = [tmp_path / "corpus" / name for name in ("000.json", "001.json")]
         paths[0].parent.mkdir()
         for path in paths:

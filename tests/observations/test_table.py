@@ -51,6 +51,9 @@ def test_a_studys_own_table_brings_its_runs_and_of_its_sweep_alone_all_are_one_g
         reading = read_table(tmp_path / name, where="run == 'a'")
         assert list(reading.observations.runs["variant"]) == [""]
         assert "as one grid" in reading.how[1]
+    runs[runs["run"] == "a"].to_parquet(tmp_path / "runs.parquet")
+    with pytest.raises(InputError, match=r"runs.parquet: the run 'b' is not in it"):
+        read_table(tmp_path / "observations.parquet")
 
 
 def test_what_is_written_is_read_back(tmp_path):

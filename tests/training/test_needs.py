@@ -111,10 +111,20 @@ def needs(seconds, devices=1, gpus=0):
 
 
 def test_runs_on_one_device_that_are_soon_done_share_jobs():
-    found = {"tiny": needs(30), "small": needs(60), "large": needs(90), "wide": needs(30, devices=2)}
-    assert sharing_jobs(found, 1) == {"tiny", "small"}
-    assert sharing_jobs(found, 1, trunks=["tiny"]) == {"small"}
-    assert sharing_jobs(found, 0) == set()
+    found = {"tiny": needs(30), "small": needs(60), "long": needs(90), "wide": needs(30, devices=2)}
+    runs = {name: run_of(1e5, 2e9) for name in found}
+    assert sharing_jobs(runs, found, Hardware("CPU core"), 1, 3) == {"tiny", "small"}
+    assert sharing_jobs(runs, found, Hardware("CPU core"), 0, 3) == set()
+    runs["tiny"] = run_of(1e5, 2e9, schedule="trunk")
+    assert sharing_jobs(runs, found, Hardware("CPU core"), 1, 3) == {"small"}
+
+
+def test_runs_that_would_not_fit_onto_a_gpu_together_share_none():
+    found = {"small": needs(30, gpus=1), "large": needs(30, gpus=1)}
+    runs = {"small": run_of(1e5, 2e9, batch_tokens=8192), "large": run_of(1e9, 2e9, batch_tokens=8192)}
+    assert sharing_jobs(runs, found, Hardware("H100"), 1, 3) == {"small"}
+    together = 16 * needed_bytes(runs["small"], 8, 3)
+    assert together <= 0.9 * DEVICES["H100"].gpu_bytes < 16 * needed_bytes(runs["large"], 8, 3)
 
 
 def test_runs_that_share_a_job_share_its_gpu():

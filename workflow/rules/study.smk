@@ -73,9 +73,7 @@ NEEDS = {
     for name, run in RUNS.items()
 }
 SHARING_JOBS = sharing_jobs(
-    NEEDS,
-    config["small_run_minutes"],
-    trunks=[name for name, run in RUNS.items() if run.schedule == "trunk"],
+    RUNS, NEEDS, HARDWARE, config["small_run_minutes"], len(EVALUATED)
 )
 ON_NODES = [name for name, needs in NEEDS.items() if needs.nodes > 1]
 

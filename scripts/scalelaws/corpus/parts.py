@@ -4,7 +4,7 @@ What comes out does not depend on how many parts there are: documents are judged
 of them is surveyed before, and the step that follows puts the survivors into an order of its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -41,11 +41,21 @@ def join_parts(parts: Sequence[Path], reports: Sequence[Path], folder: Path, rep
     Raises InputError if no part kept a document.
     """
     found = [read_json(path) for path in reports]
-    whole: dict[str, Any] = joined(found) | {"provenance": found[0]["provenance"], "parts": len(parts)}
+    whole = joined(found)
     require_documents(whole, f"{folder.parent.name}: {whole['step']}")
     with atomic_path(folder) as temporary:
         temporary.mkdir()
         for part in parts:
             for shard in shards_of(part):
                 link_or_copy(shard, temporary / f"{part.name}-{shard.name}")
-    write_json(report, whole)
+    made_with = found[0]["provenance"] | {"inputs": _inputs([report["provenance"] for report in found])}
+    write_json(report, whole | {"provenance": made_with})
+
+
+def _inputs(provenances: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """The digests of all that the parts read; a name that means another file in a later part is given its number."""
+    found: dict[str, str] = {}
+    for number, provenance in enumerate(provenances):
+        for name, digest in provenance["inputs"].items():
+            found[name if found.get(name, digest) == digest else f"part {number}: {name}"] = digest
+    return found

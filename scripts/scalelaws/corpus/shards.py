@@ -47,7 +47,7 @@ async def crawl_in_shards(
             limits,
             under_way,
             known_hosts,
-            part(show, number, len(files)),
+            stretch(show, number, len(files)),
         )
         found = publish(under_way, state / f"{file.name}.warc.gz", state / f"{file.name}.jsonl", limits)
         write_json(counts, found)
@@ -70,7 +70,7 @@ def publish_shards(state: Path, folder: Path, number: int) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
-def part(show: Show, number: int, parts: int) -> Show:
+def stretch(show: Show, number: int, parts: int) -> Show:
     """Reports one of several parts of a job, about equally long, as part of the whole."""
     return lambda done, total, note: show(number * total + done, parts * total, note)
 

@@ -21,7 +21,7 @@ from scalelaws.corpus.pinned import pinned_packages
 from scalelaws.corpus.raw import Raw, Seen, reading, unseen
 from scalelaws.corpus.reddit import reddit_links
 from scalelaws.corpus.settings import ARCHIVED, LINKED, Source, expanded, input_files, is_crawled
-from scalelaws.corpus.shards import crawl_in_shards, part, publish_shards
+from scalelaws.corpus.shards import crawl_in_shards, publish_shards, stretch
 from scalelaws.corpus.site import HOST, build_site, docstring_pages, readme_pages, serving, site_urls
 from scalelaws.corpus.sitemap import listed_pages
 from scalelaws.corpus.warc import read_warc
@@ -195,22 +195,22 @@ async def _crawled(source: Source, pins: Path, state: Path, processes: int, show
         if source["kind"] == "urls":
             urls = listed_urls(Path(source["path"]), source["min_score"])
         elif source["kind"] == "reddit":
-            links = _submitted(source, state, part(show, 0, 2))[0]
+            links = _submitted(source, state, stretch(show, 0, 2))[0]
             urls = (json.loads(line)["url"] for line in stack.enter_context(links.open(encoding="utf-8")))
-            show = part(show, 1, 2)
+            show = stretch(show, 1, 2)
         elif source["kind"] == "sitemap":
-            urls = await _listed(source, state, limits, part(show, 0, 2))
-            show = part(show, 1, 2)
+            urls = await _listed(source, state, limits, stretch(show, 0, 2))
+            show = stretch(show, 1, 2)
         else:
             site = state / "site"
             if not site.exists():
                 packages = pinned_packages(pins, source["packages"], source["exclude"])
                 reader = docstring_pages if source["content"] == "docstrings" else readme_pages
                 with atomic_path(site) as temporary:
-                    build_site(reader(packages, processes, part(show, 0, 2)), temporary)
+                    build_site(reader(packages, processes, stretch(show, 0, 2)), temporary)
             urls = site_urls(site)
             known = {HOST: ("127.0.0.1", await stack.enter_async_context(serving(site)))}
-            show = part(show, 1, 2)
+            show = stretch(show, 1, 2)
         await crawl_in_shards(urls, limits, state / "crawl", known, show)
 
 

@@ -61,8 +61,8 @@ def _last_place(documents: Path, max_bytes: float | None, seed: int) -> int:
     if max_bytes is None:
         return LAST_PLACE
     found = [(place(document.id, seed), document.bytes) for document in read_documents(documents)]
-    places = np.array([p for p, _ in found], np.uint64)
-    order = np.argsort(places, kind="stable")
-    size = np.cumsum(np.array([b for _, b in found])[order])
+    places, sizes = np.array([p for p, _ in found], np.uint64), np.array([b for _, b in found])
+    order = np.lexsort((sizes, places))
+    size = np.cumsum(sizes[order])
     within = int(np.searchsorted(size, max_bytes, "right"))
     return int(places[order[max(within, 1) - 1]]) if within < len(found) else LAST_PLACE

@@ -56,9 +56,8 @@ def read_table(
     """
     place = str(path)
     table = _opened(place)
-    runs = Path(place).with_name("runs.parquet")
-    if {*LOSS_COLUMNS} <= set(table) and "parameters" not in table and runs.is_file():
-        table = as_one_table(table, pd.read_parquet(runs))
+    if {*LOSS_COLUMNS} <= set(table) and "parameters" not in table and (runs := _beside(place)).is_file():
+        table = as_one_table(*_complete(table, pd.read_parquet(runs), runs))
     if where:
         table = _matching(table, where, place)
     if {*LOSS_COLUMNS, *RUN_COLUMNS} - {"flops", "tokens"} <= set(table):
@@ -66,7 +65,8 @@ def read_table(
         if "variant" in table:
             table = table.assign(variant=table["variant"].fillna(""))
             if table["variant"].all():
-                table, how = table.assign(variant=""), [*how, "as one grid: runs of its sweep, and none of its own"]
+                how.append(f"as one grid, none being of the study's own: {', '.join(sorted(set(table['variant'])))}")
+                table = table.assign(variant="")
         return Reading(_ours(table, place), how, [])
     table = _with_constants(table, columns or {})
     chosen = choose(table, columns or {}, place)
@@ -87,12 +87,26 @@ def _with_constants(table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataF
 
 
 def local_table(path: str, where: str) -> list[str]:
-    """[path] for a file on this machine, [] for a URL. Raises InputError, naming `where`, for a file that is not."""
+    """A table's files on this machine, none for a URL. Raises InputError, naming `where`, for a file that is not."""
     if URL.match(path):
         return []
     if not Path(path).is_file():
         raise InputError(f"{where}: {path}", "there is no such file", "Name an existing table, or its URL.")
-    return [path]
+    ours = Path(path).name == "observations.parquet" and _beside(path).is_file()
+    return [path, str(_beside(path))] if ours else [path]
+
+
+def _beside(path: str) -> Path:
+    """Where the runs of observations that we wrote stand."""
+    return Path(path).with_name("runs.parquet")
+
+
+def _complete(losses: pd.DataFrame, runs: pd.DataFrame, place: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The two tables of a study. Raises InputError where they are not of the same one."""
+    unknown = sorted(set(losses["run"]) - set(runs["run"]))
+    if unknown:
+        raise InputError(str(place), f"the run {unknown[0]!r} is not in it", "Put the study's own runs.parquet there.")
+    return losses, runs
 
 
 def _opened(place: str) -> pd.DataFrame:

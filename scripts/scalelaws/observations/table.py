@@ -195,7 +195,8 @@ def write_observations(
 
 def as_one_table(losses: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     """Each row of losses with all columns of its run, whose totals are named run_tokens and run_flops."""
-    return losses.merge(runs.rename(columns={"tokens": "run_tokens", "flops": "run_flops"}), on="run")
+    totals = runs.rename(columns={"tokens": "run_tokens", "flops": "run_flops"})
+    return losses.merge(totals, on="run", validate="many_to_one")
 
 
 def _typed(frame: pd.DataFrame, columns: dict[str, str], extra: dict[str, str], where: str) -> pd.DataFrame:

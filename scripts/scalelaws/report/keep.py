@@ -10,6 +10,9 @@ from scalelaws.io import atomic_path, read_json
 from scalelaws.observations.kept import check_kept, kept_files
 from scalelaws.report.tables import benchmark_tables
 
+MADE_AGAIN = ("fit", "plot_figures", "write_report")
+"""Rules whose jobs are done, and measured, anew in the folder that is kept."""
+
 
 def keep_study(study: str | Path, config: str | Path, corpora: Collection[str], folder: str | Path) -> None:
     """Copy what the cheap half of a study needs from its results folder `study` to `folder`.
@@ -25,7 +28,8 @@ def keep_study(study: str | Path, config: str | Path, corpora: Collection[str], 
             save_card(_without_text(read_json(study / name)), folder / name, (folder / name).with_suffix(".md"))
         else:
             _copy(study / name, folder / name)
-    for rule, table in benchmark_tables(study / "benchmarks").items():
+    costly = {rule: jobs for rule, jobs in benchmark_tables(study / "benchmarks").items() if rule not in MADE_AGAIN}
+    for rule, table in costly.items():
         with atomic_path(folder / "benchmarks" / f"{rule}.tsv") as temporary:
             table.to_csv(temporary, sep="\t", index=False, na_rep="NA")
 

@@ -10,12 +10,12 @@ import pandas as pd
 from safetensors.torch import save_file
 
 from scalelaws.errors import InputError
+from scalelaws.finished import forget_checkpoints, keep_finished, take_finished
 from scalelaws.io import atomic_path, file_digest, write_json
 from scalelaws.job import Progress
 from scalelaws.recipe import provenance, recipe
 from scalelaws.tokens.store import check_ids, open_tokens
 from scalelaws.training import processes
-from scalelaws.training.finished import keep_finished, take_finished
 from scalelaws.training.loop import FORKS, run_record, train
 from scalelaws.training.run import Run
 from scalelaws.training.speed import native_precision
@@ -72,7 +72,7 @@ def train_to_files(
         check_ids(file, min(run.stream_tokens or run.dataset_tokens, file.tokens) if trained_on else file.tokens)
     run = replace(run, precision=native_precision(run.precision, processes.device()))
     owner = owner_of(run, made_by, {path: file_digest(path) for path in sidecars})
-    if shares_job and take_finished(files.results, files.checkpoints, owner):
+    if processes.count() == 1 and take_finished(files.results, files.checkpoints, owner):
         progress.say("finished before, in a job that failed later")
         return
     trunk = files.forks(run.trunk) if run.first_step else None
@@ -92,10 +92,10 @@ def train_to_files(
     made_with = provenance(made_by, run.seed, asdict(run), sidecars, ["torch", "numpy"])
     good = last_step_before(files.checkpoints, state.step) if state.status == "diverged" else None
     write_json(files.record, {"run": {**record, "good_checkpoint_step": good}, "provenance": made_with})
-    if good is None:
-        shutil.rmtree(files.checkpoints, ignore_errors=True)
     if shares_job:
         keep_finished(files.results, files.checkpoints, owner)
+    if good is None:
+        forget_checkpoints(files.checkpoints)
     progress.say(f"{state.status} at step {state.step:,}; {_what_is_left(state, good, files.checkpoints)}")
 
 

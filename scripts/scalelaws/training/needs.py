@@ -21,6 +21,8 @@ AROUND_A_JOB_MB = 700
 """Of the two Snakemakes around a job and the compiler that a training calls."""
 START_SECONDS, START_MINUTES = 20.0, 10
 """What a job takes before its first update, and what it is allowed to."""
+SHARING = 16
+"""Runs that a GPU has room for together, where they share it."""
 ALLOWED = 3.0
 """Times the time on the slowest hardware of its kind that a run is allowed; more on a further attempt."""
 
@@ -62,10 +64,22 @@ def needs_of(run: Run, hardware: Hardware, longest_hours: float, evaluated_sets:
     return choices[min(len(too_small), len(choices) - 1)]
 
 
-def sharing_jobs(needs: Mapping[str, Needs], minutes: float, trunks: Collection[str] = ()) -> set[str]:
-    """Names of the runs on one device that are expected to take at most so many minutes, trunks left out."""
-    small = (name for name, need in needs.items() if need.devices == 1 and need.seconds <= 60 * minutes)
-    return set(small) - set(trunks)
+def sharing_jobs(
+    runs: Mapping[str, Run], needs: Mapping[str, Needs], hardware: Hardware, minutes: float, evaluated_sets: int
+) -> set[str]:
+    """Names of the runs that share jobs: on one device, done in at most so many minutes, no trunks, and small.
+
+    Of those that share a GPU it must hold SHARING at a time.
+    """
+    most = 0.9 * hardware.device.gpu_bytes / SHARING
+    return {
+        name
+        for name, need in needs.items()
+        if need.devices == 1
+        and need.seconds <= 60 * minutes
+        and runs[name].schedule != "trunk"
+        and needed_bytes(runs[name], _at_once(runs[name], hardware, 1), evaluated_sets) <= most
+    }
 
 
 def gpus_asked(run: str, needs: Mapping[str, Needs], sharing: Collection[str]) -> int | str:

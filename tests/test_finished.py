@@ -1,7 +1,7 @@
 """A finished run outlives the job that it shares with others."""
 
 import pytest
-from scalelaws.training.finished import forget_finished, keep_finished, take_finished
+from scalelaws.finished import forget_finished, keep_finished, take_finished
 
 
 @pytest.fixture

@@ -36,9 +36,21 @@ def take_finished(outputs: Sequence[Path], checkpoints: Path, owner: str) -> boo
     return True
 
 
+def forget_checkpoints(checkpoints: Path) -> None:
+    """Take away a finished run's checkpoints, and leave what it is kept by."""
+    for path in checkpoints.glob("*"):
+        if path.name != FINISHED:
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+    _remove_if_empty(checkpoints)
+
+
 def forget_finished(checkpoints: Path) -> None:
     """Take away the second names of all runs of a study, so that a run that is asked for again is trained again."""
     for kept in checkpoints.glob(f"*/{FINISHED}"):
         shutil.rmtree(kept)
-        if not any(kept.parent.iterdir()):
-            kept.parent.rmdir()
+        _remove_if_empty(kept.parent)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
