@@ -222,6 +222,19 @@ def test_a_kept_study_is_fitted_and_drawn_again_without_its_text_and_with_nothin
     assert not any(excerpt in text for excerpt in excerpts for text in texts)
 
 
+@pytest.mark.parametrize(
+    "kept", sorted((ROOT / "results/reference").glob("*/config.yaml")), ids=lambda path: path.parent.name
+)
+def test_a_study_that_git_keeps_needs_no_training_and_holds_no_text(kept):
+    finished = f"finished={kept.parent.relative_to(ROOT)}"
+    rules = planned(ROOT, "--forceall", "--config", finished, "--", "report", config=str(kept.relative_to(ROOT)))
+    assert rules == {"fit": 1, "plot_figures": 1, "write_report": 1, "report": 1}
+    cards = [read_json(card) for card in kept.parent.glob("corpus/*/card.json")]
+    assert cards and not any(
+        count["examples"] for card in cards for step in card["steps"] for count in step["removed"].values()
+    )
+
+
 def test_a_study_that_is_not_finished_cannot_be_kept(tmp_path, monkeypatch, capsys):
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(STUDY))
     monkeypatch.chdir(tmp_path)
