@@ -42,7 +42,10 @@ def rows(study: Path, names: list[str]) -> Iterator[tuple[dict, list[tuple[float
     """Each run's record, and its three losses."""
     for record in sorted(study.glob("runs/*/run.json")):
         run = read_json(record)["run"]
-        if run["status"] == "diverged" or run["family"] != "transformer" or (names and run["run"] not in names):
+        partly_seen = run["stream_tokens"] > run["dataset_tokens"]  # a branch that left its trunk early
+        if partly_seen or run["status"] == "diverged" or run["family"] != "transformer":
+            continue
+        if names and run["run"] not in names:
             continue
         train, test = (open_tokens(study / f"tokens/{run['train_corpus']}.{split}.json") for split in ("train", "test"))
         shape = Shape(**{field.name: run[field.name] for field in fields(Shape) if field.name in run})

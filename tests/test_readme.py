@@ -10,6 +10,7 @@ from workflow.start import snakemake
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", ROOT / "results/reference/README.md"]
 COMMANDS = [
     line.split("  #")[0].strip() for line in README.splitlines() if re.match(r" {4}(make|snakemake|scalelaws) ", line)
 ]
@@ -31,10 +32,12 @@ def test_snakemake_knows_its_targets(command, tmp_path):
     snakemake(tmp_path, "--dry-run", *shlex.split(command)[1:], config="config.yaml")
 
 
-@pytest.mark.parametrize("link", re.findall(r"\]\(([^)#]+)\)", README))
-def test_links_lead_to_files(link):
-    assert link.startswith("http") or (ROOT / link).exists()
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
+def test_links_lead_to_files(page):
+    links = re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))
+    assert links
+    assert not [link for link in links if not link.startswith("http") and not (page.parent / link).exists()]
 
 
 def test_nothing_is_left_to_fill_in():
-    assert "@@" not in README
+    assert not [page for page in PAGES if "@@" in page.read_text(encoding="utf-8")]
