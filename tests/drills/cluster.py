@@ -90,7 +90,9 @@ class Cluster:
     def shared_jobs(self, study: Path, states: str = "RUNNING") -> list[str]:
         """Numbers of the study's jobs in these states that several runs share."""
         jobs = (line.split("|") for line in self.ask("squeue", "-h", "-t", states, "-o", "%A|%k|%Z").splitlines())
-        return [number for number, comment, folder in jobs if comment.startswith("group_") and folder == str(study)]
+        return [
+            number for number, comment, folder in jobs if comment.startswith("rule_small_runs") and folder == str(study)
+        ]
 
 
 def missing() -> str:
