@@ -57,7 +57,7 @@ def read_table(
     place = str(path)
     table = _opened(place)
     if {*LOSS_COLUMNS} <= set(table) and "parameters" not in table and (runs := _beside(place)).is_file():
-        table = as_one_table(*_complete(table, pd.read_parquet(runs), runs))
+        table = _with_runs(table, runs)
     if where:
         table = _matching(table, where, place)
     if {*LOSS_COLUMNS, *RUN_COLUMNS} - {"flops", "tokens"} <= set(table):
@@ -101,12 +101,13 @@ def _beside(path: str) -> Path:
     return Path(path).with_name("runs.parquet")
 
 
-def _complete(losses: pd.DataFrame, runs: pd.DataFrame, place: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The two tables of a study. Raises InputError where they are not of the same one."""
+def _with_runs(losses: pd.DataFrame, file: Path) -> pd.DataFrame:
+    """The losses with the columns of their runs in `file`. Raises InputError where it is another study's."""
+    runs = pd.read_parquet(file)
     unknown = sorted(set(losses["run"]) - set(runs["run"]))
     if unknown:
-        raise InputError(str(place), f"the run {unknown[0]!r} is not in it", "Put the study's own runs.parquet there.")
-    return losses, runs
+        raise InputError(str(file), f"the run {unknown[0]!r} is not in it", "Put the study's own runs.parquet there.")
+    return as_one_table(losses, runs)
 
 
 def _opened(place: str) -> pd.DataFrame:
