@@ -57,14 +57,13 @@ class Funnel:
         """The counts: step, documents and bytes in and out, each with a digest of them (`left` is of those that went
         on), each reason with examples, the most frequent first, and what was changed in documents that went on.
         """
-        order = sorted(self.removed, key=lambda reason: (-self.removed[reason]["documents"], reason))
-        removed = {r: self.removed[r] | {"examples": [example for _, example in self._examples[r]]} for r in order}
+        removed = {r: c | {"examples": [example for _, example in self._examples[r]]} for r, c in self.removed.items()}
         return {
             "step": self.step,
             "in": self._entered() | {"digest": str(self.entered)},
             "out": self.kept | {"digest": str(left)},
-            "removed": removed,
-            "changed": {reason: self.changed[reason] for reason in sorted(self.changed)},
+            "removed": _by_frequency(removed),
+            "changed": dict(sorted(self.changed.items())),
         }
 
     def _entered(self) -> dict[str, int]:
@@ -113,8 +112,8 @@ def joined(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "step": reports[0]["step"],
         "in": _joined_counts([report["in"] for report in reports]),
         "out": _joined_counts([report["out"] for report in reports]),
-        "removed": {reason: removed[reason] for reason in sorted(removed, key=lambda r: (-removed[r]["documents"], r))},
-        "changed": {reason: changed[reason] for reason in sorted(changed)},
+        "removed": _by_frequency(removed),
+        "changed": dict(sorted(changed.items())),
     }
 
 
@@ -130,6 +129,10 @@ def _add(whole: dict[str, Any], part: Mapping[str, Any]) -> None:
     for key in whole:
         if key != "examples":
             whole[key] += part[key]
+
+
+def _by_frequency(removed: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return dict(sorted(removed.items(), key=lambda item: (-item[1]["documents"], item[0])))
 
 
 def _rank(url: str) -> str:
