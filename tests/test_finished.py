@@ -1,7 +1,7 @@
 """A finished run outlives the job that it shares with others."""
 
 import pytest
-from scalelaws.finished import forget_finished, keep_finished, take_finished
+from scalelaws.finished import forget_checkpoints, forget_finished, keep_finished, take_finished
 
 
 @pytest.fixture
@@ -31,6 +31,15 @@ def test_nothing_is_taken_that_was_made_otherwise(finished):
     assert not take_finished(outputs, checkpoints, "other settings")
     assert not take_finished(outputs, checkpoints.with_name("b"), "owner")
     assert not any(output.exists() for output in outputs)
+
+
+def test_checkpoints_go_and_what_is_kept_stays(finished):
+    outputs, checkpoints = finished
+    (checkpoints / "000000009-abc.safetensors").touch()
+    (checkpoints / "forks").mkdir()
+    forget_checkpoints(checkpoints)
+    assert [path.name for path in checkpoints.iterdir()] == ["finished"]
+    assert take_finished(outputs, checkpoints, "owner")
 
 
 def test_once_all_runs_are_gathered_nothing_is_kept_twice(finished):
