@@ -185,10 +185,11 @@ def _check_training(training: dict[str, Any], where: str) -> None:
 
 
 def _check_repeats(training: dict[str, Any], where: str) -> None:
-    unknown = set(training["repeats"]["dataset_tokens"]) - set(training["dataset_tokens"])
+    trained = {D for settings in (training, *training["sweep"]) for D in settings.get("dataset_tokens", ())}
+    unknown = set(training["repeats"]["dataset_tokens"]) - trained
     if unknown:
         raise InputError(
             f"{where}: training.repeats.dataset_tokens",
-            f"{min(unknown):g} is not one of training.dataset_tokens",
+            f"{min(unknown):g} is not one of training.dataset_tokens, nor of a sweep's",
             "Repeat subsets that are trained.",
         )

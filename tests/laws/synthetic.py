@@ -9,6 +9,7 @@ SIZES = (1e4, 2.5e4, 6.5e4, 1.6e5, 4e5)
 SUBSETS = (4e4, 1.3e5, 4e5, 1.3e6, 4e6)
 CHINCHILLA = {"E": 2.0, "A": 60.0, "B": 80.0, "alpha": 0.4, "beta": 0.32}
 GAP = {"G": 60.0, "p": 0.25, "q": 0.75}
+MEMORY = {"G": 30.0, "p": 0.2, "q": 0.7}
 TRANSFER = {"same_offset": (1.0, 0.5), "growing": (1.25, -0.2)}
 """Per OOD corpus: slope and offset of its loss against the held-out loss."""
 BATCH = 512
@@ -38,8 +39,9 @@ def _curve(name, n, d, law, truth, max_tokens, error):
         tokens = float(step * BATCH)
         x = {"parameters": np.array(n), "dataset_tokens": np.array(min(tokens, d))}
         held_out = float(FORMS[law].predict(truth, x)) * np.exp(error)
-        gap = GAP["G"] * n ** GAP["p"] * d ** -GAP["q"] * (step / last)
-        values = {("train", "test"): held_out, ("train", "train"): max(held_out - gap, 0.1)}
+        gap, memory = (law["G"] * n ** law["p"] * d ** -law["q"] * (step / last) for law in (GAP, MEMORY))
+        seen = max(held_out - gap, 0.1)
+        values = {("train", "test"): held_out, ("train", "train"): seen, ("train", "unseen"): seen + memory}
         values |= {(corpus, "test"): slope * held_out + offset for corpus, (slope, offset) in TRANSFER.items()}
         rows += [
             {

@@ -32,9 +32,10 @@ def test_the_law_that_made_the_data_comes_back_within_its_intervals(laws):
     assert all(law.parameters[name].contains(value) for name, value in synthetic.CHINCHILLA.items())
 
 
-def test_the_gap_law_comes_back(laws):
-    law = laws.laws["gap_of_parameters_and_data"]
-    for name, value in synthetic.GAP.items():
+@pytest.mark.parametrize(("name", "truth"), [("gap", synthetic.GAP), ("memory", synthetic.MEMORY)])
+def test_the_laws_of_the_gap_to_held_out_and_to_unseen_text_come_back(laws, name, truth):
+    law = laws.laws[f"{name}_of_parameters_and_data"]
+    for name, value in truth.items():
         assert law.parameters[name].value == pytest.approx(value, rel=1e-3)
 
 

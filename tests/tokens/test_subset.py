@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scalelaws.errors import InputError
 from scalelaws.tokens.store import open_tokens
-from scalelaws.tokens.subset import subset, windows
+from scalelaws.tokens.subset import UNSEEN_SPREAD, subset, unseen_from, windows
 
 from .conftest import write_token_file
 
@@ -63,3 +64,8 @@ def test_another_seed_gives_other_windows():
 
 def test_a_file_too_small_gives_fewer_windows():
     assert len(windows(np.zeros(40, np.uint16), 1000, 9, seed=0)) == 4
+
+
+@pytest.mark.parametrize(("tokens", "evaluated", "unseen"), [(30_000, 1000, 3000), (10**9, 1000, UNSEEN_SPREAD * 1000)])
+def test_unseen_text_is_the_end_of_the_training_tokens_and_a_tenth_of_them_at_most(tokens, evaluated, unseen):
+    assert unseen_from(SimpleNamespace(tokens=tokens), evaluated) == tokens - unseen

@@ -2,7 +2,9 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from scalelaws.training.evaluate import EvaluationSet, losses_by_position, summary
+import pytest
+from scalelaws.errors import InputError
+from scalelaws.training.evaluate import EvaluationSet, evaluation_sets, losses_by_position, summary
 
 from .test_loop import RUN, tokens, trained  # noqa: F401  (tokens is a fixture)
 
@@ -36,3 +38,23 @@ def test_the_standard_error_is_that_of_windows():
     by_position = losses_by_position(chosen, losses)
     assert np.isclose(np.mean([row["loss"] for row in by_position]), found["loss"])
     assert np.isclose(by_position[2]["loss_sem"], losses[:, 2].std(ddof=1) / np.sqrt(50))
+
+
+def test_training_text_that_a_run_does_not_see_is_evaluated_for_its_result_alone(tokens, tmp_path):  # noqa: F811
+    """A run that repeats knows its own text better; one that sees all text leaves none."""
+    losses = pd.DataFrame(trained(replace(RUN, dataset_tokens=300, steps=300), tokens, tmp_path).losses)
+    unseen = losses[losses["split"] == "unseen"]
+    assert unseen["result"].tolist() == [True]
+    assert unseen["corpus"].tolist() == ["pages"]
+    (seen,) = losses.loc[losses["result"] & (losses["split"] == "train"), "loss"]
+    assert seen < unseen["loss"].item() - 0.1
+    last = tokens["pages", "train"].ids[2700:]
+    inputs = {s.split: s.inputs for s in evaluation_sets(RUN, tokens, "pages")}["unseen"]
+    pieces = np.lib.stride_tricks.sliding_window_view(last, RUN.context)
+    assert all((pieces == row).all(axis=1).any() for row in inputs)
+    assert "unseen" not in {s.split for s in evaluation_sets(replace(RUN, dataset_tokens=2701), tokens, "pages")}
+
+
+def test_a_subset_of_one_sequence_is_refused(tokens):  # noqa: F811
+    with pytest.raises(InputError, match="hold 1 sequences of 16, and two are needed"):
+        evaluation_sets(replace(RUN, dataset_tokens=20), tokens, "pages")

@@ -43,7 +43,7 @@ def test_a_run_by_hand_is_the_workflow_s_run(study, tokens, tmp_path):  # noqa: 
     record = read_json(study / "runs/lstm-test/run.json")["run"]
     assert (record["family"], record["status"], record["train_corpus"]) == ("lstm", "finished", "pages")
     losses = pd.read_parquet(study / "runs/lstm-test/losses.parquet")
-    assert set(zip(losses["corpus"], losses["split"], strict=True)) == set(tokens)
+    assert set(zip(losses["corpus"], losses["split"], strict=True)) == {*tokens, ("pages", "unseen")}
     for name in tokens.values():
         name.ids[-1] = 39
     state = trained(LSTM, tokens, tmp_path / "other")

@@ -25,7 +25,7 @@ ALIKE = ["parameters", "dataset_tokens", "batch_tokens", "family", "n_layer", "d
     "Scans of the batch size",
     "Tokens against steps to reach a given loss, a point a batch size B, for the size N that was trained with most "
     "of them. Small batches waste steps, large ones tokens; the bend between is the critical batch.",
-    sweeps=("batch_tokens",),
+    sweeps=("batch_tokens", "max_tokens"),
 )
 def batch_scan(observations: Observations, laws: Laws) -> Figure:
     """Tokens and steps to a loss by batch size (Kaplan et al. 2020, figure 18)."""

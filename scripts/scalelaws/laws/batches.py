@@ -37,6 +37,8 @@ def noise_scale_task(observations: Observations) -> Task | None:
 def scan_task(observations: Observations, noise: float, resamples: int, seed: int) -> tuple[Task, Resampled] | None:
     """B_crit(L) from runs of one size at several batch sizes, and its resamples.
 
+    A batch size's longest curve on fresh tokens stands for it: others repeat, or end early for lack of data.
+
     At each of LEVELS losses the steps S and tokens E to it lie on (S/S_min - 1)(E/E_min - 1) = 1, and B_crit is
     E_min/S_min. Resamples redraw each run's noise in ln loss, which shifts its whole curve.
     """
@@ -116,8 +118,11 @@ def _task(name: str, title: str, observations: Observations, rows: pd.DataFrame,
 
 def _scanned(observations: Observations) -> pd.DataFrame:
     curves = observations.curves(observations.train_corpus)
-    curves = curves[(curves["batch_tokens"] > 0) & (curves["step"] > curves["warmup_steps"])]
-    return curves[curves.groupby("run")["step"].transform("count") > 1]
+    fresh = curves["tokens"] <= FIRST_EPOCH * curves["dataset_tokens"]
+    curves = curves[fresh & (curves["batch_tokens"] > 0) & (curves["step"] > curves["warmup_steps"])]
+    curves = curves[curves.groupby("run")["step"].transform("count") > 1]
+    longest = curves.groupby(["parameters", "batch_tokens"])["tokens"].transform("max")
+    return curves[curves.groupby("run")["tokens"].transform("max") == longest]
 
 
 def _levels(tracks: list[pd.DataFrame]) -> Array:

@@ -30,6 +30,7 @@ LAWS = (
     "loss_of_parameters_and_steps",
     "loss_of_least_flops",
     "gap_of_parameters_and_data",
+    "memory_of_parameters_and_data",
     "ood_loss",
     "ood_transfer",
 )
@@ -50,6 +51,7 @@ NEEDS = {
     "loss_of_parameters_and_steps": "learning curves with their batch size, and a critical batch",
     "loss_of_least_flops": "learning curves with their batch size, and a critical batch",
     "gap_of_parameters_and_data": "losses on the training split",
+    "memory_of_parameters_and_data": "losses on the training text that runs have seen, and on some that they have not",
     "ood_loss": "losses on a second corpus",
     "ood_transfer": "losses on a second corpus",
 }
@@ -79,19 +81,28 @@ def held_out_tasks(observations: Observations, objective: Objective) -> list[Tas
     ]
 
 
-def gap_task(observations: Observations) -> Task:
-    """The gap between held-out and training loss. Its residuals are in nats, over each gap's own noise: gaps near zero
-    may be measured below it."""
+def gap_tasks(observations: Observations) -> list[Task]:
+    """The gap between held-out and training loss, and what of it is memory: the gap to unseen text of the training
+    split, from which, unlike from held-out text, no document was dropped for being like another."""
+    names = (
+        ("test", "gap_of_parameters_and_data", "Gap(N,D)"),
+        ("unseen", "memory_of_parameters_and_data", "Memory(N,D)"),
+    )
+    splits = set(observations.losses.loc[observations.losses["corpus"] == observations.train_corpus, "split"])
+    return [_gap_task(observations, *each) for each in names if {each[0], "train"} <= splits]
+
+
+def _gap_task(observations: Observations, split: str, name: str, title: str) -> Task:
+    """Its residuals are in nats, over each gap's own noise: gaps near zero may be measured below it."""
     train = observations.train_corpus
-    test, seen = (observations.results(train, split).set_index("run") for split in ("test", "train"))
+    test, seen = (observations.results(train, text).set_index("run") for text in (split, "train"))
     test = test.loc[test.index.intersection(seen.index)]
     seen = seen.loc[test.index]
     gap = test["loss"] - seen["loss"]
     noise = np.sqrt(np.square(test["loss_sem"].fillna(0)) + np.square(seen["loss_sem"].fillna(0)))
     rows = result_rows(test.reset_index()).assign(observed=gap.to_numpy())
     rows["scale"] = np.hypot(noise, RELATIVE_GAP_NOISE * np.maximum(gap, 0)).to_numpy() + 1e-9
-    name, title = "gap_of_parameters_and_data", "Gap(N,D)"
-    return Task(name, "gap_power", title, train, "test", rows, Objective("loss", ROBUST_DELTA))
+    return Task(name, "gap_power", title, train, split, rows, Objective("loss", ROBUST_DELTA))
 
 
 def ood_tasks(observations: Observations, corpus: str, objective: Objective) -> list[Task]:

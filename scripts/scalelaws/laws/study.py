@@ -29,7 +29,7 @@ from scalelaws.laws.files import write_laws
 from scalelaws.laws.fitted import Allocation, FittedLaw, Laws
 from scalelaws.laws.forms import FORMS
 from scalelaws.laws.problem import Objective
-from scalelaws.laws.rows import LAWS, envelope_task, gap_task, held_out_tasks, ood_tasks
+from scalelaws.laws.rows import LAWS, envelope_task, gap_tasks, held_out_tasks, ood_tasks
 from scalelaws.laws.status import sparse
 from scalelaws.laws.uncertainty import Resampled
 from scalelaws.observations.table import Observations, read_observations
@@ -114,7 +114,7 @@ def _fitted(
     resamples = settings["resamples"]
     wanted = set(settings["fit"])
     excluded = _excluded(observations)
-    shapes, batched = observations.of_variants("aspect_ratio"), observations.of_variants("batch_tokens")
+    shapes, batched = observations.of_variants("aspect_ratio"), observations.of_variants("batch_tokens", "max_tokens")
     observations = observations.of_variants()
     train = observations.train_corpus
     results = observations.results(train)
@@ -127,9 +127,8 @@ def _fitted(
         task = replace(task, tested=task.tested and tested)
         return fit_law(task, resamples, _seed(seed, task.name), settings["backtest"], redrawn, between_seeds)
 
-    direct = [*held_out_tasks(observations, objective), *design_tasks(shapes, objective)]
-    if (observations.losses["split"] == "train").any():
-        direct.append(gap_task(observations))
+    held_out = held_out_tasks(observations, objective)
+    direct = [*held_out, *design_tasks(shapes, objective), *gap_tasks(observations)]
     direct = [
         task for task in direct if task.name in CORE or not sparse(FORMS[task.form], task.rows[task.rows["used"]])
     ]

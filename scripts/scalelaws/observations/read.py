@@ -206,7 +206,8 @@ def _completed(frame: pd.DataFrame, chosen: Chosen, place: str) -> tuple[pd.Data
         frame["run"] = [f"row {row}" for row in frame.index]
     frame["run"] = frame["run"].astype(str)
     frame["split"] = frame["split"].astype(str) if "split" in frame else "test"
-    _refuse(~frame["split"].isin(["train", "test"]), frame["split"], "split", place, "is unknown", "Use train or test.")
+    unknown, remedy = ~frame["split"].isin(["train", "test", "unseen"]), "Use train, test or unseen (training text)."
+    _refuse(unknown, frame["split"], "split", place, "is unknown", remedy)
     frame = _corpora(frame, chosen, place)
     return _steps(frame, given_run, place, how)
 

@@ -108,15 +108,16 @@ class Checksums:
         return [*self._finished, self._current] if self._length else list(self._finished)
 
 
-def check_ids(file: TokenFile, tokens: int) -> None:
-    """Raise InputError if any piece of the file with one of its first `tokens` ids is not as it was written.
+def check_ids(file: TokenFile, end: int, start: int = 0) -> None:
+    """Raise InputError if any piece of the file with one of its ids from `start` to `end` is not as it was written.
 
     Reads those pieces once, 16 MiB in memory at a time.
     """
     path = token_paths(file.path)["ids"]
-    pieces = -(-tokens * file.ids.itemsize // PIECE_BYTES)
+    first, last = start * file.ids.itemsize // PIECE_BYTES, -(-end * file.ids.itemsize // PIECE_BYTES)
     with path.open("rb") as ids:
-        for number, expected in enumerate(file.checksums[:pieces]):
+        ids.seek(first * PIECE_BYTES)
+        for number, expected in enumerate(file.checksums[first:last], first):
             if zlib.crc32(ids.read(PIECE_BYTES)) != expected:
                 start = number * PIECE_BYTES // file.ids.itemsize
                 raise _broken(path, f"damaged since it was written, at its ids from {start:,} on")

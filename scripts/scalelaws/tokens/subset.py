@@ -5,6 +5,9 @@ import numpy as np
 from scalelaws.errors import InputError
 from scalelaws.tokens.store import TokenFile
 
+UNSEEN_SPREAD = 100
+"""Windows of unseen training text lie in this many times as many tokens: far enough apart to be of many documents."""
+
 
 def subset(file: TokenFile, dataset_tokens: int) -> np.ndarray:
     """The first `dataset_tokens` ids of a token file: a read-only view, (D,) uint16 or uint32.
@@ -19,6 +22,14 @@ def subset(file: TokenFile, dataset_tokens: int) -> np.ndarray:
             f"Choose from 1 to {file.tokens:,}, or add sources to the training corpus.",
         )
     return file.ids[:dataset_tokens]
+
+
+def unseen_from(file: TokenFile, evaluation_tokens: int) -> int:
+    """Where the text begins that stands for training text which a run has not seen: the end of the training tokens.
+
+    It is a tenth of them at most, and UNSEEN_SPREAD times what is evaluated; whoever trains on it has no such text.
+    """
+    return file.tokens - min(file.tokens // 10, UNSEEN_SPREAD * evaluation_tokens)
 
 
 def windows(ids: np.ndarray, tokens: int, context: int, seed: int, where: str = "evaluation") -> np.ndarray:

@@ -11,7 +11,7 @@ def batch(ids: np.ndarray, step: int, batch_tokens: int, context: int, seed: int
     The subset is cut into sequences of `context` predictions; every epoch goes through all of them in a new seeded
     order, and a batch may end one epoch and begin the next.
     """
-    per_epoch = (len(ids) - 1) // context
+    per_epoch = sequences_in(len(ids), context)
     count = batch_tokens // context
     first = (step - 1) * count
     places = np.arange(first, first + count)
@@ -20,6 +20,25 @@ def batch(ids: np.ndarray, step: int, batch_tokens: int, context: int, seed: int
         inside = places // per_epoch == epoch
         starts[inside] = _order(per_epoch, seed, epoch)[places[inside] % per_epoch] * context
     return sequences(ids, starts, context)
+
+
+def seen_starts(tokens: int, processed: int, count: int, context: int, seed: int) -> np.ndarray:
+    """Where `count` of the sequences start, or all, that a run over so many tokens has seen after `processed` of them.
+
+    They are spread evenly over what it has seen: (starts,) int64, ascending. After one epoch that is everything, and
+    they are the same for every seed.
+    """
+    per_epoch = sequences_in(tokens, context)
+    seen = np.arange(per_epoch)
+    if processed // context < per_epoch:
+        seen = np.sort(_order(per_epoch, seed, 0)[: processed // context])
+    count = min(count, len(seen))
+    return seen[np.arange(count) * len(seen) // count] * context
+
+
+def sequences_in(tokens: int, context: int) -> int:
+    """How many sequences of `context` predictions so many tokens are cut into."""
+    return (tokens - 1) // context
 
 
 def sequences(ids: np.ndarray, starts: np.ndarray, context: int) -> tuple[np.ndarray, np.ndarray]:

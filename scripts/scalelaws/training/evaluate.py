@@ -7,17 +7,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scalelaws.errors import InputError
 from scalelaws.models.loss import token_losses
 from scalelaws.tokens.store import TokenFile
-from scalelaws.tokens.subset import subset, windows
+from scalelaws.tokens.subset import subset, unseen_from, windows
 from scalelaws.training import processes
-from scalelaws.training.batches import sequences
+from scalelaws.training.batches import seen_starts, sequences
 from scalelaws.training.run import Run
 from scalelaws.units import bits_per_byte
 
 WINDOW_SEED = 0
 """Windows are the same in every run of every study, so that differences between runs hold no sampling noise."""
 
+UNSEEN = "unseen"
+"""The split of training text that a run does not train on. Held-out text is other text, and not only by chance: of it
+the documents were dropped that share much with the training text."""
 
 PASSING_STRIDE = 3
 """In passing, only every third window is evaluated of all but the held-out text of a run's own corpus."""
@@ -41,13 +45,36 @@ class EvaluationSet:
 
 
 def evaluation_sets(run: Run, tokens: Mapping[tuple[str, str], TokenFile], train_corpus: str) -> list[EvaluationSet]:
-    """One set for each (corpus, split); the training split's windows lie inside the run's own subset."""
+    """One set for each (corpus, split), and one of unseen training text where the run leaves some.
+
+    Windows of the training split are sequences that the run has seen when it ends. Raises InputError where a file, or
+    the run's subset, is too short for two windows.
+    """
     sets = []
     for (corpus, split), file in tokens.items():
-        ids = subset(file, run.dataset_tokens) if (corpus, split) == (train_corpus, "train") else file.ids
-        starts = windows(ids, run.evaluation_tokens, run.context, WINDOW_SEED, str(file.path))
-        sets.append(EvaluationSet(corpus, split, *sequences(ids, starts, run.context), file.bytes_per_token))
+        trained_on = (corpus, split) == (train_corpus, "train")
+        texts = _training_texts(run, file) if trained_on else {split: (file.ids, _spread(run, file, file.ids))}
+        for name, (ids, starts) in texts.items():
+            sets.append(EvaluationSet(corpus, name, *sequences(ids, starts, run.context), file.bytes_per_token))
     return sets
+
+
+def _training_texts(run: Run, file: TokenFile) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """The ids, and where their windows start, of the text that a run sees and of that which it does not, if any."""
+    ids = subset(file, run.stream_tokens or run.dataset_tokens)
+    starts = seen_starts(len(ids), run.tokens, run.evaluation_tokens // run.context, run.context, run.seed)
+    if len(starts) < 2:
+        problem = f"{len(ids):,} tokens hold {len(starts)} sequences of {run.context}, and two are needed"
+        raise InputError(str(file.path), problem, "Take larger subsets, or lower training.context.")
+    tail = file.ids[unseen_from(file, run.evaluation_tokens) :]
+    texts = {"train": (ids, starts)}
+    if len(ids) + len(tail) <= file.tokens and len(tail) >= 2 * (run.context + 1):
+        texts[UNSEEN] = tail, _spread(run, file, tail)
+    return texts
+
+
+def _spread(run: Run, file: TokenFile, ids: np.ndarray) -> np.ndarray:
+    return windows(ids, run.evaluation_tokens, run.context, WINDOW_SEED, str(file.path))
 
 
 def window_losses(

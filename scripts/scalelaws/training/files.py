@@ -15,6 +15,7 @@ from scalelaws.io import atomic_path, file_digest, write_json
 from scalelaws.job import Progress
 from scalelaws.recipe import provenance, recipe
 from scalelaws.tokens.store import check_ids, open_tokens
+from scalelaws.tokens.subset import unseen_from
 from scalelaws.training import processes
 from scalelaws.training.loop import FORKS, run_record, train
 from scalelaws.training.run import Run
@@ -68,8 +69,11 @@ def train_to_files(
     for path in sidecars:
         corpus, split = Path(path).stem.rsplit(".", 1)
         tokens[corpus, split] = file = open_tokens(path)
-        trained_on = (corpus, split) == (train_corpus, "train")
-        check_ids(file, min(run.stream_tokens or run.dataset_tokens, file.tokens) if trained_on else file.tokens)
+        if (corpus, split) == (train_corpus, "train"):
+            check_ids(file, min(run.stream_tokens or run.dataset_tokens, file.tokens))
+            check_ids(file, file.tokens, unseen_from(file, run.evaluation_tokens))
+        else:
+            check_ids(file, file.tokens)
     run = replace(run, precision=native_precision(run.precision, processes.device()))
     owner = owner_of(run, made_by, {path: file_digest(path) for path in sidecars})
     if processes.count() == 1 and take_finished(files.results, files.checkpoints, owner):

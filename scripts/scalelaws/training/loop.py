@@ -18,7 +18,14 @@ from scalelaws.tokens.subset import subset
 from scalelaws.training import processes
 from scalelaws.training.batches import batch
 from scalelaws.training.engine import Engine, sequences_at_once
-from scalelaws.training.evaluate import EvaluationSet, evaluation_sets, losses_by_position, summary, window_losses
+from scalelaws.training.evaluate import (
+    UNSEEN,
+    EvaluationSet,
+    evaluation_sets,
+    losses_by_position,
+    summary,
+    window_losses,
+)
 from scalelaws.training.memory import check_memory, keep_freed_memory
 from scalelaws.training.run import Run
 from scalelaws.training.schedule import check_steps, evaluation_steps, fork_steps
@@ -42,7 +49,8 @@ def train(
     progress: Progress,
     trunk: Path | None = None,
 ) -> State:
-    """Train one run to its end and return its final state; every (corpus, split) of `tokens` is evaluated.
+    """Train one run to its end and return its final state; every (corpus, split) of `tokens` is evaluated,
+    and so is training text that the run leaves unseen, for the result.
 
     A checkpoint of the same `owner` in the folder `checkpoints` is taken up, and gives the same result, bit for bit on
     one CPU, as a run that was never stopped. SIGTERM and SIGUSR1 write a checkpoint and leave with status 143.
@@ -92,7 +100,7 @@ def train(
             if state.step in full:
                 others = [s for s in sets if s is not held_out]
                 if state.step < run.steps:
-                    others = [s.in_passing() for s in others]
+                    others = [s.in_passing() for s in others if s.split != UNSEEN]
                 _record(engine, others if state.step in checks else [held_out, *others])
             if state.step == run.steps and state.status == "running":
                 state.status = "finished"

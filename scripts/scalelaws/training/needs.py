@@ -145,8 +145,9 @@ def _seconds(run: Run, rate: float, devices: int, layer_seconds: float, evaluate
     updates = (run.steps - run.first_step) * max(update, least)
     recorded = set(evaluation_steps(run.steps, run.evaluations))
     held_out = recorded | set(check_steps(run.steps, run.dataset_tokens / run.batch_tokens))
-    # The other sets are evaluated on a third of their windows in passing, and on all of them for the result.
-    windows = len(held_out) + (evaluated_sets - 1) * (len(recorded) / 3 + 1)
+    # The other sets are evaluated on a third of their windows in passing, and on all of them for the result; training
+    # text that the run has not seen, for the result alone.
+    windows = len(held_out) + (evaluated_sets - 1) * (len(recorded) / 3 + 1) + 1
     return updates + windows * run.evaluation_tokens * run.shape.forward_flops / rate
 
 
@@ -158,7 +159,7 @@ def _working_bytes(run: Run, sequences_at_once: int, evaluated_sets: int) -> int
     kept = (12 * shape.d_model + 3 * shape.d_feed_forward + 3 * shape.n_head * run.context) * width
     layers = tokens * kept * shape.n_layer * shape.recurrence
     output = OUTPUT_ROWS * run.vocabulary * width * 2 + (4 + width) * run.vocabulary * shape.d_model
-    return layers + output + evaluated_sets * run.evaluation_tokens * 2 * 8
+    return layers + output + (evaluated_sets + 1) * run.evaluation_tokens * 2 * 8
 
 
 def _at_once(run: Run, hardware: Hardware, devices: int) -> int:
