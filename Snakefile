@@ -33,6 +33,7 @@ else:
     include: "workflow/rules/pages.smk"
     include: "workflow/rules/corpus.smk"
     include: "workflow/rules/parts.smk"
+    include: "workflow/rules/duplicates.smk"
     include: "workflow/rules/tokens.smk"
     include: "workflow/rules/training.smk"
 

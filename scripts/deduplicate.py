@@ -1,12 +1,13 @@
 from pathlib import Path
 
-from scalelaws.corpus.dedup import deduplicate
+from scalelaws.corpus.dedup import deduplicate, rounds_of
 from scalelaws.job import logged
 
+files = snakemake.input
 with logged(snakemake.log[0], f"deduplicate {snakemake.wildcards.corpus}") as progress:
     deduplicate(
-        documents=Path(snakemake.input.documents),
-        training=Path(snakemake.input.training) if snakemake.input.training else None,
+        documents=Path(files.documents),
+        training=Path(files.training) if files.training else None,
         folder=Path(snakemake.output.documents),
         signatures=Path(snakemake.output.signatures),
         report=Path(snakemake.output.report),
@@ -15,4 +16,6 @@ with logged(snakemake.log[0], f"deduplicate {snakemake.wildcards.corpus}") as pr
         recipe=snakemake.params.recipe,
         processes=snakemake.threads,
         show=progress.show,
+        signed=[*map(Path, files.signed)],
+        matches=rounds_of(files.matches),
     )

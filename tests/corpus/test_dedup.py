@@ -8,9 +8,12 @@ from scalelaws.corpus import duplicates as duplicates_module
 from scalelaws.corpus import shuffle as shuffle_module
 from scalelaws.corpus.dedup import deduplicate
 from scalelaws.corpus.documents import DocumentWriter, document, read_documents
-from scalelaws.corpus.duplicates import KEYS, duplicates
+from scalelaws.corpus.duplicates import lost_of, pairs_of
 from scalelaws.corpus.minhash import MinHash
 from scalelaws.corpus.ngrams import ngram_hashes, word_hashes
+from scalelaws.corpus.parts import Part
+from scalelaws.corpus.settings import ROUNDS
+from scalelaws.corpus.signatures import KEYS, Rows, Signed
 from scalelaws.errors import InputError
 from scalelaws.io import file_digest, read_json
 from scalelaws.workers import silent
@@ -177,12 +180,21 @@ def test_signatures_estimate_the_jaccard_similarity(share):
     assert np.std(errors) < 0.08
 
 
-def joined(signatures, minhash):
+def joined(signatures, minhash, parts=1):
     """The survivor of each document, told from signatures alone: lengths order the documents as they stand."""
     keys = np.zeros(len(signatures), KEYS)
     keys["id"][:, 0] = keys["text"][:, 0] = np.arange(len(signatures), dtype=np.uint64) << np.uint64(32)
     keys["bytes"] = -np.arange(len(signatures))
-    return duplicates(keys, signatures, list(minhash.band_keys(signatures).T), minhash)[0]
+    bands = [Rows(np.array_split(band, 2)) for band in minhash.band_keys(signatures).T]
+    signed = Signed(Rows(np.array_split(keys, parts)), Rows([signatures]), bands)
+    found = []
+    for name in ROUNDS:
+        gone = lost_of(found, signed).places
+        found.append(np.concatenate([pairs_of(name, signed, gone, minhash, Part(n, parts)) for n in range(parts)]))
+    lost = lost_of(found, signed)
+    survivors = np.arange(len(signatures))
+    survivors[lost.places] = lost.survivors
+    return survivors
 
 
 @pytest.mark.parametrize("similarity", [0.5, 0.6, 0.7])
@@ -217,9 +229,10 @@ def test_planted_texts_of_known_similarity_are_found_at_the_rate_of_the_s_curve(
 @given(
     st.lists(st.tuples(st.integers(0, 19), st.integers(0, 19)), max_size=40),
     st.integers(1, 30),
+    st.integers(1, 4),
 )
 @settings(deadline=None, max_examples=60)
-def test_groups_are_those_of_a_search_through_the_graph(pairs, part):
+def test_groups_are_those_of_a_search_through_the_graph(pairs, part, parts):
     """Each pair shares one band of its own, so the bands are the graph's edges."""
     minhash = MinHash(1, bands=40, rows=1, threshold=1 / 40, seed=0)
     signatures = np.arange(20 * 40, dtype=np.uint32).reshape(20, 40)
@@ -227,7 +240,7 @@ def test_groups_are_those_of_a_search_through_the_graph(pairs, part):
         signatures[a, band] = signatures[b, band]
     before, duplicates_module.PART = duplicates_module.PART, part
     try:
-        found = joined(signatures, minhash)
+        found = joined(signatures, minhash, parts)
     finally:
         duplicates_module.PART = before
     for start in range(20):

@@ -2,14 +2,16 @@
 
 import json
 from functools import partial
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scalelaws.corpus.clean import clean
-from scalelaws.corpus.dedup import deduplicate
+from scalelaws.corpus.dedup import deduplicate, match, rounds_of, sign
 from scalelaws.corpus.extract import extract
 from scalelaws.corpus.parts import Part, join_parts
+from scalelaws.corpus.settings import ROUNDS
 from scalelaws.corpus.survey import survey, write_survey
 from scalelaws.errors import InputError
 from scalelaws.io import file_digest, read_json
@@ -18,7 +20,7 @@ from scalelaws.workers import silent
 from . import test_clean, test_dedup
 from .conftest import PINS, prose
 
-SETTINGS = test_clean.SETTINGS | {"boilerplate": {"min_pages": 3, "min_words": 4}, "max_bytes": 12_000}
+SETTINGS = test_clean.SETTINGS | {"boilerplate": {"min_pages": 3, "min_words": 4}, "max_bytes": 60_000}
 FIELDS = {"text_field": "text", "html_field": "html", "url_field": "url"}
 
 
@@ -34,6 +36,12 @@ def sources(tmp_path_factory):
         ]
         pages.append({"url": f"https://s.org/{number}/short", "text": "too short"})
         pages.append({"url": "https://s.org/both", "text": prose(99)})  # that every file, of either source, has
+        # Pairs, since what stands on three pages is boilerplate; enough of them that a sample holds some.
+        for page in range(8):
+            pages.append({"url": f"https://s.org/copy/{number}/{page}", "text": prose(200 + 8 * (number // 2) + page)})
+            pages.append({"url": f"https://s.org/page/{number // 2}/{page}", "text": prose(300 + 8 * number + page)})
+            near = f"{prose(400 + 8 * (number // 2) + page, 300)} and number {number}"
+            pages.append({"url": f"https://s.org/near/{number}/{page}", "text": near})
         (folder / f"{number}.jsonl").write_text("".join(json.dumps(page) + "\n" for page in pages))
     paths = [[str(folder / f"{number}.jsonl") for number in numbers] for numbers in ((0, 1, 2), (3, 4))]
     return [{"kind": "files", "paths": some, **FIELDS} for some in paths]
@@ -51,10 +59,25 @@ def made(folder, sources, parts):
     surveyed = folder / "survey.npz"
     in_parts(folder, "cleaned", lambda to, report, part: step(to, report, SETTINGS, *rest, part, surveyed), parts)
     unique = folder / "unique"
-    deduplicate(
-        folder / "cleaned", None, unique, folder / "signatures", folder / "unique.json", test_dedup.SETTINGS, *rest
-    )
+    places = folder / "cleaned", None, unique, folder / "signatures", folder / "unique.json"
+    deduplicate(*places, test_dedup.SETTINGS, *rest, **matched(folder, parts))
     return unique, [read_json(folder / f"{name}.json") for name in ("extracted", "cleaned", "unique")]
+
+
+def matched(folder, parts):
+    """What the jobs that sign and match a corpus's parts leave for the one that removes duplicates."""
+    if parts == 1:
+        return {}
+    signed, found = [], []
+    for number in range(parts):
+        signed.append(folder / "signed" / f"{number:03}")
+        sign(folder / "cleaned", signed[-1], test_dedup.SETTINGS, 1, 1, silent, Part(number, parts))
+    for name in ROUNDS:
+        former = rounds_of(list(found))
+        for number in range(parts):
+            found.append(str(folder / "matches" / name / f"{number:03}.npy"))
+            match(signed, None, former, Path(found[-1]), test_dedup.SETTINGS, 1, name, Part(number, parts))
+    return {"signed": signed, "matches": rounds_of(found)}
 
 
 def in_parts(folder, name, step, parts):
@@ -76,6 +99,8 @@ def test_the_survivors_and_what_the_reports_count_are_the_same_for_any_number_of
             name: one[name] for name in ("in", "out", "removed", "changed")
         }
     assert of_parts[0]["provenance"] == reports[0]["provenance"], "all files of all parts"
+    assert (others.parent / "signatures/keys.npy").read_bytes() == (unique.parent / "signatures/keys.npy").read_bytes()
+    assert set(reports[2]["removed"]) == {"exact_duplicate", "same_page", "near_duplicate"}
     removed = reports[1]["removed"]
     assert removed["beyond_max_bytes"]["documents"] > 0, "the sample is taken of the whole"
     assert reports[1]["changed"]["boilerplate_paragraphs"]["times"] > 0

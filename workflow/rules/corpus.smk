@@ -40,39 +40,6 @@ rule clean:
         "../../scripts/clean.py"
 
 
-rule deduplicate:
-    """Keep one document of each group of equal, re-fetched or near-duplicate ones, and none that training text has."""
-    input:
-        documents="<study>/corpus/{corpus}/cleaned",
-        training=lambda wildcards: (
-            []
-            if wildcards.corpus == TRAIN_CORPUS
-            else f"<study>/corpus/{TRAIN_CORPUS}/signatures"
-        ),
-    output:
-        documents=directory("<study>/corpus/{corpus}/unique"),
-        signatures=directory("<study>/corpus/{corpus}/signatures"),
-        report="<study>/corpus/{corpus}/unique.json",
-    log:
-        "<study>/logs/deduplicate/{corpus}.log",
-    benchmark:
-        "<study>/benchmarks/deduplicate/{corpus}.tsv"
-    conda:
-        "../../envs/corpus.yaml"
-    threads: for_training_text(16, TRAIN_CORPUS)
-    resources:
-        mem_mb=growing(1000, per_thread=200),
-        runtime=growing(240),
-    params:
-        recipe=recipe("corpus.dedup"),
-        settings=lookup(dpath="corpora/{corpus}/duplicates", within=config),
-        seed=config["seed"],
-    message:
-        "Remove duplicates from {wildcards.corpus}"
-    script:
-        "../../scripts/deduplicate.py"
-
-
 rule split:
     """Hold out test documents by a hash of their ids, and drop those that training text contains by long n-grams."""
     input:

@@ -9,7 +9,12 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 from scalelaws.cluster import PROFILE, claim_jobs, leave_warnings_to_scripts
 from scalelaws.config import OPERATION, checked_config
-from scalelaws.corpus.settings import any_crawled, blocklist_files, input_files
+from scalelaws.corpus.settings import (
+    any_crawled,
+    blocklist_files,
+    input_files,
+    matches_of,
+)
 from scalelaws.errors import InputError
 from scalelaws.io import file_digest
 from scalelaws.job import hush_bookkeeping

@@ -1,13 +1,16 @@
 """Remove duplicates: equal texts, other versions of the same page, and near-duplicates, one survivor for each group.
 
-In two passes: the first keeps a signature, band keys and three numbers per document, in files; the second writes the
-survivors, ordered by id. Neither who survives nor the order depends on how the documents came.
+First a signature, band keys and a few numbers of every document go to files (`sign`); then duplicates are told from
+these, round by round (`match`); at last the survivors are written, ordered by id. Neither who survives nor the order
+depends on how the documents came, nor on how many jobs signed and matched them.
 """
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import groupby
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,20 +21,28 @@ from scalelaws.corpus.documents import (
     Digest,
     Document,
     DocumentWriter,
+    Shards,
     batches,
     count_documents,
+    digested,
     read_documents,
+    shards_of,
     text_bytes,
 )
-from scalelaws.corpus.duplicates import KEYS, REASONS, duplicates
+from scalelaws.corpus.duplicates import IN_TRAINING, REASONS, Lost, lost_of, pairs_of
 from scalelaws.corpus.funnel import Funnel
 from scalelaws.corpus.minhash import MinHash, Signatures
 from scalelaws.corpus.ngrams import Hashes
+from scalelaws.corpus.parts import WHOLE, Part
+from scalelaws.corpus.settings import ROUNDS
 from scalelaws.corpus.shuffle import in_order_of_id
-from scalelaws.corpus.signatures import SignatureFiles, open_signatures
+from scalelaws.corpus.signatures import KEYS, SignatureFiles, Signed, open_signatures
 from scalelaws.io import atomic_path, write_json
 from scalelaws.recipe import provenance
 from scalelaws.workers import Show, ordered_map, sure
+
+Matches = Mapping[str, Sequence[Path]]
+"""Of each of the first rounds the files of its parts."""
 
 
 def deduplicate(
@@ -45,51 +56,104 @@ def deduplicate(
     recipe: str,
     processes: int,
     show: Show,
+    signed: Sequence[Path] = (),
+    matches: Matches = MappingProxyType({}),
 ) -> None:
     """Write one document of each group of duplicates to `folder`, and the counts to `report` (JSON).
 
     The survivors' keys and signatures go to the folder `signatures`. `training` is such a folder of the training
     corpus: what is a duplicate of a document there goes too. `settings`: ngram (words), bands, rows, threshold
-    (estimated Jaccard similarity from which texts are duplicates). Raises InputError if nothing is left, or if
+    (estimated Jaccard similarity from which texts are duplicates). `signed` and `matches` are what `sign` and `match`
+    wrote for all parts of the documents; without them both are done here. Raises InputError if nothing is left, or if
     `training` was made with other settings.
     """
     minhash = MinHash(**settings, seed=seed)
     funnel = Funnel("deduplicate")
-    others = open_signatures(training, minhash) if training else None
+    shards = [shard for part in _parts(len(signed)) for shard in part.chosen(shards_of(documents))]
     with (
         tempfile.TemporaryDirectory(prefix=".signatures-", dir=folder.parent) as scratch,
         atomic_path(folder) as temporary,
         atomic_path(signatures) as kept_signatures,
         DocumentWriter(temporary, "documents") as writer,
     ):
-        fixed = others.count if others else 0
-        files = SignatureFiles(Path(scratch), minhash, fixed + count_documents(documents))
-        if others:
-            files.copy(others)
-        _sign(documents, files, funnel.entered, processes, show)
-        survivor, reason = duplicates(files.keys, files.signatures, files.bands, minhash, fixed)
-        order: list[int] = []
-        survivors = _survivors(documents, survivor[fixed:], reason[fixed:], funnel)
-        for index, document in in_order_of_id(survivors, Path(scratch), text_bytes(documents)):
-            writer.write(document)
-            order.append(fixed + index)
+        if not signed:
+            open_signatures([], minhash, training)  # settings that do not fit are told before any work
+            sign(shards, Path(scratch, "signed"), settings, seed, processes, show)
+        every = open_signatures(signed or [Path(scratch, "signed")], minhash, training)
+        lost = lost_of(_read(matches) if matches else _all_pairs(every, minhash), every)
+        survivors = _survivors(digested(read_documents(shards), funnel.entered), every.fixed, lost, funnel)
+        order = Path(scratch, "order")
+        with order.open("wb") as places:
+            for place, document in in_order_of_id(survivors, Path(scratch), text_bytes(documents)):
+                writer.write(document)
+                places.write(place.to_bytes(8, "little"))
         funnel.require_documents(f"{folder.parent.name}: deduplicate")
-        files.write_chosen(kept_signatures, np.array(order), writer.digest)
-        funnel.name_survivors(_urls(documents, funnel.notes(), fixed))
+        every.write_chosen(kept_signatures, np.memmap(order, "<i8", "r"), minhash, writer.digest)
+        funnel.name_survivors(_urls(shards, funnel.notes(), every.fixed))
         curve = {f"{s / 10:.1f}": round(minhash.candidate_probability(s / 10), 4) for s in range(3, 11)}
         inputs = [documents, *([training] if training else [])]
-        made_with = provenance(recipe, seed, settings, inputs, ["numpy", "pyarrow", "xxhash"])
+        made_with = provenance(recipe, seed, settings, inputs, ["numpy", "pyarrow", "scipy", "xxhash"])
         write_json(report, funnel.as_dict(writer.digest) | {"s_curve": curve, "provenance": made_with})
 
 
-def _sign(documents: Path, files: SignatureFiles, entered: Digest, processes: int, show: Show) -> None:
-    """Fill the files with what is told from each document's text, computed in several processes."""
-    total, done = count_documents(documents), 0
-    sign = partial(_signed, minhash=files.minhash)
-    for batch, (keys, signatures, bands) in sure(ordered_map(sign, batches(documents, digest=entered), processes)):
-        files.add(keys, signatures, bands)
-        done += len(batch)
-        show(done, total, "signing")
+def sign(
+    documents: Shards,
+    folder: Path,
+    settings: Mapping[str, Any],
+    seed: int,
+    processes: int,
+    show: Show,
+    part: Part = WHOLE,
+) -> None:
+    """Write what is told from the text of each document of a part to a folder, computed in several processes."""
+    minhash, shards, entered = MinHash(**settings, seed=seed), part.chosen(shards_of(documents)), Digest()
+    total, done = count_documents(shards), 0
+    with atomic_path(folder) as temporary:
+        files = SignatureFiles(temporary, minhash, total)
+        signed = partial(_signed, minhash=minhash)
+        for batch, rows in sure(ordered_map(signed, batches(shards, digest=entered), processes)):
+            files.add(*rows)
+            done += len(batch)
+            show(done, total, "signing")
+        files.close(entered)
+
+
+def match(
+    signed: Sequence[Path],
+    training: Path | None,
+    former: Matches,
+    file: Path,
+    settings: Mapping[str, Any],
+    seed: int,
+    name: str,
+    part: Part = WHOLE,
+) -> None:
+    """Write the pairs that a round finds in one part of the hashes, `former` being what the rounds before it found."""
+    minhash = MinHash(**settings, seed=seed)
+    every = open_signatures(signed, minhash, training)
+    pairs = pairs_of(name, every, lost_of(_read(former), every).places, minhash, part)
+    with atomic_path(file) as temporary, temporary.open("wb") as opened:
+        np.save(opened, pairs)
+
+
+def rounds_of(files: Sequence[str]) -> Matches:
+    """The files that `match` wrote, <round>/<part>.npy, by their rounds, which come in order."""
+    return {name: [*map(Path, paths)] for name, paths in groupby(files, lambda file: Path(file).parent.name)}
+
+
+def _parts(count: int) -> list[Part]:
+    return [Part(number, count) for number in range(count)] or [WHOLE]
+
+
+def _read(matches: Matches) -> list[NDArray]:
+    return [np.concatenate([np.load(path) for path in paths]) for paths in matches.values()]
+
+
+def _all_pairs(signed: Signed, minhash: MinHash) -> list[NDArray]:
+    found: list[NDArray] = []
+    for name in ROUNDS:
+        found.append(pairs_of(name, signed, lost_of(found, signed).places, minhash))
+    return found
 
 
 def _signed(batch: list[Document], minhash: MinHash) -> tuple[NDArray, Signatures, Hashes]:
@@ -103,22 +167,25 @@ def _signed(batch: list[Document], minhash: MinHash) -> tuple[NDArray, Signature
     return keys, signatures, minhash.band_keys(signatures)
 
 
-def _survivors(
-    documents: Path, survivor: NDArray[np.int64], reason: NDArray[np.int8], funnel: Funnel
-) -> Iterator[tuple[int, Document]]:
-    """The documents that stay, with their places; the others are counted, under the number of what is kept instead."""
-    for index, document in enumerate(read_documents(documents)):
-        if reason[index]:
-            funnel.drop(document, REASONS[reason[index]], str(survivor[index]))
+def _survivors(documents: Iterator[Document], first: int, lost: Lost, funnel: Funnel) -> Iterator[tuple[int, Document]]:
+    """The documents that stay, with their places from `first` on; the others are counted, under the place of what is
+    kept instead."""
+    next_lost = 0
+    for place, document in enumerate(documents, first):
+        if next_lost < len(lost.places) and place == lost.places[next_lost]:
+            survivor = int(lost.survivors[next_lost])
+            reason = IN_TRAINING if survivor < first else REASONS[ROUNDS[lost.round[next_lost]]]
+            funnel.drop(document, reason, str(survivor))
+            next_lost += 1
         else:
             funnel.keep(document)
-            yield index, document
+            yield place, document
 
 
-def _urls(documents: Path, wanted: set[str], fixed: int) -> dict[str, str]:
-    """The URLs of documents by their numbers; those of another corpus stay without one."""
-    urls = {number: "a document of the training corpus" for number in wanted if int(number) < fixed}
-    for index, document in enumerate(read_documents(documents), fixed):
-        if str(index) in wanted:
-            urls[str(index)] = document.url
+def _urls(documents: Shards, wanted: set[str], fixed: int) -> dict[str, str]:
+    """The URLs of documents by their places; those of another corpus stay without one."""
+    urls = {place: "a document of the training corpus" for place in wanted if int(place) < fixed}
+    for place, document in enumerate(read_documents(documents), fixed):
+        if str(place) in wanted:
+            urls[str(place)] = document.url
     return urls

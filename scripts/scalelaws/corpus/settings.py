@@ -5,17 +5,20 @@ from pathlib import Path
 from typing import Any
 
 from scalelaws.errors import InputError
+from scalelaws.resources import parts_of
 
 Source = Mapping[str, Any]
 
 SITES = {"docstrings", "readmes"}
 """Contents of installed-docs that are pages of a web site; the others are texts already."""
 
-
 LINKED = {"urls", "reddit", "sitemap"}
 """Kinds of sources that are links to pages."""
 ARCHIVED = {"common-crawl"}
 """Kinds of sources that are pages which somebody else crawled."""
+
+ROUNDS = ("text", "id", "near")
+"""The rounds in which duplicates are found: equal texts, other versions of one page, near-duplicates."""
 
 
 def is_crawled(source: Source) -> bool:
@@ -34,6 +37,12 @@ def input_files(sources: Sequence[Source], where: str) -> list[str]:
     patterns += [source["path"] for source in sources if source["kind"] == "urls"]
     patterns += [path for source in sources if source["kind"] in ARCHIVED for path in source["lists"]]
     return [str(path) for path in expanded(patterns, where)]
+
+
+def matches_of(folder: str, parts: int, before: str | None = None) -> list[str]:
+    """What the rounds that find duplicates write, <folder>/<round>/<part>.npy: all of them, or those `before` one."""
+    rounds = ROUNDS[: ROUNDS.index(before)] if before else ROUNDS
+    return [path for name in rounds for path in parts_of(f"{folder}/{name}", parts, ".npy")]
 
 
 def blocklist_files(clean: Mapping[str, Mapping[str, str | None]]) -> list[str]:
