@@ -18,6 +18,6 @@ with logged(snakemake.log[0], f"train {run.run}") as progress:
     subset(open_tokens(sidecars[0]), resources.largest_subset)  # none starts if another asks for too much
     job = run, sidecars, params.train_corpus, files, params.recipe
     if nodes * snakemake.threads > 1:
-        train_together(*job, snakemake.threads, nodes, launcher)
+        train_together(*job, snakemake.threads, nodes, launcher, sharded=bool(resources.sharded))
     else:
         train_to_files(*job, snakemake.threads, progress, bool(resources.shares_job))

@@ -46,8 +46,8 @@ def tokens():
     return {key: token_file(part) for key, part in parts.items()}
 
 
-def trained(run, tokens, folder, owner="me", trunk=None):
-    return train(run, tokens, "pages", folder, owner, 1, Progress("test", io.StringIO()), trunk)
+def trained(run, tokens, folder, owner="me", trunk=None, sharded=False):
+    return train(run, tokens, "pages", folder, owner, 1, Progress("test", io.StringIO()), trunk, sharded=sharded)
 
 
 def result_loss(state, corpus, split):

@@ -59,6 +59,14 @@ def test_devices_of_one_node_come_first_and_share_the_batch_evenly():
 def test_a_model_that_one_gpu_cannot_hold_is_given_several_however_short_its_training():
     short = needs_of(run_of(1.2e10, 1e7), CLUSTER, 1e6, 3)
     assert short.gpus >= 4
+    assert short.sharded
+
+
+def test_a_model_that_one_gpu_holds_is_not_cut_into_pieces_however_many_train_it():
+    several = needs_of(run_of(1e9, 2e10), CLUSTER, 1, 3)
+    assert several.gpus > 1
+    assert not several.sharded
+    assert not needs_of(run_of(1e9, 2e10), Hardware("CPU core", 8), 0.1, 3).sharded
 
 
 def test_more_devices_make_a_run_shorter_and_never_cheaper():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -9,38 +10,92 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scalelaws.errors import InputError
 
 from .test_loop import RUN, tokens, trained  # noqa: F401  (tokens is a fixture)
 
 TRAINER = """
-import json, sys
+import json, os, signal, sys
 import numpy as np
 sys.path.insert(0, sys.argv[2])
 from training import test_loop
 from scalelaws.training import loop, processes
-folder = loop.Path(sys.argv[1])
+from scalelaws.training.engine import Engine
+folder, said = loop.Path(sys.argv[1]), json.loads(sys.argv[3])
 parts = np.load(folder / "parts.npz")
 tokens = {tuple(name.split(".")): test_loop.token_file(ids) for name, ids in parts.items()}
-run = test_loop.replace(test_loop.RUN, precision="float32")
-state = test_loop.trained(run, tokens, folder / f"run{processes.count()}")
-(folder / f"losses{processes.rank()}.json").write_text(json.dumps(state.losses))
+run = test_loop.replace(test_loop.RUN, **said["changes"])
+held = []
+plain_update = Engine.update
+def update(engine, inputs, targets):
+    held[:] = [engine.state.weights.numel(), engine.gradient.numel()]
+    if engine.state.step == said["killed_at"] and processes.rank() == 0:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return plain_update(engine, inputs, targets)
+Engine.update = update
+state = test_loop.trained(run, tokens, folder / "checkpoints", sharded=said["sharded"])
+content = {"losses": state.losses, "held": held, "weights": state.best.tolist()}
+(folder / f"{processes.rank()}.json").write_text(json.dumps(content))
 processes.leave()
 """
+EXACT = {"precision": "float32"}
+
+
+def together(tokens, folder, count, killed_at=-1, sharded=False, **changes):  # noqa: F811
+    """What each of so many processes says of a run that they train together; None where they were killed."""
+    folder.mkdir(exist_ok=True)
+    np.savez(folder / "parts.npz", **{".".join(key): file.ids for key, file in tokens.items()})
+    script = folder / "trainer.py"
+    script.write_text(TRAINER)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}", str(script)]
+    said = {"changes": EXACT | changes, "killed_at": killed_at, "sharded": sharded}
+    done = subprocess.run(
+        [*command, str(folder), str(Path(__file__).parents[1]), json.dumps(said)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.returncode == 0) == (killed_at < 0), done.stderr[-2000:]
+    return None if killed_at >= 0 else [json.loads((folder / f"{rank}.json").read_text()) for rank in range(count)]
+
+
+def assert_like(losses, others):
+    assert [row["loss"] for row in losses] == pytest.approx([row["loss"] for row in others], rel=1e-4)
 
 
 def test_several_processes_give_the_losses_of_one(tokens, tmp_path):  # noqa: F811
-    count = 2
-    np.savez(tmp_path / "parts.npz", **{".".join(key): file.ids for key, file in tokens.items()})
-    script = tmp_path / "trainer.py"
-    script.write_text(TRAINER)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}", str(script)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*command, str(tmp_path), str(Path(__file__).parents[1])],
-        env=environment, check=False, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
-    alone = trained(replace(RUN, precision="float32"), tokens, tmp_path / "alone").losses
-    each = [json.loads((tmp_path / f"losses{rank}.json").read_text()) for rank in range(count)]
-    assert all(losses == each[0] for losses in each)
-    assert [row["loss"] for row in each[0]] == pytest.approx([row["loss"] for row in alone], rel=1e-4)
+    each = together(tokens, tmp_path, 2)
+    assert each[0]["losses"] == each[1]["losses"]
+    assert_like(each[0]["losses"], trained(replace(RUN, **EXACT), tokens, tmp_path / "alone").losses)
+
+
+SHARDED = [
+    (2, {}),
+    (4, {"dropout": 0.0, "family": "lstm", "n_head": 0, "positions": "none"}),
+    (4, {"parametrization": "mup", "tied": False, "positions": "rotary", "learning_rate": 0.002}),
+]
+
+
+@pytest.mark.parametrize(("count", "changes"), SHARDED, ids=["2", "4, LSTM", "4, rotary, untied, mup"])
+def test_processes_that_each_hold_a_piece_of_the_state_give_the_losses_and_weights_of_one(
+    tokens, tmp_path, count, changes  # noqa: F811
+):  # fmt: skip
+    each = together(tokens, tmp_path, count, sharded=True, **changes)
+    alone = trained(replace(RUN, **EXACT, **changes), tokens, tmp_path / "alone")
+    assert all(one["losses"] == each[0]["losses"] for one in each)
+    assert_like(each[0]["losses"], alone.losses)
+    assert each[0]["weights"] == pytest.approx(alone.best.tolist(), rel=1e-2, abs=1e-3)
+    pieces = -(-alone.weights.numel() // count)
+    assert all(pieces <= number < pieces + 20 for one in each for number in one["held"]), "each holds its share"
+
+
+def test_a_run_in_pieces_that_was_killed_goes_on_as_one_that_was_not_and_so_would_a_process_alone(tokens, tmp_path):  # noqa: F811
+    undisturbed = together(tokens, tmp_path / "undisturbed", 2, sharded=True)
+    together(tokens, tmp_path / "killed", 2, killed_at=23, sharded=True)
+    alone = trained(replace(RUN, **EXACT), tokens, shutil.copytree(tmp_path / "killed/checkpoints", tmp_path / "copy"))
+    resumed = together(tokens, tmp_path / "killed", 2, sharded=True)
+    assert resumed[0]["losses"] == undisturbed[0]["losses"]
+    assert_like(alone.losses, undisturbed[0]["losses"])
+
+
+def test_an_optimizer_of_whole_matrices_is_refused_where_none_holds_one(tokens, tmp_path):  # noqa: F811
+    with pytest.raises(InputError, match="adafactor needs whole matrices"):
+        trained(replace(RUN, optimizer="adafactor"), tokens, tmp_path, sharded=True)

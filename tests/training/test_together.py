@@ -8,8 +8,10 @@ import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from safetensors.numpy import load_file
 from scalelaws.errors import InputError
 from scalelaws.io import read_json, write_json
 from scalelaws.job import Progress
@@ -58,12 +60,16 @@ def alone(study, tmp_path):  # noqa: F811
     return pd.read_parquet(tmp_path / "alone/losses.parquet")
 
 
-@pytest.mark.parametrize(("devices", "nodes"), [(2, 1), (1, 2)])
-def test_several_processes_leave_the_files_of_one(study, alone, tmp_path, devices, nodes):  # noqa: F811
+@pytest.mark.parametrize(("devices", "nodes", "sharded"), [(2, 1, True), (1, 2, False)])
+def test_several_processes_leave_the_files_of_one(study, alone, tmp_path, devices, nodes, sharded):  # noqa: F811
     launcher = tmp_path / "launch.py"
     launcher.write_text(LAUNCHER)
     start = f"{sys.executable} {launcher} {{nodes}}" if nodes > 1 else ""
-    train_together(EXACT, sidecars_of(study), "pages", files_in(tmp_path / "both"), "recipe", devices, nodes, start)
+    job = EXACT, sidecars_of(study), "pages", files_in(tmp_path / "both"), "recipe", devices, nodes, start
+    train_together(*job, sharded=sharded)
+    weights = [load_file(tmp_path / folder / "model.safetensors") for folder in ("alone", "both")]
+    for name, weight in weights[0].items():
+        np.testing.assert_allclose(weights[1][name], weight, rtol=1e-2, atol=1e-3)
     losses = pd.read_parquet(tmp_path / "both/losses.parquet")
     assert list(losses["step"]) == list(alone["step"])
     assert losses["loss"].to_numpy() == pytest.approx(alone["loss"].to_numpy(), rel=1e-4)

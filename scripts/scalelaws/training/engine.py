@@ -19,6 +19,7 @@ from scalelaws.training.noise import NOISE_SHARE, NOISE_SPACING, averaged_square
 from scalelaws.training.optimizers import optimizer_step
 from scalelaws.training.run import Run
 from scalelaws.training.schedule import average_weight, learning_rate
+from scalelaws.training.sharding import layer_of_pieces, leaves, sum_others, whole_state
 from scalelaws.training.speed import PRECISIONS
 from scalelaws.training.spikes import SPIKE_WINDOW, is_spike
 from scalelaws.training.state import State, views
@@ -35,17 +36,19 @@ TOKENS_AT_ONCE = {"cpu": 8192, "cuda": 65_536}
 class Engine:
     """A run's model, with its weights in the state's flat buffers.
 
-    Several processes (torchrun) hold the same state; each takes its share of every batch, and gradients are summed.
+    Several processes (torchrun) hold the same state, or each its pieces of it (`sharded`); each takes its share of
+    every batch, and gradients are summed.
     """
 
-    def __init__(self, run: Run, state: State, device: torch.device = CPU) -> None:
+    def __init__(self, run: Run, state: State, device: torch.device = CPU, *, sharded: bool = False) -> None:
         self.run = run
         self.state = state
         self.device = device
+        self.sharded = sharded
         self.dtype = PRECISIONS[run.precision]
         self.layer = _compiled_layer() if run.tokens > COMPILED_ABOVE_TOKENS else transformer_layer
         self.gradient = torch.zeros_like(state.weights)
-        self.weights = self._leaves(state.weights, self.gradient)
+        self.weights = {} if sharded else self._leaves(state.weights, self.gradient)
         self.averaged = state.average if run.averaging else state.weights
         """The flat buffer of what is evaluated."""
         self.sequences_at_once = sequences_at_once(run, self.device.type)
@@ -82,7 +85,8 @@ class Engine:
         rate = learning_rate(step, run.steps, run.learning_rate, run.schedule, run.warmup_steps)
         with torch.no_grad():
             moments = state.first_moment, state.second_moment
-            optimizer_step(run, state.weights, self.gradient, moments, rate, step)
+            pieces = processes.count() if self.sharded else 1
+            optimizer_step(run, state.weights, self.gradient, moments, rate, step, pieces)
             if run.averaging:
                 state.average.lerp_(state.weights, average_weight(step, run.averaging))
         return loss
@@ -100,13 +104,17 @@ class Engine:
         With a compiled layer gradients stay enabled although none are taken: the training step's then serves here.
         """
         weights = self._leaves(self.averaged if flat is None else flat, None)
-        run = self.run
+        run, layer = self.run, self._layer(self.layer)
 
         def hidden(ids: Tensor) -> Tensor:
             with torch.set_grad_enabled(self.layer is not transformer_layer):
-                return hidden_states(weights, run.shape, ids, self.dtype, layer=self.layer)
+                return hidden_states(weights, run.shape, ids, self.dtype, layer=layer)
 
         return hidden, output_weight(weights, run.shape)
+
+    def whole_state(self) -> State:
+        """The state as a process alone would have it; of one that is shared out, only the first process has it."""
+        return whole_state(self.state, self.run.shape) if self.sharded else self.state
 
     def _gradient_of(
         self, inputs: np.ndarray, targets: np.ndarray, step: int, layer: Callable[..., Tensor]
@@ -117,28 +125,39 @@ class Engine:
         if run.dropout:
             torch.manual_seed((run.seed << 32) + step * processes.count() + processes.rank())
         own = slice(processes.rank(), None, processes.count())
-        output = output_weight(self.weights, run.shape)
+        # Embeddings that are put together of pieces stay so for one update.
+        weights = self._leaves(self.state.weights, self.gradient) if self.sharded else self.weights
+        output = output_weight(weights, run.shape)
         assert output.grad is not None
         loss = torch.zeros((), device=self.device)
         for start in range(0, len(inputs[own]), self.sequences_at_once):
             part = slice(start, start + self.sequences_at_once)
             ids, following = (torch.from_numpy(rows[own][part]).to(self.device) for rows in (inputs, targets))
-            hidden = hidden_states(self.weights, run.shape, ids, self.dtype, run.dropout, layer)
+            hidden = hidden_states(weights, run.shape, ids, self.dtype, run.dropout, self._layer(layer))
             with torch.no_grad():
                 losses, hidden_gradient = loss_and_gradients(
                     hidden, output, following.flatten(), output.grad, targets.size
                 )
             hidden.backward(hidden_gradient)
             loss += losses
-        processes.sum_over_all(self.gradient)
-        return float(processes.sum_over_all(loss)), float(torch.linalg.vector_norm(self.gradient))
+        if self.sharded:
+            sum_others(weights, self.gradient, run.shape)
+            norm = processes.sum_over_all(self.gradient.square().sum()).sqrt()
+        else:
+            norm = torch.linalg.vector_norm(processes.sum_over_all(self.gradient))
+        return float(processes.sum_over_all(loss)), float(norm)
+
+    def _layer(self, layer: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        return layer_of_pieces(layer, self.run.shape) if self.sharded else layer
 
     def _leaves(self, flat: Tensor, gradient: Tensor | None) -> dict[str, Tensor]:
-        leaves = {name: view.detach().requires_grad_(True) for name, view in views(flat, self.run.shape).items()}
+        if self.sharded:
+            return leaves(flat, gradient, self.run.shape)
+        weights = {name: view.detach().requires_grad_(True) for name, view in views(flat, self.run.shape).items()}
         if gradient is not None:
             for name, view in views(gradient, self.run.shape).items():
-                leaves[name].grad = view
-        return leaves
+                weights[name].grad = view
+        return weights
 
 
 def sequences_at_once(run: Run, device: str) -> int:

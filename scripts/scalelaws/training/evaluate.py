@@ -87,14 +87,16 @@ def window_losses(
     """
     windows, context = chosen.targets.shape
     losses = torch.zeros((windows, context), device=embedding.device)
-    for start in range(processes.rank() * sequences_at_once, windows, processes.count() * sequences_at_once):
+    at_once = processes.count() * sequences_at_once
+    for start in range(processes.rank() * sequences_at_once, -(-windows // at_once) * at_once, at_once):
         part = slice(start, start + sequences_at_once)
         inputs, targets = torch.from_numpy(chosen.inputs[part]), torch.from_numpy(chosen.targets[part])
         padded = torch.zeros((sequences_at_once, context), dtype=torch.int64)
         padded[: len(inputs)] = inputs
         states = hidden(padded.to(embedding.device)).detach()[: targets.numel()]
-        flat = token_losses(states, embedding.detach(), targets.flatten().to(embedding.device))
-        losses[part] = flat.view(-1, context)
+        if len(inputs):  # the last round may have none left for this process, which takes part all the same
+            flat = token_losses(states, embedding.detach(), targets.flatten().to(embedding.device))
+            losses[part] = flat.view(-1, context)
     return processes.sum_over_all(losses).cpu().numpy()
 
 

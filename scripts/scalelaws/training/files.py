@@ -59,11 +59,14 @@ def train_to_files(
     threads: int,
     progress: Progress,
     shares_job: bool = False,
+    *,
+    sharded: bool = False,
 ) -> None:
     """Train one run, or go on with it from its checkpoint, and write its results. A diverged run keeps its checkpoints.
 
     sidecars: token files <corpus>.<split>.json, all of which are evaluated. made_by: the recipe's hash. shares_job: its
-    job is other runs' too, whose failure must not cost this one its results.
+    job is other runs' too, whose failure must not cost this one its results. sharded: each of several processes holds
+    only its pieces of the state.
     """
     tokens = {}
     for path in sidecars:
@@ -80,7 +83,7 @@ def train_to_files(
         progress.say("finished before, in a job that failed later")
         return
     trunk = files.forks(run.trunk) if run.first_step else None
-    state = train(run, tokens, train_corpus, files.checkpoints, owner, threads, progress, trunk)
+    state = train(run, tokens, train_corpus, files.checkpoints, owner, threads, progress, trunk, sharded=sharded)
     if processes.rank() > 0:
         return
     with atomic_path(files.losses) as temporary:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from scalelaws.errors import InputError
 from scalelaws.job import Progress
 from scalelaws.tokens.store import TokenFile
 from scalelaws.tokens.subset import subset
@@ -29,6 +30,7 @@ from scalelaws.training.evaluate import (
 from scalelaws.training.memory import check_memory, keep_freed_memory
 from scalelaws.training.run import Run
 from scalelaws.training.schedule import check_steps, evaluation_steps, fork_steps
+from scalelaws.training.sharding import scattered
 from scalelaws.training.speed import QUICK_SIZE, matrix_product_rate
 from scalelaws.training.spikes import has_diverged
 from scalelaws.training.state import State, branched_state, initial_state, read_checkpoint, write_checkpoint
@@ -48,6 +50,8 @@ def train(
     threads: int,
     progress: Progress,
     trunk: Path | None = None,
+    *,
+    sharded: bool = False,
 ) -> State:
     """Train one run to its end and return its final state; every (corpus, split) of `tokens` is evaluated,
     and so is training text that the run leaves unseen, for the result.
@@ -60,8 +64,9 @@ def train(
     result is the step of the minimum.
 
     A run whose schedule is trunk saves its states in `checkpoints`/FORKS; a branch begins from such a folder, `trunk`.
-    Under torchrun all processes train this one run; the first of them writes its files. A GPU is used where there is
-    one; that path was written without one at hand and has not been run.
+    Under torchrun all processes train this one run; the first of them writes its files, and is given the whole final
+    state. With `sharded` each holds only its pieces of the state. A GPU is used where there is one; that path was
+    written without one at hand and has not been run.
     """
     keep_freed_memory()
     processes.join()
@@ -70,15 +75,12 @@ def train(
     if device.type == "cpu":  # said in the words that, unlike use_deterministic_algorithms, do not load the compiler
         torch.set_deterministic_debug_mode("error")
     say = progress.say if processes.rank() == 0 else lambda _line: None
-    check_memory(run, sequences_at_once(run, device.type), len(tokens), device)
-    state = read_checkpoint(checkpoints, owner, say)
-    if state is None and trunk is not None:
-        state = branched_state(trunk, run.first_step, say)
-    state = state or initial_state(run.shape, run.seed, run.optimizer)
+    pieces = processes.count() if sharded else 1
+    check_memory(run, sequences_at_once(run, device.type), len(tokens), device, pieces)
+    state = _first_state(run, checkpoints, owner, trunk, say, sharded=sharded).to(device)
     if state.step:
         say(f"goes on from step {state.step:,} of {run.steps:,}")
-    state = state.to(device)
-    engine = Engine(run, state, device)
+    engine = Engine(run, state, device, sharded=sharded)
     sets = evaluation_sets(run, tokens, train_corpus)
     held_out = next(s for s in sets if (s.corpus, s.split) == (train_corpus, "test"))
     ids = subset(tokens[train_corpus, "train"], run.stream_tokens or run.dataset_tokens)
@@ -106,11 +108,13 @@ def train(
                 state.status = "finished"
             now = time.monotonic()
             state.seconds = earlier_seconds + now - started
-            if state.step in forks and processes.rank() == 0:
-                write_checkpoint(checkpoints / FORKS, state, owner, kept=None)
-            stopping = processes.any_of_all(terminated())
-            if now > next_checkpoint or stopping:
-                _try_to_write(checkpoints, state, owner, say)
+            if state.step in forks:
+                fork = engine.whole_state()
+                if processes.rank() == 0:
+                    write_checkpoint(checkpoints / FORKS, fork, owner, kept=None)
+            stopping, due = processes.any_of_all(terminated(), now > next_checkpoint)
+            if due or stopping:
+                _try_to_write(checkpoints, engine, owner, say)
                 written = time.monotonic()
                 next_checkpoint = written + max(CHECKPOINT_SECONDS, CHECKPOINT_SHARE * (written - now))
             if stopping:
@@ -124,10 +128,26 @@ def train(
                 progress.show(state.step, run.steps, note, before=counted_from)
     if state.status != "diverged":  # of a diverged run the last good checkpoints stay
         # What follows may be killed, or find the disk full: nothing is trained again for that.
-        _try_to_write(checkpoints, state, owner, say)
+        _try_to_write(checkpoints, engine, owner, say)
     _record_result(engine, sets, held_out)
     state.seconds = earlier_seconds + time.monotonic() - started
-    return state
+    return engine.whole_state()
+
+
+def _first_state(
+    run: Run, checkpoints: Path, owner: str, trunk: Path | None, say: Callable[[str], None], *, sharded: bool
+) -> State:
+    """The state of the checkpoint, else of the trunk, else that before the first update; or this process's pieces."""
+    if sharded and run.optimizer != "adamw":
+        problem = f"{run.optimizer} needs whole matrices, and no device holds the whole of this model"
+        raise InputError(f"run {run.run}: optimizer", problem, "Choose adamw, or GPUs with more memory.")
+    state = None
+    if not sharded or processes.rank() == 0:
+        state = read_checkpoint(checkpoints, owner, say)
+        if state is None and trunk is not None:
+            state = branched_state(trunk, run.first_step, say)
+        state = state or initial_state(run.shape, run.seed, run.optimizer)
+    return state if state and not sharded else scattered(state, run.shape)
 
 
 def run_record(run: Run, state: State, train_corpus: str, threads: int) -> dict[str, Any]:
@@ -199,8 +219,9 @@ def _record_result(engine: Engine, sets: list[EvaluationSet], held_out: Evaluati
         row["result"] = row["step"] == state.best_step
 
 
-def _try_to_write(checkpoints: Path, state: State, owner: str, say: Callable[[str], None]) -> None:
+def _try_to_write(checkpoints: Path, engine: Engine, owner: str, say: Callable[[str], None]) -> None:
     """Write a checkpoint; a full disk costs no more than this one: the last one stays, and the run goes on."""
+    state = engine.whole_state()
     if processes.rank() == 0:
         try:
             write_checkpoint(checkpoints, state, owner)

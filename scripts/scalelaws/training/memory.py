@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from scalelaws.errors import InputError
-from scalelaws.training.needs import needed_bytes
+from scalelaws.training.needs import device_bytes, needed_bytes
 from scalelaws.training.run import Run
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
@@ -43,9 +43,11 @@ def available_bytes(device: torch.device) -> int | None:
     return min(found, default=None)
 
 
-def check_memory(run: Run, sequences_at_once: int, evaluated_sets: int, device: torch.device) -> None:
-    """Raise InputError if the run cannot fit into the memory that is left, before it begins."""
-    needed, left = needed_bytes(run, sequences_at_once, evaluated_sets), available_bytes(device)
+def check_memory(run: Run, sequences_at_once: int, evaluated_sets: int, device: torch.device, pieces: int = 1) -> None:
+    """Raise InputError if the run, or one of the `pieces` that it is shared out in, cannot fit into the memory that is
+    left, before it begins."""
+    bytes_of = device_bytes if device.type == "cuda" else needed_bytes
+    needed, left = bytes_of(run, sequences_at_once, evaluated_sets, pieces), available_bytes(device)
     if left is not None and needed > left:
         raise InputError(
             f"run {run.run}",

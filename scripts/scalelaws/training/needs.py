@@ -41,6 +41,8 @@ class Needs:
     """Allowed."""
     memory_mb: int
     """Of each node."""
+    sharded: bool = False
+    """Each device holds only a piece of the run's state, for none can hold the whole."""
 
     @property
     def devices(self) -> int:
@@ -48,10 +50,21 @@ class Needs:
         return self.nodes * self.devices_per_node
 
 
-def needed_bytes(run: Run, sequences_at_once: int, evaluated_sets: int) -> int:
-    """About what training takes at its peak: within 15% of what was measured on a CPU from 3e6 to 3e7 parameters."""
-    buffers = 4 * _weights(run) * (STATE_BUFFERS + STEP_BUFFERS + CHECKPOINT_BUFFERS)
-    return PROCESS_BYTES + buffers + _working_bytes(run, sequences_at_once, evaluated_sets)
+def needed_bytes(run: Run, sequences_at_once: int, evaluated_sets: int, pieces: int = 1) -> int:
+    """About what training takes at its peak: within 15% of what was measured on a CPU from 3e6 to 3e7 parameters.
+
+    `pieces`: processes that the state is shared out over; checkpoints are put together by one of them.
+    """
+    checkpoint = 4 * _weights(run) * CHECKPOINT_BUFFERS
+    return device_bytes(run, sequences_at_once, evaluated_sets, pieces) + checkpoint
+
+
+def device_bytes(run: Run, sequences_at_once: int, evaluated_sets: int, pieces: int = 1) -> int:
+    """What training takes at its peak of the memory of a GPU, where no checkpoint is put together."""
+    state = 4 * _weights(run) * (STATE_BUFFERS + STEP_BUFFERS) // pieces
+    # Of a state in pieces, the embeddings and a layer are put together, and so are their gradients.
+    whole = 2 * 4 * (run.embedding_parameters + run.parameters // run.n_layer) if pieces > 1 else 0
+    return PROCESS_BYTES + state + whole + _working_bytes(run, sequences_at_once, evaluated_sets)
 
 
 def needs_of(run: Run, hardware: Hardware, longest_hours: float, evaluated_sets: int) -> Needs:
@@ -78,7 +91,7 @@ def sharing_jobs(
         if need.devices == 1
         and need.seconds <= 60 * minutes
         and runs[name].schedule != "trunk"
-        and needed_bytes(runs[name], _at_once(runs[name], hardware, 1), evaluated_sets) <= most
+        and device_bytes(runs[name], _at_once(runs[name], hardware, 1), evaluated_sets) <= most
     }
 
 
@@ -112,9 +125,12 @@ def _counts(run: Run, hardware: Hardware) -> Iterable[tuple[int, int]]:
 def _enough(run: Run, hardware: Hardware, needs: Needs, longest_hours: float) -> bool:
     if needs.seconds > longest_hours * 3600:
         return False
-    # State is shared out over the devices where one cannot hold it; a batch goes through in as many parts as it takes.
-    state = 4 * _weights(run) * (STATE_BUFFERS + STEP_BUFFERS) / needs.devices
-    return state + _working_bytes(run, 1, 0) < 0.9 * hardware.device.gpu_bytes
+    return _fits(run, hardware, needs.devices if needs.sharded else 1)
+
+
+def _fits(run: Run, hardware: Hardware, pieces: int) -> bool:
+    """Whether a device holds a piece of the run's state; a batch goes through in as many parts as it takes."""
+    return device_bytes(run, 1, 0, pieces) < 0.9 * hardware.device.gpu_bytes
 
 
 def _needs(run: Run, hardware: Hardware, count: tuple[int, int], evaluated_sets: int) -> Needs:
@@ -134,6 +150,7 @@ def _needs(run: Run, hardware: Hardware, count: tuple[int, int], evaluated_sets:
         seconds=START_SECONDS + seconds,
         minutes=START_MINUTES + math.ceil(ALLOWED * slow_seconds / 60),
         memory_mb=AROUND_A_JOB_MB + math.ceil(1.2 * memory / 1e6),
+        sharded=nodes * devices > 1 and not _fits(run, hardware, 1),
     )
 
 

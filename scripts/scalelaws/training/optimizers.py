@@ -32,24 +32,33 @@ def moment_sizes(shape: Shape, optimizer: str) -> tuple[int, int]:
 
 
 def optimizer_step(
-    run: Run, weights: Tensor, gradient: Tensor, moments: tuple[Tensor, Tensor], rate: float, step: int
+    run: Run,
+    weights: Tensor,
+    gradient: Tensor,
+    moments: tuple[Tensor, Tensor],
+    rate: float,
+    step: int,
+    pieces: int = 1,
 ) -> None:
-    """Update `step` (1, 2, …) of the flat `weights` and `moments` (first, second) in place, at learning rate `rate`."""
+    """Update `step` (1, 2, …) of the flat `weights` and `moments` (first, second) in place, at learning rate `rate`.
+
+    With several `pieces` the buffers hold one piece of every weight; only adamw can do with that.
+    """
     if run.optimizer == "adafactor":
         _adafactor(run, weights, gradient, moments[1], rate, step)
         return
-    for part, factor in _equal_rates(run.shape):
+    for part, factor in _equal_rates(run.shape, pieces):
         # The decay stays rate · weight_decay at every width (Wortsman et al. 2023, section 3.2.2).
         _adamw(run, weights[part], gradient[part], (moments[0][part], moments[1][part]), rate, factor, step)
 
 
 @cache
-def _equal_rates(shape: Shape) -> list[tuple[slice, float]]:
+def _equal_rates(shape: Shape, pieces: int) -> list[tuple[slice, float]]:
     """The flat buffer cut where the rate changes, each part with its factor of the rate."""
     parts: list[tuple[slice, float]] = []
     end = 0
     for name, size in weight_shapes(shape).items():
-        begin, end = end, end + torch.Size(size).numel()
+        begin, end = end, end - -torch.Size(size).numel() // pieces
         factor = rate_factor(name, shape)
         if parts and parts[-1][1] == factor:
             begin = parts.pop()[0].start

@@ -36,9 +36,9 @@ def device() -> torch.device:
     return torch.device("cpu")
 
 
-def any_of_all(flag: bool) -> bool:
-    """Whether `flag` is set in any process: all of them get the same answer."""
-    return bool(sum_over_all(torch.tensor(float(flag))))
+def any_of_all(*flags: bool) -> list[bool]:
+    """Whether each of the flags is set in any process: all of them get the same answer."""
+    return [bool(votes) for votes in sum_over_all(torch.tensor(flags, dtype=torch.float32))]
 
 
 def sum_over_all(values: Tensor) -> Tensor:

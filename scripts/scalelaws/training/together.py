@@ -28,22 +28,23 @@ def train_together(
     devices_per_node: int,
     nodes: int,
     launcher: str,
+    *,
+    sharded: bool = False,
 ) -> None:
     """As `train_to_files`, by one process for each of `devices_per_node` cores or GPUs of each of `nodes`.
 
     launcher: the command that starts another on every node of this job (a cluster's profile says it as `mpi`); not
-    needed for one node. SIGTERM and SIGUSR1 are handed on as SIGTERM, on which the processes write their checkpoint
-    and leave. Raises InputError without a launcher, RuntimeError if a process fails.
+    needed for one node. sharded: each process holds only its pieces of the state. SIGTERM and SIGUSR1 are handed on as
+    SIGTERM, on which the processes write their checkpoint and leave. Raises InputError without a launcher,
+    RuntimeError if a process fails.
     """
     if nodes > 1 and not launcher:
         remedy = "Give it in the profile as the resource mpi, or hardware of one node."
         raise InputError(f"run {run.run}", f"nothing is known that starts it on {nodes} nodes", remedy)
     job = files.checkpoints.with_name(f"{run.run}.job.json")
     paths = {name: str(path) for name, path in vars(files).items()}
-    write_json(
-        job,
-        {"run": asdict(run), "sidecars": list(sidecars), "corpus": train_corpus, "files": paths, "recipe": made_by},
-    )
+    said = {"run": asdict(run), "sidecars": list(sidecars), "corpus": train_corpus, "files": paths, "recipe": made_by}
+    write_json(job, said | {"sharded": sharded})
     try:
         _wait_for([*_torchrun(devices_per_node, nodes, launcher), "-m", __name__, str(job)])
     finally:
@@ -87,7 +88,8 @@ def _take_part(job: str) -> None:
     run = Run(**said["run"])
     processes.join()
     # One thread each: side by side they beat one process of several threads.
-    train_to_files(run, said["sidecars"], said["corpus"], files, said["recipe"], 1, Progress(f"train {run.run}"))
+    progress, sharded = Progress(f"train {run.run}"), said["sharded"]
+    train_to_files(run, said["sidecars"], said["corpus"], files, said["recipe"], 1, progress, sharded=sharded)
     processes.leave()
 
 
