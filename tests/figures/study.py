@@ -99,6 +99,8 @@ def _run(size: float, subset: float, seed: int, noise: float, random: np.random.
         values = {("documentation", "test"): test[i], ("documentation", "train"): test[i] - gap[i]}
         for corpus, (offset, slope) in OOD.items():
             values[corpus, "test"] = offset + slope * test[i] + 0.01 * random.standard_normal()
+        if i == best:
+            values["documentation", "unseen"] = test[i] - 0.3 * gap[i]
         for (corpus, split), loss in values.items():
             measured = {"loss": loss, "loss_sem": 0.012, "bits_per_byte": loss / np.log(2) / 4}
             rows.append({**point, "corpus": corpus, "split": split, **measured})

@@ -187,6 +187,7 @@ def test_every_run_is_a_point_and_those_outside_the_fit_are_named_so(name, drawn
         ("loss_vs_parameters_and_data", "loss_of_parameters_and_data_kaplan"),
         ("loss_vs_parameters_and_data_chinchilla", "loss_of_parameters_and_data_chinchilla"),
         ("generalization_gap", "gap_of_parameters_and_data"),
+        ("memory", "memory_of_parameters_and_data"),
     ],
 )
 def test_a_law_of_size_and_data_is_a_curve_for_each_size(name, law, drawn, laws):

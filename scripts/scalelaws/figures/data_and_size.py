@@ -122,6 +122,20 @@ def generalization_gap(observations: Observations, laws: Laws) -> Figure:
     return _family(observations, law, "Held-out minus training loss (nats/token)")
 
 
+@figure(
+    "Memory of the training text",
+    "Loss on training text that a run has not seen minus loss on that which it has, against D, by size N, with its "
+    "law: what of the generalization gap a run remembers. Held-out text may be harder without that, for documents "
+    "that are much like training text were left out of it.",
+)
+def memory(observations: Observations, laws: Laws) -> Figure:
+    """The part of the gap between held-out and training loss that is memory, as a law of N and D."""
+    law = laws.laws.get("memory_of_parameters_and_data")
+    if law is None or not law.parameters:
+        raise NotDrawableError("no law says how the losses on seen and on unseen training text differ")
+    return _family(observations, law, "Loss on unseen minus seen text (nats/token)")
+
+
 def _loss_against(observations: Observations, laws: Laws, variable: str, other: str, dial: str) -> Figure:
     rows = observations.results(observations.train_corpus)
     if rows[variable].min() == rows[variable].max():
