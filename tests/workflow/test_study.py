@@ -84,7 +84,7 @@ def test_every_stage_leaves_what_it_promises(study):
     losses = pd.read_parquet(results / "observations.parquet")
     assert set(losses["run"]) == RUNS == set(pd.read_csv(results / "plan.csv")["run"])
     assert set(zip(losses["corpus"], losses["split"], strict=True)) == {
-        ("graphs", "train"), ("graphs", "test"), ("code", "test"),
+        ("graphs", "train"), ("graphs", "unseen"), ("graphs", "test"), ("code", "test"),
     }  # fmt: skip
     assert (losses["loss"] < 6.5).all()  # ln 512 = 6.24, and a little for the first steps
     card = read_json(results / "corpus/graphs/card.json")
