@@ -46,8 +46,12 @@ def whole_state(state: State, shape: Shape) -> State:
 
 def whole(flat: Tensor, shape: Shape) -> Tensor:
     """One buffer put together, as `whole_state`: weight by weight, so that a device holds one of them at a time."""
-    every = [_put_together(piece, size).flatten() for piece, size in _sized(flat, shape)]
-    return torch.cat([weight.cpu() for weight in every]) if processes.rank() == 0 else flat.new_empty(0)
+    kept = [torch.empty(0)]
+    for piece, size in _sized(flat, shape):
+        weight = _put_together(piece, size).flatten()
+        if processes.rank() == 0:
+            kept.append(weight.cpu())
+    return torch.cat(kept)
 
 
 def leaves(flat: Tensor, gradient: Tensor | None, shape: Shape) -> dict[str, Tensor]:
