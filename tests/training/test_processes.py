@@ -69,7 +69,7 @@ def test_several_processes_give_the_losses_of_one(tokens, tmp_path):  # noqa: F8
 
 SHARDED = [
     (2, {}),
-    (4, {"dropout": 0.0, "family": "lstm", "n_head": 0, "positions": "none"}),
+    (4, {"family": "lstm", "n_head": 0, "positions": "none"}),
     (4, {"parametrization": "mup", "tied": False, "positions": "rotary", "learning_rate": 0.002}),
 ]
 
@@ -90,6 +90,7 @@ def test_processes_that_each_hold_a_piece_of_the_state_give_the_losses_and_weigh
 def test_a_run_in_pieces_that_was_killed_goes_on_as_one_that_was_not_and_so_would_a_process_alone(tokens, tmp_path):  # noqa: F811
     undisturbed = together(tokens, tmp_path / "undisturbed", 2, sharded=True)
     together(tokens, tmp_path / "killed", 2, killed_at=23, sharded=True)
+    assert [path.name[:9] for path in (tmp_path / "killed/checkpoints").glob("*.safetensors")] == ["000000024"]
     alone = trained(replace(RUN, **EXACT), tokens, shutil.copytree(tmp_path / "killed/checkpoints", tmp_path / "copy"))
     resumed = together(tokens, tmp_path / "killed", 2, sharded=True)
     assert resumed[0]["losses"] == undisturbed[0]["losses"]
