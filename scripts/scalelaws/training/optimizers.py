@@ -58,7 +58,7 @@ def _equal_rates(shape: Shape, pieces: int) -> list[tuple[slice, float]]:
     parts: list[tuple[slice, float]] = []
     end = 0
     for name, size in weight_shapes(shape).items():
-        begin, end = end, end - -torch.Size(size).numel() // pieces
+        begin, end = end, end + -(-torch.Size(size).numel() // pieces)
         factor = rate_factor(name, shape)
         if parts and parts[-1][1] == factor:
             begin = parts.pop()[0].start
