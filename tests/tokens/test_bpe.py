@@ -1,85 +1,24 @@
-"""The tokenizer is reversible, has the size asked for, and is the same in tokenizers, tiktoken and transformers."""
+"""The tokenizer is reversible, has the size asked for, and is the same in transformers."""
 
 import json
 from pathlib import Path
 
 import pytest
-import tiktoken
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scalelaws.errors import InputError
 from scalelaws.tokens.bpe import (
-    DIGITS,
     END_OF_DOCUMENT,
-    WHITE_SPACE,
     byte_characters,
-    check_encoding,
-    fast_encoding,
     load_tokenizer,
-    pieces,
     save_tokenizer,
     train_bpe,
     train_tokenizer,
 )
+from scalelaws.tokens.cut import WHITE_SPACE
+from scalelaws.tokens.encoder import Encoder
 from scalelaws.tokens.given import take_tokenizer
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer, pre_tokenizers
 
 from .conftest import VOCABULARY, made_up_text, write_documents
-
-TEXTS = st.one_of(
-    st.text(max_size=200),
-    st.text(alphabet=" \n\t\r\u00a0\u2028'sdmtrevl9.aä", max_size=100),
-    st.lists(st.sampled_from([END_OF_DOCUMENT, "<|", "text|>", " ", "bada"]), max_size=10).map("".join),
-    st.integers(0, 1000).map(lambda seed: made_up_text(40, seed)),
-)
-
-
-@pytest.fixture(scope="module")
-def encoding(tokenizer):
-    return fast_encoding(tokenizer)
-
-
-@given(text=TEXTS)
-@settings(max_examples=400, deadline=None)
-def test_any_text_comes_back_from_its_ids(tokenizer, encoding, text):
-    ids = tokenizer.encode(text).ids
-    assert tokenizer.decode(ids, skip_special_tokens=False) == text
-    assert encoding.decode(ids) == text
-
-
-@given(text=TEXTS)
-@settings(max_examples=400, deadline=None)
-def test_tiktoken_and_tokenizers_give_the_same_ids(tokenizer, encoding, text):
-    assert encoding.encode_to_numpy(text, disallowed_special=()).tolist() == tokenizer.encode(text).ids
-
-
-@given(content=st.binary(max_size=200))
-@settings(max_examples=200, deadline=None)
-def test_any_bytes_come_back_from_their_ids(encoding, content):
-    ids = [encoding.encode_single_token(bytes([byte])) for byte in content]
-    assert encoding.decode_bytes(ids) == content
-
-
-def test_both_libraries_cut_text_at_the_same_characters():
-    cut = pre_tokenizers.ByteLevel(add_prefix_space=False).pre_tokenize_str
-    blocks = [(0, 0x3400), (0xA000, 0xAC00), (0xD7A4, 0xD800), (0xF900, 0x17000), (0x1AFF0, 0x20000)]
-    pairs = [before + chr(code) for before in "a1." for start, end in blocks for code in range(start, end)]
-    # A vocabulary in which each pair is one id, if the pattern does not cut it.
-    parts = sorted({pair.encode()[:size] for pair in pairs for size in range(2, 6)}, key=len)
-    ranks = {bytes([byte]): byte for byte in range(256)} | {part: 256 + rank for rank, part in enumerate(parts)}
-    encoding = tiktoken.Encoding("pairs", pat_str=pieces(), mergeable_ranks=ranks, special_tokens={})
-    assert [p for p in pairs if (len(encoding.encode_ordinary(p)) == 1) != (len(cut(p)) == 1)] == []
-
-
-def test_a_very_long_word_is_encoded(encoding):
-    for text in ("a" * 300_000, " " * 300_000, "?!" * 150_000):
-        assert encoding.decode(encoding.encode_ordinary(text)) == text
-
-
-def test_a_document_that_spells_the_end_of_document_does_not_end_there(tokenizer, encoding):
-    special = tokenizer.token_to_id(END_OF_DOCUMENT)
-    assert special not in tokenizer.encode(f"a{END_OF_DOCUMENT}b").ids
-    assert special not in encoding.encode_to_numpy(f"a{END_OF_DOCUMENT}b", disallowed_special=())
 
 
 def test_ids_are_laid_out_as_in_gpt2(tokenizer):
@@ -110,7 +49,7 @@ def test_the_vocabulary_of_webtext_studies_can_be_made():
     tokenizer = train_bpe([text], 50_257)
     assert tokenizer.get_vocab_size() == 50_257
     assert tokenizer.token_to_id(END_OF_DOCUMENT) == 50_256
-    assert fast_encoding(tokenizer).encode_ordinary(text[:5000]) == tokenizer.encode(text[:5000]).ids
+    assert Encoder(tokenizer).encode([text[:5000]])[0].tolist() == tokenizer.encode(text[:5000]).ids
 
 
 def test_a_vocabulary_of_bytes_alone_can_be_made():
@@ -120,25 +59,6 @@ def test_a_vocabulary_of_bytes_alone_can_be_made():
 def test_too_little_text_for_the_vocabulary_is_refused_with_what_it_can_reach():
     with pytest.raises(InputError, match=r"config: tokenizer.vocabulary: .* 5,000 are asked for. Lower it to (\d+)"):
         train_bpe(["one two one two"], 5000)
-
-
-@pytest.fixture(scope="module")
-def cut_otherwise():
-    """By its digits and white space, a tokenizer and its merges in tiktoken."""
-    text = made_up_text(20_000)
-    ways = [(digits, white_space) for digits in DIGITS for white_space in WHITE_SPACE]
-    made = {way: train_bpe([text], VOCABULARY, *way) for way in ways}
-    return {way: (tokenizer, fast_encoding(tokenizer)) for way, tokenizer in made.items()}
-
-
-@given(text=TEXTS, way=st.tuples(st.sampled_from(sorted(DIGITS)), st.sampled_from(sorted(WHITE_SPACE))))
-@settings(max_examples=200, deadline=None)
-def test_each_way_to_cut_gives_both_libraries_the_same_ids_and_the_text_back(cut_otherwise, text, way):
-    tokenizer, encoding = cut_otherwise[way]
-    tokenizer.encode_special_tokens = True
-    ids = tokenizer.encode(text).ids
-    assert encoding.encode_to_numpy(text, disallowed_special=()).tolist() == ids
-    assert tokenizer.decode(ids, skip_special_tokens=False) == text
 
 
 @pytest.mark.parametrize(("digits", "size", "longest"), [("runs", 265, 8), ("threes", 262, 3), ("single", 257, 1)])
@@ -232,14 +152,3 @@ def test_a_folder_without_tokenizer_and_a_broken_one_are_refused(tmp_path):
     (tmp_path / "tokenizer.json").write_text('{"version": "1.0", "model"')
     with pytest.raises(InputError, match="rerun the rule tokenizer"):
         load_tokenizer(tmp_path)
-
-
-def test_a_tokenizer_of_another_kind_is_refused():
-    with pytest.raises(InputError, match="byte-level BPE"):
-        fast_encoding(Tokenizer(models.WordLevel({"a": 0}, unk_token="a")))
-
-
-def test_libraries_that_disagree_are_noticed(tokenizer):
-    other = fast_encoding(train_bpe([made_up_text(20_000, seed=9)], VOCABULARY))
-    with pytest.raises(InputError, match=r"envs/requirements\.txt"):
-        check_encoding(other, tokenizer, made_up_text(100))

@@ -1,31 +1,22 @@
-"""The tokenizer: a byte-level BPE in the format of the `tokenizers` library, and its merges in the faster tiktoken.
+"""The tokenizer: a byte-level BPE in the format of the `tokenizers` library.
 
-Text is cut by GPT-2's rule (Radford et al. 2019) or one that differs in its digits or white space, then merged from
-bytes: any text can be encoded and decoded exactly.
+Text is cut by GPT-2's rule or one that differs in its digits or white space, then merged from bytes: any text can be
+encoded and decoded exactly.
 """
 
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
-import tiktoken
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 from scalelaws.errors import InputError
 from scalelaws.io import atomic_path, write_json
 from scalelaws.job import Progress
 from scalelaws.recipe import provenance
+from scalelaws.tokens.cut import pieces
 from scalelaws.tokens.documents import sample
 
 END_OF_DOCUMENT = "<|endoftext|>"
-
-DIGITS = {"runs": r" ?\p{N}++", "threes": r"\p{N}{1,3}", "single": r"\p{N}"}
-"""How digits are cut: as GPT-2 does, in groups of at most three as GPT-4, or one by one as Llama."""
-WHITE_SPACE = {"runs": r"\s++\z|\s+(?!\S)|\s", "single": r"\s"}
-"""How white space is cut: as GPT-2 does, all but the last of a run in one piece, or character by character."""
-
-CHECKED_CHARACTERS = 10_000
 
 
 def train_tokenizer(
@@ -57,15 +48,6 @@ def train_tokenizer(
         save_tokenizer(tokenizer, temporary)
         origin = provenance(recipe, seed, settings, [documents], ["tokenizers"])
         write_json(temporary / "provenance.json", origin)
-
-
-def pieces(digits: str = "runs", white_space: str = "runs") -> str:
-    """The pattern of what is never merged across, by keys of DIGITS and WHITE_SPACE.
-
-    It is written so that no run of one kind of character, however long, makes the matcher go back.
-    """
-    words, marks = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++", r" ?[^\s\p{L}\p{N}]++"
-    return f"{words}|{DIGITS[digits]}|{marks}|{WHITE_SPACE[white_space]}"
 
 
 def train_bpe(texts: Iterable[str], vocabulary: int, digits: str = "runs", white_space: str = "runs") -> Tokenizer:
@@ -131,48 +113,6 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
         raise InputError(str(path), f"not a tokenizer ({error})", "Make it again: rerun the rule tokenizer.") from None
     tokenizer.encode_special_tokens = True
     return tokenizer
-
-
-def fast_encoding(tokenizer: Tokenizer) -> tiktoken.Encoding:
-    """The same merges in tiktoken: equal ids, 4 to 6 times as many bytes a second.
-
-    Raises InputError if the tokenizer is not one of train_bpe's.
-    """
-    content = json.loads(tokenizer.to_str())
-    model = content["model"]
-    special = tokenizer.token_to_id(END_OF_DOCUMENT)
-    if model["type"] != "BPE" or special is None:
-        problem = f"not a byte-level BPE with {END_OF_DOCUMENT}"
-        raise InputError("tokenizer", problem, "Make it with the rule tokenizer.")
-    byte_of = byte_characters()
-    ranks = {bytes(byte_of[c] for c in token): rank for token, rank in model["vocab"].items() if rank != special}
-    return tiktoken.Encoding(
-        "scalelaws",
-        pat_str=_pattern(content["pre_tokenizer"]),
-        mergeable_ranks=ranks,
-        special_tokens={END_OF_DOCUMENT: special},
-    )
-
-
-def _pattern(cutter: dict[str, Any] | None) -> str:
-    """The pattern by which a tokenizer cuts text. Raises InputError for one that this module does not make."""
-    match cutter:
-        case {"type": "ByteLevel", "add_prefix_space": False}:
-            return pieces()
-        case {"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Regex": str(pattern)}}, _]}:
-            return pattern
-    raise InputError("tokenizer", "it cuts text in a way of its own", "Make it with the rule tokenizer.")
-
-
-def check_encoding(encoding: tiktoken.Encoding, tokenizer: Tokenizer, text: str) -> None:
-    """Raise InputError unless both libraries give the beginning of a text the same ids (10,000 characters).
-
-    They could only differ where an installed version knows another edition of Unicode.
-    """
-    beginning = text[:CHECKED_CHARACTERS]
-    if encoding.encode_ordinary(beginning) != tokenizer.encode(beginning).ids:
-        versions = "the installed tokenizers and tiktoken disagree about a document"
-        raise InputError("environment", versions, "Install the versions pinned in envs/requirements.txt.")
 
 
 def byte_characters() -> dict[str, int]:

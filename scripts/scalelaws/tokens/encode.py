@@ -5,7 +5,6 @@ import os
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,8 +14,9 @@ from tokenizers import Tokenizer
 from scalelaws.io import atomic_path, file_digest, write_json
 from scalelaws.job import Progress
 from scalelaws.recipe import provenance
-from scalelaws.tokens.bpe import END_OF_DOCUMENT, check_encoding, fast_encoding, load_tokenizer
+from scalelaws.tokens.bpe import END_OF_DOCUMENT, load_tokenizer
 from scalelaws.tokens.documents import Ranking, batches, ranking
+from scalelaws.tokens.encoder import Encoder, groups
 from scalelaws.tokens.mixture import mixed_order, shares, source_numbers
 from scalelaws.tokens.store import Checksums, id_dtype, token_paths
 
@@ -50,7 +50,7 @@ def encode_documents(
         atomic_path(paths["offsets"]) as offsets_file,
         atomic_path(paths["ids"]) as ids_file,
     ):
-        lengths = _write_in_shard_order(documents, ranked, tokenizer, dtype, scratch, threads, progress)
+        lengths = _write_in_shard_order(documents, ranked, tokenizer, scratch, threads, progress)
         anew = Progress(progress.title, *progress.streams)  # its estimate counts from here
         order, mixed = ranked.order, {}
         if mixture is not None:
@@ -83,27 +83,25 @@ def _write_in_shard_order(
     documents: str | Path,
     ranked: Ranking,
     tokenizer: Tokenizer,
-    dtype: np.dtype,
     scratch: BinaryIO,
     threads: int,
     progress: Progress,
 ) -> np.ndarray:
     """Write every document's ids and its end id; give their numbers, (documents,) int64, in the order of the shards."""
-    encoding = fast_encoding(tokenizer)
-    end = np.array([tokenizer.token_to_id(END_OF_DOCUMENT)], dtype)
-    encode = partial(encoding.encode_to_numpy, disallowed_special=())
-    lengths: list[int] = []
+    encoder = Encoder(tokenizer)
+    lengths: list[np.ndarray] = []
     done, total = 0, int(ranked.sizes.sum())
     with ThreadPoolExecutor(threads) as pool:
         for batch in batches(documents):
-            check_encoding(encoding, tokenizer, batch.texts[0])
-            for ids in pool.map(encode, batch.texts):
-                scratch.write(ids.astype(dtype).tobytes() + end.tobytes())
-                lengths.append(len(ids) + 1)
+            if not done:
+                encoder.check(tokenizer, batch.texts[0])
+            for ids, counts in pool.map(encoder.encode, groups(batch.texts, threads)):
+                scratch.write(np.insert(ids, np.cumsum(counts), encoder.end_of_document).tobytes())
+                lengths.append(counts + 1)
             done += int(batch.sizes.sum())
             progress.show(done, total, "encoding")
     scratch.flush()
-    return np.array(lengths, np.int64)
+    return np.concatenate(lengths)
 
 
 def _gather(

@@ -7,7 +7,8 @@ from tokenizers import Tokenizer, models
 from scalelaws.errors import InputError
 from scalelaws.io import atomic_path, write_json
 from scalelaws.recipe import provenance
-from scalelaws.tokens.bpe import END_OF_DOCUMENT, byte_characters, byte_level, fast_encoding, save_tokenizer
+from scalelaws.tokens.bpe import END_OF_DOCUMENT, byte_characters, byte_level, save_tokenizer
+from scalelaws.tokens.encoder import Encoder
 
 
 def take_tokenizer(file: str | Path, folder: str | Path, vocabulary: int, recipe: str) -> None:
@@ -19,7 +20,7 @@ def take_tokenizer(file: str | Path, folder: str | Path, vocabulary: int, recipe
     """
     path = Path(file)
     tokenizer = _from_json(path) if path.suffix == ".json" else _from_merges(path)
-    fast_encoding(tokenizer)
+    Encoder(tokenizer)
     if (found := tokenizer.get_vocab_size()) != vocabulary:
         problem = f"{path} has {found:,} ids, and {vocabulary:,} are asked for"
         raise InputError("config: tokenizer.vocabulary", problem, f"Set it to {found}.")
