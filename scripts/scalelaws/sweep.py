@@ -26,6 +26,10 @@ RULES = {"times_width": "ratewidth", "half_life_tokens": "halflife"}
 """The same for settings that are given by a rule and its number."""
 WORDS = ("family", "positions", "parametrization", "optimizer", "schedule", "precision")
 """Settings whose values say by themselves what they are of."""
+SCHEDULES = ("constant", "cosine", "wsd", "linear", "branched", "averaging", "warmup_steps")
+"""How the rate rises and falls, by settings and by the words for their values."""
+HOW_LONG = (*SCHEDULES, "max_tokens", "max_epochs")
+"""What of its subset a run sees, and how often: the gap to held-out text is one matter over all of these."""
 IN_SHAPE = ("family", "aspect_ratio", "recurrence")
 """Settings that the name of a model's shape tells already."""
 
