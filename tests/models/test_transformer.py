@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
-from scalelaws.models.shapes import Shape
+from scalelaws.models.parts import embedding_deviation
+from scalelaws.models.shapes import BASE_WIDTH, Shape
 from scalelaws.models.transformer import _query_block, hidden_states, initial_weights
 
 IDS = torch.arange(2 * 96).view(2, 96) % 50
@@ -47,3 +50,20 @@ def test_weights_depend_on_the_seed_alone():
     first, again, other = (initial_weights(shape, seed)["layers.0.attention_in"] for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("width", [16, 40, 112])
+def test_layers_do_not_drown_the_token_in_a_new_narrow_model(width):
+    shape = Shape(2, width, width // 8, 128, 1000)
+    weights = initial_weights(shape, seed=0)
+    ids = torch.randint(1000, (8, 128), generator=torch.Generator().manual_seed(1))
+    states = hidden_states(weights, shape, ids, torch.float32)
+    assert F.cosine_similarity(states, weights["token_embedding"][ids.flatten()]).mean() > 0.2
+
+
+def test_embeddings_start_as_gpt2s_do_at_its_widths_and_alike_at_every_width_with_mup():
+    assert embedding_deviation(Shape(2, 1024, 16, 128, 1000)) == 0.02
+    mup = {width: Shape(2, width, width // 16, 128, 1000, parametrization="mup") for width in (64, BASE_WIDTH, 1024)}
+    assert {embedding_deviation(shape) for shape in mup.values()} == {
+        embedding_deviation(replace(mup[BASE_WIDTH], parametrization="standard"))
+    }

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from scalelaws.models.parts import (
-    EMBEDDING_DEVIATION,
     Family,
     dropped,
     embedded,
+    embedding_deviation,
     embedding_shapes,
     layer_deviation,
     norm,
@@ -43,7 +43,7 @@ def initial_weights(shape: Shape, seed: int) -> dict[str, Tensor]:
         if name.endswith("bias"):
             weights[name] = torch.zeros(4, shape.d_model).index_fill_(0, torch.tensor(1), 1.0).flatten()
         else:
-            deviation = EMBEDDING_DEVIATION if name.endswith("embedding") else layer_deviation(shape)
+            deviation = embedding_deviation(shape) if name.endswith("embedding") else layer_deviation(shape)
             weights[name] = torch.randn(size, generator=generator) * deviation
     return weights
 

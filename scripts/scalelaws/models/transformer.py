@@ -16,10 +16,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from scalelaws.models.parts import (
-    EMBEDDING_DEVIATION,
     Family,
     dropped,
     embedded,
+    embedding_deviation,
     embedding_shapes,
     layer_deviation,
     norm,
@@ -45,7 +45,7 @@ def initial_weights(shape: Shape, seed: int) -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(seed)
     weights = {}
     for name, size in weight_shapes(shape).items():
-        deviation = EMBEDDING_DEVIATION if name.endswith("embedding") else layer_deviation(shape)
+        deviation = embedding_deviation(shape) if name.endswith("embedding") else layer_deviation(shape)
         if name.endswith("_out"):
             deviation /= math.sqrt(2 * shape.n_layer * shape.recurrence)
         weights[name] = torch.randn(size, generator=generator) * deviation
