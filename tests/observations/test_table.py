@@ -14,6 +14,7 @@ from scalelaws.observations.table import (
     validated,
     write_observations,
 )
+from scalelaws.sweep import BATCH_SCANS
 
 EXAMPLES = {"str": "x", "int64": 1, "float64": 1.0, "bool": False}
 
@@ -142,3 +143,13 @@ def test_runs_of_a_sweep_are_kept_apart_from_those_of_the_grid():
     assert list(observations.of_variants("batch_tokens", "learning_rate").runs["run"]) == ["grid", "batch", "both"]
     foreign = Observations(observations.losses, runs[["run"]])
     assert foreign.of_variants() is foreign
+
+
+def test_trunks_stand_for_their_branches():
+    names = ["trunk", "branch", "constant"]
+    runs = pd.DataFrame({"run": names, "schedule": names, "variant": ["trunk", "", "constant-batch512"]})
+    observations = Observations(pd.DataFrame({"run": names * 2}), runs)
+    held = observations.of_variants(*BATCH_SCANS).without_branches()
+    assert list(held.runs["run"]) == ["trunk", "constant"] and set(held.losses["run"]) == {"trunk", "constant"}
+    alone = observations.of_variants()
+    assert alone.without_branches() is alone

@@ -1,6 +1,7 @@
 """The observations table, what every run measured, and the runs table beside it. All that follows reads only these."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -126,9 +127,18 @@ class Observations:
         """The runs of the study's own grid, and of its sweep those that change nothing but these settings."""
         if "variant" not in self.runs:
             return self
-        runs = self.runs[[changes_only(variant, settings) for variant in self.runs["variant"].fillna("")]]
+        return self._of([changes_only(variant, settings) for variant in self.runs["variant"].fillna("")])
+
+    def _of(self, chosen: Sequence[bool] | pd.Series) -> "Observations":
+        runs = self.runs[chosen]
         kept = None if self.positions is None else self.positions[self.positions["run"].isin(runs["run"])]
         return Observations(self.losses[self.losses["run"].isin(runs["run"])], runs, kept)
+
+    def without_branches(self) -> "Observations":
+        """The runs but branches, where trunks are among them: a branch's curve is its trunk's until the rate decays."""
+        if not (self.runs["schedule"] == "trunk").any():
+            return self
+        return self._of(self.runs["schedule"] != "branch")
 
     def curves(self, corpus: str, split: str = "test", *, diverged: bool = False) -> pd.DataFrame:
         """Every evaluated step of every run on a corpus, joined with the runs table, sorted by run and step."""
