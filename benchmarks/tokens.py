@@ -1,6 +1,7 @@
 """How many times as much text our encode turns into a token file per CPU second as `tokenizers` turns into ids.
 
-Ours reads parquet, encodes, orders and writes; the baseline is Tokenizer.encode_batch alone, on texts in memory.
+Ours reads parquet, encodes, orders and writes; the baseline is Tokenizer.encode_batch alone, on texts in memory. The ids
+of every document are compared too.
 
 python benchmarks/tokens.py [folder of documents]
     On the first BYTES of a corpus, such as results/<study>/corpus/<corpus>/documents/train; without one, on the
@@ -16,6 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from scalelaws.corpus.docstrings import module_entries
@@ -23,6 +25,8 @@ from scalelaws.job import Progress
 from scalelaws.tokens.bpe import load_tokenizer, save_tokenizer, train_bpe
 from scalelaws.tokens.documents import batches
 from scalelaws.tokens.encode import encode_documents
+from scalelaws.tokens.encoder import Encoder
+from tokenizers import Tokenizer
 
 PACKAGES = ("numpy", "pandas", "scipy")
 VOCABULARIES = (8192, 50_257)
@@ -61,6 +65,13 @@ def cpu_seconds(work: Callable[[], object]) -> float:
     return min(seconds)
 
 
+def documents_alike(texts: list[str], tokenizer: Tokenizer) -> int:
+    """How many texts get the same ids from both."""
+    ids, counts = Encoder(tokenizer).encode(texts)
+    ours = np.split(ids, np.cumsum(counts)[:-1])
+    return sum(a.tolist() == b.ids for a, b in zip(ours, tokenizer.encode_batch(texts), strict=True))
+
+
 def compare(texts: dict[str, str], vocabulary: int) -> None:
     """Print both rates, and their ratio."""
     megabytes = sum(len(text.encode()) for text in texts.values()) / 1e6
@@ -75,10 +86,12 @@ def compare(texts: dict[str, str], vocabulary: int) -> None:
         arguments = (folder / "documents", folder / "tokenizer", folder / "train.json")
         ours = cpu_seconds(lambda: encode_documents(*arguments, seed=1, threads=1, recipe="", progress=quiet))
         theirs = cpu_seconds(lambda: tokenizer.encode_batch(list(texts.values())))
+        equal = documents_alike(list(texts.values()), tokenizer)
     print(f"{megabytes:.1f} MB in {len(texts):,} documents, vocabulary {vocabulary:,}, CPU time, best of {REPEATS}")
     print(f"  scalelaws encode, parquet to token file   {megabytes / ours:6.1f} MB/CPU-s")
     print(f"  tokenizers encode_batch, list to ids      {megabytes / theirs:6.1f} MB/CPU-s")
     print(f"  ratio                                     {theirs / ours:6.1f}")
+    print(f"  documents with the same ids               {equal:,} of {len(texts):,}")
 
 
 if __name__ == "__main__":
