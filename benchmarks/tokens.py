@@ -1,7 +1,7 @@
 """How many times as much text our encode turns into a token file per CPU second as `tokenizers` turns into ids.
 
-Ours reads parquet, encodes, orders and writes; the baseline is Tokenizer.encode_batch alone, on texts in memory. The ids
-of every document are compared too.
+Ours reads parquet, encodes, orders and writes; the baseline is Tokenizer.encode_batch alone, on texts in memory. The
+ids of every document are compared too.
 
 python benchmarks/tokens.py [folder of documents]
     On the first BYTES of a corpus, such as results/<study>/corpus/<corpus>/documents/train; without one, on the
