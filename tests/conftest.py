@@ -1,6 +1,7 @@
 """What all tests share: the same random examples at every run of CI, the longest files first."""
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -9,6 +10,7 @@ settings.register_profile("ci", derandomize=True, database=None)
 if os.environ.get("CI"):
     settings.load_profile("ci")
 
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 LONGEST = (
     "workflow/test_study.py",
     "drills/",
@@ -17,6 +19,14 @@ LONGEST = (
     "training/",
 )
 """Begun first, so that none of them is left running alone at the end."""
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """Real data beside this checkout."""
+    if not SHARED.is_dir():
+        pytest.skip("the shared data folder is not beside this checkout")
+    return SHARED
 
 
 def pytest_xdist_auto_num_workers() -> int:

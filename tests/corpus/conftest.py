@@ -8,7 +8,6 @@ import pytest
 from scalelaws.corpus.documents import DocumentWriter, document, read_documents
 from scalelaws.corpus.fetch import Limits
 
-SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 PINS = Path(__file__).resolve().parents[2] / "envs" / "requirements.txt"
 
 COMMON = """the of and to in that have with be it for not on as you do at this but his by from they we say her she or an
@@ -57,10 +56,3 @@ QUICK = Limits(
 def limits():
     """Makes crawl limits for a server on this machine, with changes by name."""
     return lambda **changes: replace(QUICK, **changes)
-
-
-@pytest.fixture
-def shared_data() -> Path:
-    if not SHARED.is_dir():
-        pytest.skip("the shared data folder is not beside this checkout")
-    return SHARED

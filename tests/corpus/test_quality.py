@@ -3,6 +3,7 @@ import io
 import json
 from collections import Counter
 from functools import cache
+from pathlib import Path
 
 import pytest
 import yaml
@@ -15,7 +16,7 @@ from scalelaws.corpus.language import language_of
 from scalelaws.corpus.quality import SETS, broken_rule, judged_text
 from scalelaws.corpus.texts import Text
 
-from .conftest import SHARED, prose
+from .conftest import prose
 
 DEFINED = yaml.safe_load(SCHEMA.read_text())["$defs"]
 DEFAULTS = {name: {rule: of["default"] for rule, of in DEFINED[name]["properties"].items()} for name in SETS}
@@ -122,15 +123,15 @@ def test_runs_that_recur_are_those_of_a_plain_search():
         assert text.recurring(n)[0].tolist() == [i for i, run in enumerate(runs) if counts[run] > 1]
 
 
-ORACLE = SHARED / "filter_oracle" / "datatrove-filters.jsonl.zst"
+@pytest.fixture
+def oracle(shared_data) -> list[dict]:
+    """Every fourth of 4,000 real pages with the decisions of the library that FineWeb was made with."""
+    return judged_pages(shared_data / "filter_oracle" / "datatrove-filters.jsonl.zst")
 
 
 @cache
-def oracle() -> list[dict]:
-    """Every fourth of 4,000 real pages with the decisions of the library that FineWeb was made with."""
-    if not ORACLE.is_file():
-        pytest.skip("the shared data folder is not beside this checkout")
-    reader = zstandard.ZstdDecompressor(max_window_size=2**31).stream_reader(ORACLE.open("rb"))
+def judged_pages(path: Path) -> list[dict]:
+    reader = zstandard.ZstdDecompressor(max_window_size=2**31).stream_reader(path.open("rb"))
     return [json.loads(line) for n, line in enumerate(io.TextIOWrapper(reader, "utf-8")) if n % 4 == 0]
 
 
@@ -143,21 +144,21 @@ def oracle() -> list[dict]:
         ("fineweb", "fineweb", {}, 0.99),
     ],
 )
-def test_decisions_agree_with_the_library_that_fineweb_was_made_with(theirs, name, changes, agreement):
+def test_decisions_agree_with_the_library_that_fineweb_was_made_with(oracle, theirs, name, changes, agreement):
     agreed = same = rewritten = 0
-    for page in oracle():
+    for page in oracle:
         text, broken, _ = judged_text(page["text"], {name: DEFAULTS[name] | changes})
         kept, _, *digest = page["decisions"][theirs]
         agreed += kept == (broken is None)
         if kept and broken is None and digest and digest[0]:
             rewritten += 1
             same += hashlib.sha1(text.encode()).hexdigest() == digest[0]
-    assert agreed >= agreement * len(oracle())
+    assert agreed >= agreement * len(oracle)
     assert same == rewritten and (name != "c4" or rewritten > 400)
 
 
-def test_gopher_decisions_agree_but_for_the_letters_that_it_asks_of_punctuation_marks():
-    known = [page for page in oracle() if page["decisions"]["gopher_qual"][1] != "gopher_below_alpha_threshold"]
+def test_gopher_decisions_agree_but_for_the_letters_that_it_asks_of_punctuation_marks(oracle):
+    known = [page for page in oracle if page["decisions"]["gopher_qual"][1] != "gopher_below_alpha_threshold"]
     thresholds = DEFAULTS["gopher"] | {"min_alphabetic_words": None}
     agreed = sum(
         page["decisions"]["gopher_qual"][0] == (broken_rule(Text(page["text"]), "gopher", thresholds) is None)

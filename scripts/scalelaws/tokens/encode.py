@@ -3,8 +3,7 @@
 import hashlib
 import os
 import tempfile
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +18,10 @@ from scalelaws.tokens.documents import Ranking, batches, ranking
 from scalelaws.tokens.encoder import Encoder, groups
 from scalelaws.tokens.mixture import mixed_order, shares, source_numbers
 from scalelaws.tokens.store import Checksums, id_dtype, token_paths
+from scalelaws.workers import spread
+
+BYTES_PER_PROCESS = 20_000_000
+"""Text for which a process of its own pays: it takes two seconds."""
 
 
 def encode_documents(
@@ -73,7 +76,7 @@ def encode_documents(
             "checksums": checksums,
             **mixed,
             "provenance": provenance(
-                recipe, seed, {"mixture": mixture}, [documents, tokenizer_file], ["tokenizers", "tiktoken"]
+                recipe, seed, {"mixture": mixture}, [documents, tokenizer_file], ["tokenizers", "pyarrow"]
             ),
         }
         write_json(sidecar, content)
@@ -90,18 +93,21 @@ def _write_in_shard_order(
     """Write every document's ids and its end id; give their numbers, (documents,) int64, in the order of the shards."""
     encoder = Encoder(tokenizer)
     lengths: list[np.ndarray] = []
-    done, total = 0, int(ranked.sizes.sum())
-    with ThreadPoolExecutor(threads) as pool:
-        for batch in batches(documents):
-            if not done:
-                encoder.check(tokenizer, batch.texts[0])
-            for ids, counts in pool.map(encoder.encode, groups(batch.texts, threads)):
-                scratch.write(np.insert(ids, np.cumsum(counts), encoder.end_of_document).tobytes())
-                lengths.append(counts + 1)
-            done += int(batch.sizes.sum())
-            progress.show(done, total, "encoding")
+    done, sums = 0, np.cumsum(ranked.sizes)
+    processes = min(threads, 1 + int(sums[-1]) // BYTES_PER_PROCESS)
+    encoder.check(tokenizer, next(batches(documents)).texts[0])
+    for texts, (ids, counts) in spread(encoder.encode, _groups(documents), processes):
+        scratch.write(np.insert(ids, np.cumsum(counts), encoder.end_of_document).tobytes())
+        lengths.append(counts + 1)
+        done += len(texts)
+        progress.show(float(sums[done - 1]), float(sums[-1]), "encoding")
     scratch.flush()
     return np.concatenate(lengths)
+
+
+def _groups(documents: str | Path) -> Iterator[Sequence[str]]:
+    for batch in batches(documents):
+        yield from groups(batch.texts)
 
 
 def _gather(
