@@ -268,6 +268,25 @@ def test_private_addresses_are_refused_by_name_by_number_and_through_redirects(t
     assert set(reasons(outcomes).values()) == {reason} and not secret
 
 
+def test_a_robots_txt_that_leads_inside_allows_nothing(tmp_path, limits):
+    secret = []
+
+    async def inside(request):
+        secret.append(request.path)
+        return web.Response(text="User-agent: *")
+
+    async def run():
+        async with server({"/robots.txt": inside}) as (address, _):
+            routes = {"/robots.txt": lambda request: redirect_to(request, f"{address}/robots.txt"), "/a": "page"}
+            async with server(routes) as (public, _):
+                known = {"public.example": ("127.0.0.1", int(public.rsplit(":", 1)[1]))}
+                await crawl(["http://public.example/a"], limits(allow_private=False), tmp_path / "state", known)
+
+    asyncio.run(run())
+    outcomes, _ = published(tmp_path, limits(), "")
+    assert set(reasons(outcomes).values()) == {"robots_unreachable"} and not secret
+
+
 def test_the_files_do_not_depend_on_port_or_order_of_arrival(tmp_path, limits):
     digests = set()
     for attempt, delays in enumerate(([0.0, 0.05, 0.1], [0.1, 0.05, 0.0])):

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scalelaws.corpus import documents
 from scalelaws.corpus.documents import DocumentWriter, batches, count_documents, document, normalized, read_documents
+from scalelaws.corpus.funnel import Funnel
 from scalelaws.errors import InputError
 
 from .conftest import write_documents
@@ -72,3 +73,14 @@ def test_a_damaged_shard_is_named(tmp_path, damage):
     shard.write_bytes(content if damage == "one bit" else content[: len(content) // 2])
     with pytest.raises(InputError, match=rf"{shard.name}: this shard is damaged"):
         list(read_documents(tmp_path / "d"))
+
+
+def test_a_url_with_a_lone_surrogate_is_written_and_counted(tmp_path):
+    url = "http://a/\ud800"
+    with DocumentWriter(tmp_path / "d", "train") as writer:
+        writer.write(document("text", "test", url))
+    funnel = Funnel("extract")
+    funnel.drop_text(url, "some\ud800text", "no_text")
+    assert funnel.as_dict(writer.digest)["removed"]["no_text"]["examples"] == [
+        {"url": "http://a/?", "excerpt": "some?text"}
+    ]

@@ -50,7 +50,14 @@ def test_the_text_of_a_page_is_taken_and_its_furniture_left(tmp_path):
             Raw("u", "s", html="<meta charset=utf-8><p>Grüße</p>".encode(), content_type="text/html; charset=x-no"),
             "Grüße",
         ),
+        (Raw("u", "s", html="<p>Grüße</p>".encode(), content_type="text/html; charset=ISO-8859-1"), "Grüße"),
+        (
+            Raw("u", "s", html="<p>It’s “so”</p>".encode("cp1252"), content_type="text/html; charset=iso-8859-1"),
+            "It’s “so”",
+        ),
+        (Raw("u", "s", html="<p>朱镕基</p>".encode("gbk"), content_type="text/html; charset=GB2312"), "朱镕基"),
         (Raw("u", "s", html="<p>Grüße</p>"), "Grüße"),
+        (Raw("u", "s", html=b"One <vector>.\n\nTwo.", content_type="text/plain"), "One <vector>.\n\nTwo."),
         (Raw("u", "s", text="plain\r\ntext"), "plain\ntext"),
     ],
 )

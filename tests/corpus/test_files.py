@@ -5,6 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
+from scalelaws.corpus import files as module
 from scalelaws.corpus.files import read_files
 from scalelaws.corpus.settings import expanded
 from scalelaws.corpus.warc import Response, response_record
@@ -68,10 +69,23 @@ def test_a_record_with_neither_text_nor_html_is_named_with_what_it_has(tmp_path)
         list(read_files([tmp_path / "a.jsonl"], FIELDS))
 
 
+def test_a_record_whose_text_is_null_is_an_empty_text_and_no_end_of_the_corpus(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"text": null, "url": "http://a/1"}\n{"text": "fine"}\n')
+    assert [raw.text for raw in read_files([tmp_path / "a.jsonl"], FIELDS)] == ["", "fine"]
+
+
+def test_a_line_without_end_is_refused_before_it_fills_the_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "MAX_FILE_BYTES", 20)
+    (tmp_path / "a.jsonl").write_text('{"text": "fine"}\n{"text": "longer than that"}\n')
+    with pytest.raises(InputError, match=r"a.jsonl: line 2: is longer than"):
+        list(read_files([tmp_path / "a.jsonl"], FIELDS))
+
+
 @pytest.mark.parametrize(
     ("name", "data", "message"),
     [
         ("a.jsonl", b'{"text": "x"}\nnot json\n', "a.jsonl: line 2: not JSON"),
+        ("a.jsonl", b'{"text": ' + b"[" * 200_000 + b"\n", "a.jsonl: line 1: not JSON"),
         ("a.jsonl", b"[1]\n", "line 1: not a JSON object"),
         ("a.docx", b"x", "its format '.docx' is not known. Known are .txt"),
         ("a.txt.gz", gzip.compress(b"x" * 9999, mtime=0)[:-20], "a.txt.gz: not readable"),

@@ -34,7 +34,18 @@ def test_scores_choose_from_a_list(tmp_path):
     assert len(list(listed_urls(tmp_path / "l.csv.gz", None))) == 3
 
 
+def test_a_list_may_begin_with_a_byte_order_mark(tmp_path):
+    (tmp_path / "l.csv").write_text("\ufeffurl,score\nhttp://a.example/,5\n", encoding="utf-8")
+    assert list(listed_urls(tmp_path / "l.csv", 3)) == ["http://a.example/"]
+
+
 def test_mistakes_in_a_list_are_named(tmp_path):
+    (tmp_path / "l.csv").write_text('url,score\nhttp://a.example/,5\n"http://b.example/,5\nhttp://c.example/,5\n')
+    with pytest.raises(InputError, match=r"l.csv: after row 1: not CSV .* Close the quotes"):
+        list(listed_urls(tmp_path / "l.csv", 3))
+    (tmp_path / "l.csv").write_text("url,score\nhttp://a.example/,nan\n")
+    with pytest.raises(InputError, match=r"row 1: its score is 'nan', not a number"):
+        list(listed_urls(tmp_path / "l.csv", 3))
     (tmp_path / "l.txt").write_text("http://a.example/\n")
     with pytest.raises(InputError, match=r"row 1: its score is None, not a number. .* columns url and score"):
         list(listed_urls(tmp_path / "l.txt", 3))

@@ -8,9 +8,16 @@ from collections.abc import Callable, Collection, Mapping
 import aiohttp
 from aiohappyeyeballs import AddrInfoType
 from aiohttp.abc import AbstractResolver, ResolveResult
-from courlan import normalize_url
 from yarl import URL
 
+TRACKING = re.compile(
+    r"(?:utm|mtm|itm|vero|oly|hsa)_\w+|(?:g|fb|dc|y|tw|)clid|msclkid|gbraid|wbraid|igshid?|mc_[ce]id|mkt_tok|_ga|_gl|"
+    r"_hsenc|_hsmi|ref_src",
+    re.IGNORECASE,
+)
+"""Names of a query's parameters that say whence a reader came, and not which page."""
+TRANSLATED = [ipaddress.IPv6Network(network) for network in ("::/96", "64:ff9b::/96", "64:ff9b:1::/48")]
+"""Networks whose addresses end in an IPv4 address: IPv4-compatible, and NAT64's two."""
 NO_HOST = re.compile(r"[\s\x00-\x1f\x7f]")
 """What no host's name has, though the libraries let it pass."""
 
@@ -20,17 +27,31 @@ class RefusedAddressError(OSError):
 
 
 def canonical_url(url: str) -> str | None:
-    """The one form of a web URL: lower-case host, no fragment, no default port, no tracking parameters.
+    """The one form of a web URL: lower-case host, no user, fragment, default port or tracking parameters.
 
-    None where it is not an http or https URL.
+    The rest of its query stays as it is, for a server may tell pages apart by any of it. None where it is not an http
+    or https URL.
     """
     try:
-        parsed = URL(normalize_url(url.strip()))
-        if parsed.scheme not in ("http", "https") or not parsed.host or NO_HOST.search(parsed.host):
+        parsed = URL(url.strip())
+        host = (parsed.raw_host or "").rstrip(".")
+        if parsed.scheme not in ("http", "https") or not host or NO_HOST.search(parsed.host or ""):
             return None
-        return str(parsed.with_path(parsed.raw_path or "/", encoded=True, keep_query=True))
+        port = "" if parsed.is_default_port() or parsed.explicit_port is None else f":{parsed.explicit_port}"
+        found = URL.build(
+            scheme=parsed.scheme,
+            authority=(f"[{host}]" if ":" in host else host) + port,
+            path=parsed.raw_path or "/",
+            query_string="&".join(part for part in parsed.raw_query_string.split("&") if not _tracks(part)),
+            encoded=True,
+        )
+        return str(found)
     except ValueError:
         return None
+
+
+def _tracks(parameter: str) -> bool:
+    return not parameter or bool(TRACKING.fullmatch(parameter.partition("=")[0]))
 
 
 def within_hosts(host: str, hosts: Collection[str]) -> bool:
@@ -42,9 +63,18 @@ def within_hosts(host: str, hosts: Collection[str]) -> bool:
 def is_public(address: str) -> bool:
     """Whether an IP address is on the public internet."""
     ip = ipaddress.ip_address(address.split("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
-        ip = ip.ipv4_mapped
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.is_site_local:
+            return False
+        ip = _embedded(ip) or ip
     return ip.is_global and not ip.is_multicast
+
+
+def _embedded(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that a gateway would send this one on to: mapped, compatible, NAT64, 6to4 or Teredo."""
+    if any(ip in network for network in TRANSLATED):
+        return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    return ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
 
 
 class KnownHosts(AbstractResolver):

@@ -43,8 +43,8 @@ class Document:
 
 def document(text: str, source: str, url: str, title: str = "", *, url_is_identity: bool = True) -> Document:
     """A document with its id: a 128-bit hash of its URL or, where that only says where a record stood, of its text."""
-    text = normalized(text)
-    identity = xxhash.xxh3_128_hexdigest((url if url_is_identity else text).encode("utf-8", "replace"))
+    text, url = normalized(text), url.encode("utf-8", "replace").decode()
+    identity = xxhash.xxh3_128_hexdigest((url if url_is_identity else text).encode())
     return Document(identity, url, source, " ".join(normalized(title).split()), text)
 
 

@@ -1,5 +1,6 @@
 """From pages to documents: the main text of HTML by trafilatura, in worker processes that a bad page cannot hold up."""
 
+import codecs
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,6 +23,14 @@ SECONDS_PER_PAGE = 30.0
 """A page that takes longer is given up; the median page takes ten milliseconds."""
 MEMORY_PER_PAGE = 2 << 30
 """A page that asks for more bytes is given up; a page of 5 MB asks for 300 MB."""
+ENCODINGS = dict.fromkeys(("iso8859-1", "ascii", "cp1252"), ("utf-8", "cp1252")) | {
+    "gb2312": ("gb18030",),
+    "gbk": ("gb18030",),
+    "shift_jis": ("cp932",),
+    "euc_kr": ("cp949",),
+    "iso8859-9": ("cp1254",),
+}
+"""What is tried for a charset that pages are said to have and mean more by, as browsers do (WHATWG, Encoding)."""
 PAGES_PER_PROCESS = 5000
 """Then a fresh process takes over, since the extractor and its parsers keep some memory of every page."""
 
@@ -73,6 +82,9 @@ def extract(
 def extracted(raw: Raw) -> Document | str:
     """The document in a page or text, or the reason why there is none: no_text or broken_html."""
     text, title = raw.text, raw.title
+    if text is None and raw.content_type.partition(";")[0].strip().lower() == "text/plain":
+        plain = _decoded(raw)
+        text = plain if isinstance(plain, str) else plain.decode("utf-8", "replace")
     if text is None:
         try:
             tree = load_html(_whole(_decoded(raw)))
@@ -91,15 +103,24 @@ def extracted(raw: Raw) -> Document | str:
 
 
 def _decoded(raw: Raw) -> bytes | str:
-    """HTML as text where the server's charset is right; otherwise bytes, whose charset is then guessed."""
+    """A body as text where the server's charset is right; otherwise bytes, whose charset is then guessed.
+
+    Servers say ISO-8859-1 by default: such a page is UTF-8 where it can be, and else Windows-1252, as browsers take it.
+    """
     assert raw.html is not None
     if isinstance(raw.html, str):
         return raw.html
-    charset = raw.content_type.partition("charset=")[2].split(";")[0].strip(" \"'")
+    charset = raw.content_type.lower().partition("charset=")[2].split(";")[0].strip(" \"'")
     try:
-        return raw.html.decode(charset) if charset else raw.html
-    except (LookupError, UnicodeDecodeError):
-        return raw.html
+        name = codecs.lookup(charset).name if charset else ""
+    except (LookupError, ValueError):
+        name = ""
+    for encoding in ENCODINGS.get(name, (name,) if name else ()):
+        try:
+            return raw.html.decode(encoding)
+        except (LookupError, UnicodeError):  # of codecs that make no text of bytes, too
+            continue
+    return raw.html
 
 
 def _whole(html: bytes | str) -> bytes | str:

@@ -171,7 +171,9 @@ class Fetcher:
                             return Protego.parse(text.decode("utf-8", "replace"))
             except (aiohttp.ClientError, OSError, ValueError) as error:
                 if isinstance(_cause(error), RefusedAddressError):
-                    return Protego.parse("")  # the page itself will be refused, and say why
+                    # Of a host that is refused itself, the page will say why; another's may have led inside.
+                    ours = getattr(error, "host", None) == URL(url).host
+                    return Protego.parse("") if ours else None
             await asyncio.sleep(self.limits.backoff * attempt)
         return None
 

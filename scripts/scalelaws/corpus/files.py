@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,14 @@ def read_files(paths: Sequence[Path], fields: Mapping[str, str], seen: Seen = un
 
 
 def record(row: Mapping[str, Any], fields: Mapping[str, str], place: str, source: str = "files") -> Raw:
-    """The page or text in a row of named fields. Raises InputError if it has neither a text nor an HTML field."""
+    """The page or text in a row of named fields; a field that is null is an empty text.
+
+    Raises InputError if it has neither a text nor an HTML field.
+    """
     url = row.get(fields["url"])
     text, html = row.get(fields["text"]), row.get(fields["html"])
+    if text is None and html is None and (fields["text"] in row or fields["html"] in row):
+        text = ""
     if not isinstance(text, str) and not isinstance(html, (str, bytes)):
         problem = f"has no text in '{fields['text']}' and no HTML in '{fields['html']}' (it has {', '.join(row)})"
         raise InputError(place, problem, "Name the fields with text_field and html_field.")
@@ -75,12 +81,18 @@ def _whole(path: Path, seen: Seen) -> bytes:
 
 def _json_lines(path: Path, fields: Mapping[str, str], seen: Seen) -> Iterator[Raw]:
     with reading(path, seen) as stream:
-        for number, line in enumerate(stream, 1):
+        for number in count(1):
+            line = stream.readline(MAX_FILE_BYTES + 1)
+            if not line:
+                return
+            if len(line) > MAX_FILE_BYTES:
+                problem = f"is longer than {MAX_FILE_BYTES >> 20} MiB"
+                raise InputError(f"{path}: line {number}", problem, "Give one JSON object a line.")
             if not line.strip():
                 continue
             try:
                 row = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise InputError(
                     f"{path}: line {number}", f"not JSON ({error})", "Give one JSON object a line."
                 ) from None

@@ -42,7 +42,8 @@ class Funnel:
         self.drop_text(document.url, document.text, reason, note)
 
     def drop_text(self, url: str, text: str, reason: str, note: str = "") -> None:
-        """Count something that ends here before it became a document."""
+        """Count something that ends here before it became a document; its URL and text may hold lone surrogates."""
+        url, text = (given.encode("utf-8", "replace").decode() for given in (url, text))
         count = self.removed.setdefault(reason, {"documents": 0, "bytes": 0})
         count["documents"] += 1
         count["bytes"] += len(text.encode())

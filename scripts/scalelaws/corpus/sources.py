@@ -5,6 +5,7 @@ import csv
 import hashlib
 import io
 import json
+import math
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
@@ -158,22 +159,27 @@ def listed_urls(path: Path, min_score: float | None) -> Iterator[str]:
     Raises InputError at the end of a list without any, and where the list cannot be read to its end.
     """
     with reading(path) as stream:
-        lines = io.TextIOWrapper(stream, encoding="utf-8", errors="replace", newline="")
+        lines = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline="")
         first = lines.readline()
         header = [name.strip().lower() for name in first.strip().split(",")]
         if "url" in header:
             rows: Iterator[tuple[str, str | None]] = (
-                (row["url"] or "", row.get("score")) for row in csv.DictReader(lines, fieldnames=header)
+                (row["url"] or "", row.get("score")) for row in csv.DictReader(lines, fieldnames=header, strict=True)
             )
         else:
             rows = ((line, None) for line in chain((first,), lines))
         found = False
-        for number, (url, score) in enumerate(rows, 1):
-            if min_score is not None and _score(score, path, number) < min_score:
-                continue
-            if canonical := canonical_url(url):
-                found = True
-                yield canonical
+        number = 0
+        try:
+            for number, (url, score) in enumerate(rows, 1):
+                if min_score is not None and _score(score, path, number) < min_score:
+                    continue
+                if canonical := canonical_url(url):
+                    found = True
+                    yield canonical
+        except csv.Error as error:
+            remedy = "Close the quotes of its fields, and double those inside them."
+            raise InputError(f"{path}: after row {number}", f"not CSV ({error})", remedy) from None
     if not found:
         raise InputError(
             str(path), "holds no http or https URL that is wanted", "Give one URL a line, or url,score CSV."
@@ -182,7 +188,10 @@ def listed_urls(path: Path, min_score: float | None) -> Iterator[str]:
 
 def _score(score: str | None, path: Path, row: int) -> float:
     try:
-        return float(score or "")
+        number = float(score or "")
+        if math.isnan(number):
+            raise ValueError
+        return number
     except ValueError:
         remedy = "With min_score the list is a CSV with the columns url and score."
         raise InputError(f"{path}: row {row}", f"its score is {score!r}, not a number", remedy) from None

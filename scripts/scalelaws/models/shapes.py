@@ -6,8 +6,8 @@ from typing import Any
 
 BASE_WIDTH, BASE_HEAD_SIZE = 256, 16
 """Where the maximal update parametrization and the standard one are the same model with the same rates. With the
-scales of width 256, a model of width 64 was at 5.97 nats after 100 updates; with its own at 6.23; at the best rates, with
-embeddings drawn with a deviation of 0.02."""
+scales of width 256, a model of width 64 was at 5.97 nats after 100 updates; with its own at 6.23; at the best rates,
+with embeddings drawn with a deviation of 0.02."""
 
 
 @dataclass(frozen=True)
