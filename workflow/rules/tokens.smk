@@ -57,7 +57,7 @@ rule encode:
         "../../envs/tokens.yaml"
     threads: for_training_text(16, TRAIN_CORPUS)
     resources:
-        mem_mb=growing(2000),
+        mem_mb=growing(3000),
         runtime=growing(240),
     params:
         recipe=recipe("tokens.encode"),
