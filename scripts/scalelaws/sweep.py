@@ -30,8 +30,10 @@ SCHEDULES = ("constant", "cosine", "wsd", "linear", "branched", "averaging", "wa
 """How the rate rises and falls, by settings and by the words for their values."""
 HOW_LONG = (*SCHEDULES, "max_tokens", "max_epochs")
 """What of its subset a run sees, and how often: the gap to held-out text is one matter over all of these."""
-BATCH_SCANS = ("batch_tokens", "max_tokens", "max_epochs", "constant", "trunk")
-"""What runs may differ in whose learning curves tell what a batch is worth: they hold their rate, or decay it alike."""
+BATCHES = ("batch_tokens", "max_tokens")
+"""What runs differ in that tell what a batch is worth."""
+HELD = ("constant", "trunk", "max_epochs")
+"""What they may differ in beside that where the grid is made of branches."""
 IN_SHAPE = ("family", "aspect_ratio", "recurrence")
 """Settings that the name of a model's shape tells already."""
 

@@ -12,7 +12,10 @@ from scalelaws.corpus.addresses import canonical_url, is_public
         (" http://example.com/x ", "http://example.com/x"),
         ("http://example.com:8080/", "http://example.com:8080/"),
         ("http://example.com/showthread.php?12345-A-Title", "http://example.com/showthread.php?12345-A-Title"),
-        ("http://example.com/?b=2&fbclid=x&a=1&source=feed&UTM_medium=y&", "http://example.com/?b=2&a=1&source=feed"),
+        (
+            "http://example.com/?b=2&fbclid=x&a=1&source=feed&UTM_medium=y&igsh=z&clid=7&",
+            "http://example.com/?b=2&a=1&source=feed&clid=7",
+        ),
         ("http://web.archive.org/web/2020/http://a.org/b;c", "http://web.archive.org/web/2020/http://a.org/b;c"),
         ("http://user:secret@example.com./x", "http://example.com/x"),
         ("http://[2606:4700::1]/x", "http://[2606:4700::1]/x"),
@@ -42,7 +45,7 @@ def test_any_text_is_a_url_or_is_not_and_the_canonical_form_is_stable(text):
     "address",
     ["127.0.0.1", "10.1.2.3", "192.168.0.1", "172.16.0.1", "169.254.169.254", "0.0.0.0", "100.64.0.1", "224.0.0.1",
      "::1", "fe80::1%eth0", "fc00::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "fec0::1", "::7f00:1", "::",
-     "64:ff9b::a00:1", "64:ff9b:1::a00:1", "2002:7f00:1::"],
+     "64:ff9b::a00:1", "64:ff9b:1:a00:0:100:808:808", "2002:7f00:1::", "2001:0:1:2:3:4:f7f7:f7f7"],
 )  # fmt: skip
 def test_addresses_of_private_networks_are_known(address):
     assert not is_public(address)

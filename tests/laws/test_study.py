@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scalelaws.laws.files import read_laws, write_laws
-from scalelaws.laws.rows import LAWS
+from scalelaws.laws.rows import LAWS, at_largest_shared
 from scalelaws.laws.study import fit_laws, fit_study
 from scalelaws.observations.table import Observations, write_observations
 
@@ -211,3 +211,13 @@ def test_no_study_is_too_poor_to_be_fitted_and_written(tmp_path_factory, sizes, 
     assert set(read_laws(folder / "laws.json", folder / "draws.npz").laws) == set(laws.laws)
     for law in laws.laws.values():
         assert law.parameters or law.messages
+
+
+def test_of_a_ragged_grid_laws_of_one_variable_take_the_largest_value_that_most_of_the_other_share():
+    cells = [(N, D) for D in (1e6, 2e6, 4e6, 8e6) for N in (1e4, 4e4, 2e5, 8e5) if N * D <= 8e11]
+    rows = pd.DataFrame(cells, columns=["parameters", "dataset_tokens"])
+    at_d = rows[at_largest_shared(rows, "dataset_tokens", "parameters")]
+    at_n = rows[at_largest_shared(rows, "parameters", "dataset_tokens")]
+    assert set(at_d["dataset_tokens"]) == {4e6} and len(at_d) == 3 and set(at_n["parameters"]) == {2e5}
+    alone = pd.DataFrame({"parameters": [1e4, 2e4, 3e4], "dataset_tokens": [1e6, 2e6, 3e6]})
+    assert list(at_largest_shared(alone, "dataset_tokens", "parameters")) == [False, False, True]

@@ -58,7 +58,7 @@ def test_layers_do_not_drown_the_token_in_a_new_narrow_model(width):
     weights = initial_weights(shape, seed=0)
     ids = torch.randint(1000, (8, 128), generator=torch.Generator().manual_seed(1))
     states = hidden_states(weights, shape, ids, torch.float32)
-    assert F.cosine_similarity(states, weights["token_embedding"][ids.flatten()]).mean() > 0.2
+    assert F.cosine_similarity(states, weights["token_embedding"][ids.flatten()]).mean() > 0.15
 
 
 def test_embeddings_start_as_gpt2s_do_at_its_widths_and_alike_at_every_width_with_mup():

@@ -14,7 +14,6 @@ from scalelaws.observations.table import (
     validated,
     write_observations,
 )
-from scalelaws.sweep import BATCH_SCANS
 
 EXAMPLES = {"str": "x", "int64": 1, "float64": 1.0, "bool": False}
 
@@ -145,11 +144,11 @@ def test_runs_of_a_sweep_are_kept_apart_from_those_of_the_grid():
     assert foreign.of_variants() is foreign
 
 
-def test_trunks_stand_for_their_branches():
+def test_batches_are_compared_among_trunks_and_held_rates_or_among_runs_of_the_grids_own_schedule():
     names = ["trunk", "branch", "constant"]
     runs = pd.DataFrame({"run": names, "schedule": names, "variant": ["trunk", "", "constant-batch512"]})
-    observations = Observations(pd.DataFrame({"run": names * 2}), runs)
-    held = observations.of_variants(*BATCH_SCANS).without_branches()
-    assert list(held.runs["run"]) == ["trunk", "constant"] and set(held.losses["run"]) == {"trunk", "constant"}
-    alone = observations.of_variants()
-    assert alone.without_branches() is alone
+    observations = Observations(pd.DataFrame({"run": names * 2}), runs).of_batches()
+    assert list(observations.runs["run"]) == ["trunk", "constant"]
+    assert set(observations.losses["run"]) == {"trunk", "constant"}
+    runs = pd.DataFrame({"run": names, "schedule": "cosine", "variant": ["", "batch512", "constant-batch512"]})
+    assert list(Observations(pd.DataFrame({"run": names}), runs).of_batches().runs["run"]) == ["trunk", "branch"]

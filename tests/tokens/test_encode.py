@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from scalelaws.errors import InputError
 from scalelaws.io import file_digest
+from scalelaws.tokens import encode as encoding
+from scalelaws.tokens import encoder
 from scalelaws.tokens.bpe import END_OF_DOCUMENT
 from scalelaws.tokens.encode import encode_documents
 from scalelaws.tokens.store import open_tokens, token_paths
@@ -44,8 +46,10 @@ def test_ids_are_those_of_the_tokenizers_library(encode, tokenizer):
 
 
 @pytest.mark.parametrize(("shards", "threads"), [(1, 1), (3, 2), (7, 5)])
-def test_the_same_file_for_any_sharding_and_number_of_threads(encode, shards, threads):
+def test_the_same_file_for_any_sharding_and_number_of_processes(encode, shards, threads, monkeypatch):
     one = encode("one")
+    monkeypatch.setattr(encoding, "BYTES_PER_PROCESS", 1)
+    monkeypatch.setattr(encoder, "GROUP_CHARACTERS", 500)
     other = encode("other", dict(reversed(DOCUMENTS.items())), shards, threads=threads)
     assert np.array_equal(one.ids, other.ids) and np.array_equal(one.offsets, other.offsets)
 

@@ -92,6 +92,7 @@ def test_groups_hold_every_text_once_in_order(texts, limit):
         found = list(groups(texts))
     assert [text for group in found for text in group] == texts
     assert all(sum(map(len, group[:-1])) < limit for group in found)
+    assert all(sum(map(len, group)) >= limit for group in found[:-1])
 
 
 def test_a_tokenizer_of_another_kind_is_refused():
@@ -110,6 +111,7 @@ def test_a_tokenizer_that_cuts_in_a_way_of_its_own_is_refused(made):
     ("change", "problem"),
     [
         ({"normalizer": {"type": "Lowercase"}}, "its normalizer changes text"),
+        ({"truncation": {"max_length": 9, "strategy": "LongestFirst", "stride": 0, "direction": "Right"}}, "cuts or"),
         (
             {"post_processor": {"type": "TemplateProcessing", "single": [], "pair": [], "special_tokens": {}}},
             "adds ids",

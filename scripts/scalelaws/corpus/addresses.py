@@ -11,13 +11,15 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 TRACKING = re.compile(
-    r"(?:utm|mtm|itm|vero|oly|hsa)_\w+|(?:g|fb|dc|y|tw|)clid|msclkid|gbraid|wbraid|igshid?|mc_[ce]id|mkt_tok|_ga|_gl|"
+    r"(?:utm|mtm|itm|vero|oly|hsa)_\w+|(?:g|fb|dc|y|tw)clid|msclkid|gbraid|wbraid|igsh(?:id)?|mc_[ce]id|mkt_tok|_ga|_gl|"
     r"_hsenc|_hsmi|ref_src",
     re.IGNORECASE,
 )
 """Names of a query's parameters that say whence a reader came, and not which page."""
-TRANSLATED = [ipaddress.IPv6Network(network) for network in ("::/96", "64:ff9b::/96", "64:ff9b:1::/48")]
-"""Networks whose addresses end in an IPv4 address: IPv4-compatible, and NAT64's two."""
+TRANSLATED = [ipaddress.IPv6Network(network) for network in ("::/96", "64:ff9b::/96")]
+"""Networks whose addresses end in an IPv4 address: IPv4-compatible, and NAT64."""
+OWN_NAT64 = ipaddress.IPv6Network("64:ff9b:1::/48")
+"""Addresses that a network translates as it likes."""
 NO_HOST = re.compile(r"[\s\x00-\x1f\x7f]")
 """What no host's name has, though the libraries let it pass."""
 
@@ -64,17 +66,18 @@ def is_public(address: str) -> bool:
     """Whether an IP address is on the public internet."""
     ip = ipaddress.ip_address(address.split("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
-        if ip.is_site_local:
+        if ip.ipv4_mapped:
+            return is_public(str(ip.ipv4_mapped))
+        if ip.is_site_local or ip in OWN_NAT64 or not all(map(is_public, _behind(ip))):
             return False
-        ip = _embedded(ip) or ip
     return ip.is_global and not ip.is_multicast
 
 
-def _embedded(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    """The IPv4 address that a gateway would send this one on to: mapped, compatible, NAT64, 6to4 or Teredo."""
-    if any(ip in network for network in TRANSLATED):
-        return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-    return ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
+def _behind(ip: ipaddress.IPv6Address) -> list[str]:
+    """The IPv4 addresses that a gateway would send this one on to: IPv4-compatible or NAT64, 6to4, Teredo."""
+    last = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if any(ip in network for network in TRANSLATED) else None
+    found = (last, ip.sixtofour, ip.teredo[1] if ip.teredo else None)
+    return [str(address) for address in found if address is not None]
 
 
 class KnownHosts(AbstractResolver):

@@ -137,7 +137,10 @@ def _removed_examples(steps: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _overlap(overlap: Mapping[str, Any], role: str) -> list[str]:
-    """The reverse report of decontamination: how much of what duplicates' removal left to test on was in training."""
+    """The reverse report of decontamination: how much of what was tested on was in training.
+
+    It is measured of what is left when duplicates are gone, before documents are dropped for it.
+    """
     tested = "the held-out documents" if role == "train" else "this corpus"
     total, n = sum(overlap["documents_up_to"].values()), overlap["ngram"]
     some = total - overlap["documents_up_to"]["0"]

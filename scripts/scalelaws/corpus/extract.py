@@ -23,14 +23,14 @@ SECONDS_PER_PAGE = 30.0
 """A page that takes longer is given up; the median page takes ten milliseconds."""
 MEMORY_PER_PAGE = 2 << 30
 """A page that asks for more bytes is given up; a page of 5 MB asks for 300 MB."""
-ENCODINGS = dict.fromkeys(("iso8859-1", "ascii", "cp1252"), ("utf-8", "cp1252")) | {
+ENCODINGS = dict.fromkeys(("iso8859-1", "ascii", "cp1252"), ("utf-8", "cp1252", "latin-1")) | {
     "gb2312": ("gb18030",),
     "gbk": ("gb18030",),
     "shift_jis": ("cp932",),
     "euc_kr": ("cp949",),
     "iso8859-9": ("cp1254",),
 }
-"""What is tried for a charset that pages are said to have and mean more by, as browsers do (WHATWG, Encoding)."""
+"""What is tried for a charset that pages are said to have and mean more by (see WHATWG, Encoding)."""
 PAGES_PER_PROCESS = 5000
 """Then a fresh process takes over, since the extractor and its parsers keep some memory of every page."""
 
@@ -83,8 +83,7 @@ def extracted(raw: Raw) -> Document | str:
     """The document in a page or text, or the reason why there is none: no_text or broken_html."""
     text, title = raw.text, raw.title
     if text is None and raw.content_type.partition(";")[0].strip().lower() == "text/plain":
-        plain = _decoded(raw)
-        text = plain if isinstance(plain, str) else plain.decode("utf-8", "replace")
+        text = _plain(_decoded(raw))
     if text is None:
         try:
             tree = load_html(_whole(_decoded(raw)))
@@ -105,7 +104,7 @@ def extracted(raw: Raw) -> Document | str:
 def _decoded(raw: Raw) -> bytes | str:
     """A body as text where the server's charset is right; otherwise bytes, whose charset is then guessed.
 
-    Servers say ISO-8859-1 by default: such a page is UTF-8 where it can be, and else Windows-1252, as browsers take it.
+    Servers say ISO-8859-1 by default: such a page is UTF-8 where it can be, and else Windows-1252.
     """
     assert raw.html is not None
     if isinstance(raw.html, str):
@@ -115,12 +114,25 @@ def _decoded(raw: Raw) -> bytes | str:
         name = codecs.lookup(charset).name if charset else ""
     except (LookupError, ValueError):
         name = ""
-    for encoding in ENCODINGS.get(name, (name,) if name else ()):
+    decoded = _first_decoded(raw.html, ENCODINGS.get(name, (name,) if name else ()))
+    return raw.html if decoded is None else decoded
+
+
+def _first_decoded(body: bytes, encodings: Sequence[str]) -> str | None:
+    for encoding in encodings:
         try:
-            return raw.html.decode(encoding)
+            return body.decode(encoding)
         except (LookupError, UnicodeError):  # of codecs that make no text of bytes, too
             continue
-    return raw.html
+    return None
+
+
+def _plain(body: bytes | str) -> str:
+    """Plain text, whose bytes are UTF-16 if they begin so, UTF-8 if they can be, and else Windows-1252."""
+    if isinstance(body, bytes):
+        wide = body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        body = _first_decoded(body, ("utf-16",) if wide else ENCODINGS["ascii"]) or body.decode("latin-1")
+    return body.removeprefix("\ufeff")
 
 
 def _whole(html: bytes | str) -> bytes | str:

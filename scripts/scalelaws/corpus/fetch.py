@@ -172,7 +172,7 @@ class Fetcher:
             except (aiohttp.ClientError, OSError, ValueError) as error:
                 if isinstance(_cause(error), RefusedAddressError):
                     # Of a host that is refused itself, the page will say why; another's may have led inside.
-                    ours = getattr(error, "host", None) == URL(url).host
+                    ours = getattr(error, "host", None) == URL(url).raw_host
                     return Protego.parse("") if ours else None
             await asyncio.sleep(self.limits.backoff * attempt)
         return None

@@ -13,10 +13,9 @@ from scalelaws.figures.style import UNDETERMINED_COLOUR, SizeColours, category_m
 from scalelaws.figures.words import law_label
 from scalelaws.laws.fitted import DETERMINED, Laws
 from scalelaws.observations.table import Observations
-from scalelaws.sweep import BATCH_SCANS, SCHEDULES
+from scalelaws.sweep import BATCHES, HELD, SCHEDULES
 from scalelaws.units import readable
 
-"""What a sweep of schedules may change, by the words that name it."""
 ALIKE = ["parameters", "dataset_tokens", "batch_tokens", "family", "n_layer", "d_model", "train_corpus"]
 """What runs must share for their learning rates and schedules to be compared."""
 
@@ -25,11 +24,11 @@ ALIKE = ["parameters", "dataset_tokens", "batch_tokens", "family", "n_layer", "d
     "Scans of the batch size",
     "Tokens against steps to reach a given loss, a point a batch size B, for the size N that was trained with most "
     "of them. Small batches waste steps, large ones tokens; the bend between is the critical batch.",
-    sweeps=BATCH_SCANS,
+    sweeps=(*BATCHES, *HELD),
 )
 def batch_scan(observations: Observations, laws: Laws) -> Figure:
     """Tokens and steps to a loss by batch size (Kaplan et al. 2020, figure 18)."""
-    curves = fresh_curves(observations.without_branches())
+    curves = fresh_curves(observations.of_batches())
     curves = curves[curves["batch_tokens"] > 0]
     counts = curves.groupby("parameters")["batch_tokens"].nunique()
     if counts.empty or counts.max() < 3:

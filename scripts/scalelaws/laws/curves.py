@@ -40,15 +40,15 @@ class Profiles:
 def curve_rows(observations: Observations) -> pd.DataFrame:
     """Rows of the held-out loss that show what compute buys: the curves' columns, with track and fresh.
 
-    A constant schedule's every evaluation after warm-up stands for a run that ends there, and so do those of curves
-    whose schedule a table does not tell; of other schedules only the last step does, and sizes are interpolated between
-    their runs (Hoffmann et al. 2022, section 3.1, warns of this). Rows of a subset that was repeated up to four times
-    are kept, but are not fresh.
+    Every evaluation after warm-up of a constant schedule or trunk stands for a run that ends there, and so do those of
+    curves whose schedule a table does not tell; of other schedules only the last step does, and sizes are interpolated
+    between their runs (Hoffmann et al. 2022, section 3.1, warns of this). Rows of a subset that was repeated up to four
+    times are kept, but are not fresh.
     """
     rows = observations.curves(observations.train_corpus, "test")
     epochs = rows["tokens"] / rows["dataset_tokens"]
     brought = (rows["schedule"] == "unknown") & (rows.groupby("run")["step"].transform("count") > 1)
-    constant = (rows["schedule"] == "constant") | brought
+    constant = rows["schedule"].isin(["constant", "trunk"]) | brought
     stands = (constant & (rows["step"] > rows["warmup_steps"])) | (~constant & (rows["step"] == rows["steps"]))
     track = np.where(constant, rows["run"], rows["parameters"].astype(str) + "/" + rows["seed"].astype(str))
     rows = rows.assign(track=track, fresh=epochs <= FIRST_EPOCH)

@@ -58,6 +58,7 @@ NEEDS = {
 """What a table must hold for the laws that not every table determines; without it they are left out."""
 ENVELOPE_PER_DECADE = 8
 RELATIVE_GAP_NOISE = 0.1
+SHARED = 0.75
 ROBUST_DELTA = 1.345
 """Huber's delta, in units of the noise, at which a fit keeps 95% of its efficiency on normal noise."""
 
@@ -66,7 +67,8 @@ def held_out_tasks(observations: Observations, objective: Objective) -> list[Tas
     """The laws of the held-out loss of the training distribution, one row per run."""
     train = observations.train_corpus
     rows = result_rows(observations.results(train))
-    largest_d, largest_n = (rows[name] == rows[name].max() for name in ("dataset_tokens", "parameters"))
+    largest_d = at_largest_shared(rows, "dataset_tokens", "parameters")
+    largest_n = at_largest_shared(rows, "parameters", "dataset_tokens")
     table = [
         ("loss_of_parameters", "power_of_parameters", "L(N)", largest_d),
         ("loss_of_dataset_tokens", "power_of_dataset_tokens", "L(D)", largest_n),
@@ -79,6 +81,16 @@ def held_out_tasks(observations: Observations, objective: Objective) -> list[Tas
     return [
         Task(name, form, title, train, "test", rows.assign(used=used), objective) for name, form, title, used in table
     ]
+
+
+def at_largest_shared(rows: pd.DataFrame, variable: str, other: str) -> "pd.Series[bool]":
+    """Which rows are at the largest value of a variable that SHARED of the other's values have, or at the largest.
+
+    A grid may be ragged: small sizes alone go on to the largest D.
+    """
+    counts = rows.groupby(variable)[other].nunique()
+    shared = counts.index[counts >= SHARED * rows[other].nunique()]
+    return rows[variable] == (shared.max() if len(shared) else rows[variable].max())
 
 
 def gap_tasks(observations: Observations) -> list[Task]:
@@ -110,7 +122,7 @@ def ood_tasks(observations: Observations, corpus: str, objective: Objective) -> 
     rows = result_rows(observations.results(corpus))
     held_out = observations.results(observations.train_corpus).set_index("run")["loss"]
     paired = rows.assign(loss=rows["run"].map(held_out)).dropna(subset="loss")
-    largest_d = rows["dataset_tokens"] == rows["dataset_tokens"].max()
+    largest_d = at_largest_shared(rows, "dataset_tokens", "parameters")
     delta = objective.delta
     if delta is not None and objective.residual == "log":
         delta *= float(rows["observed"].median())

@@ -34,7 +34,7 @@ from scalelaws.laws.status import sparse
 from scalelaws.laws.uncertainty import Resampled
 from scalelaws.observations.table import Observations, read_observations
 from scalelaws.recipe import provenance
-from scalelaws.sweep import BATCH_SCANS, HOW_LONG
+from scalelaws.sweep import HOW_LONG
 from scalelaws.workers import spread
 
 USUAL_NOISE = 0.01
@@ -115,7 +115,7 @@ def _fitted(
     resamples = settings["resamples"]
     wanted = set(settings["fit"])
     excluded = _excluded(observations)
-    shapes, batched = observations.of_variants("aspect_ratio"), observations.of_variants(*BATCH_SCANS)
+    shapes, batched = observations.of_variants("aspect_ratio"), observations.of_batches()
     gaps = gap_tasks(observations.of_variants(*HOW_LONG))
     observations = observations.of_variants()
     train = observations.train_corpus
@@ -168,7 +168,7 @@ def _fitted(
     if parametric:
         budgets = results["flops"].min(), results["flops"].max()
         allocations["parametric"] = allocation.parametric(parametric, budgets)
-    batch_laws, least = _batch_laws(batched.without_branches(), objective, wanted, noise, resamples, seed, fit)
+    batch_laws, least = _batch_laws(batched, objective, wanted, noise, resamples, seed, fit)
     laws |= batch_laws
     names = [name for name in LAWS if name in laws] + [task.name for task in beyond]
     ordered = {name: laws[name] for name in names if name in laws}

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from scalelaws.errors import InputError
 from scalelaws.io import atomic_path
-from scalelaws.sweep import changes_only
+from scalelaws.sweep import BATCHES, HELD, changes_only
 
 LOSS_COLUMNS = {
     "run": "str",
@@ -134,11 +134,15 @@ class Observations:
         kept = None if self.positions is None else self.positions[self.positions["run"].isin(runs["run"])]
         return Observations(self.losses[self.losses["run"].isin(runs["run"])], runs, kept)
 
-    def without_branches(self) -> "Observations":
-        """The runs but branches, where trunks are among them: a branch's curve is its trunk's until the rate decays."""
-        if not (self.runs["schedule"] == "trunk").any():
-            return self
-        return self._of(self.runs["schedule"] != "branch")
+    def of_batches(self) -> "Observations":
+        """The runs whose learning curves tell what a batch is worth: those that differ in batch and horizon alone.
+
+        In a grid of branches their trunks stand for them, and runs at a constant rate are compared with these.
+        """
+        if "variant" not in self.runs or not (self.runs["variant"] == "trunk").any():
+            return self.of_variants(*BATCHES)
+        held = self.of_variants(*BATCHES, *HELD)
+        return held._of(held.runs["schedule"] != "branch")
 
     def curves(self, corpus: str, split: str = "test", *, diverged: bool = False) -> pd.DataFrame:
         """Every evaluated step of every run on a corpus, joined with the runs table, sorted by run and step."""
