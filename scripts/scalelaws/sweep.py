@@ -28,8 +28,6 @@ WORDS = ("family", "positions", "parametrization", "optimizer", "schedule", "pre
 """Settings whose values say by themselves what they are of."""
 SCHEDULES = ("constant", "cosine", "wsd", "linear", "branched", "averaging", "warmup_steps")
 """How the rate rises and falls, by settings and by the words for their values."""
-HOW_LONG = (*SCHEDULES, "max_tokens", "max_epochs")
-"""What of its subset a run sees, and how often: the gap to held-out text is one matter over all of these."""
 BATCHES = ("batch_tokens", "max_tokens")
 """What runs differ in that tell what a batch is worth."""
 HELD = ("constant", "trunk", "max_epochs")

@@ -1,5 +1,4 @@
 import json
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -38,17 +37,6 @@ def test_the_laws_of_the_gap_to_held_out_and_to_unseen_text_come_back(laws, name
     law = laws.laws[f"{name}_of_parameters_and_data"]
     for name, value in truth.items():
         assert law.parameters[name].value == pytest.approx(value, rel=1e-3)
-
-
-def test_the_gap_is_one_law_of_all_runs_however_long_they_go_on_and_however_their_rate_ends(observations):
-    runs = observations.runs
-    repeated = runs["dataset_tokens"] < runs["dataset_tokens"].median()
-    other_batch = runs["parameters"] == runs["parameters"].min()
-    variant = np.select([other_batch, repeated], ["batch512", "constant-averaging0.1-max4000000"], "")
-    swept = replace(observations, runs=runs.assign(variant=variant))
-    laws = fit_laws(swept, QUICK | {"fit": ["gap_of_parameters_and_data", CHINCHILLA]}, seed=1).laws
-    assert set(laws["gap_of_parameters_and_data"].data["run"]) == set(runs["run"][variant != "batch512"])
-    assert set(laws[CHINCHILLA].data["run"]) == set(runs["run"][variant == ""])
 
 
 @pytest.mark.parametrize(("corpus", "constant"), [("same_offset", True), ("growing", False)])

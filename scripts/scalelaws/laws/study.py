@@ -34,7 +34,6 @@ from scalelaws.laws.status import sparse
 from scalelaws.laws.uncertainty import Resampled
 from scalelaws.observations.table import Observations, read_observations
 from scalelaws.recipe import provenance
-from scalelaws.sweep import HOW_LONG
 from scalelaws.workers import spread
 
 USUAL_NOISE = 0.01
@@ -116,7 +115,6 @@ def _fitted(
     wanted = set(settings["fit"])
     excluded = _excluded(observations)
     shapes, batched = observations.of_variants("aspect_ratio"), observations.of_batches()
-    gaps = gap_tasks(observations.of_variants(*HOW_LONG))
     observations = observations.of_variants()
     train = observations.train_corpus
     results = observations.results(train)
@@ -130,7 +128,7 @@ def _fitted(
         return fit_law(task, resamples, _seed(seed, task.name), settings["backtest"], redrawn, between_seeds)
 
     held_out = held_out_tasks(observations, objective)
-    direct = [*held_out, *design_tasks(shapes, objective), *gaps]
+    direct = [*held_out, *design_tasks(shapes, objective), *gap_tasks(observations)]
     direct = [
         task for task in direct if task.name in CORE or not sparse(FORMS[task.form], task.rows[task.rows["used"]])
     ]
