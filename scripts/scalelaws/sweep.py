@@ -26,8 +26,6 @@ RULES = {"times_width": "ratewidth", "half_life_tokens": "halflife"}
 """The same for settings that are given by a rule and its number."""
 WORDS = ("family", "positions", "parametrization", "optimizer", "schedule", "precision")
 """Settings whose values say by themselves what they are of."""
-SCHEDULES = ("constant", "cosine", "wsd", "linear", "branched", "averaging", "warmup_steps")
-"""How the rate rises and falls, by settings and by the words for their values."""
 BATCHES = ("batch_tokens", "max_tokens")
 """What runs differ in that tell what a batch is worth."""
 HELD = ("constant", "trunk", "max_epochs")

@@ -13,9 +13,11 @@ from scalelaws.figures.style import UNDETERMINED_COLOUR, SizeColours, category_m
 from scalelaws.figures.words import law_label
 from scalelaws.laws.fitted import DETERMINED, Laws
 from scalelaws.observations.table import Observations
-from scalelaws.sweep import BATCHES, HELD, SCHEDULES
+from scalelaws.sweep import BATCHES, HELD
 from scalelaws.units import readable
 
+SCHEDULES = ("constant", "cosine", "wsd", "linear", "branched", "averaging", "warmup_steps")
+"""What a sweep of schedules may change, by the words that name it."""
 ALIKE = ["parameters", "dataset_tokens", "batch_tokens", "family", "n_layer", "d_model", "train_corpus"]
 """What runs must share for their learning rates and schedules to be compared."""
 
