@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scalelaws.errors import InputError
-from scalelaws.tokens.documents import BATCH_DOCUMENTS, batches, ranking, sample, seeded_order
+from scalelaws.tokens.documents import BATCH_DOCUMENTS, batches, order_of, sample, seeded_order, text_bytes
 
 from .conftest import write_documents
 
@@ -51,8 +51,15 @@ def test_documents_are_read_a_few_at_a_time(tmp_path):
 
 
 def test_sizes_are_bytes_of_utf8(tmp_path):
-    ranked = ranking(write_documents(tmp_path, DOCUMENTS), seed=1)
-    assert ranked.sizes.tolist() == [2 * i for i in range(len(DOCUMENTS))]
+    read = list(batches(write_documents(tmp_path, DOCUMENTS)))
+    assert [size for batch in read for size in batch.sizes] == [2 * i for i in range(len(DOCUMENTS))]
+
+
+def test_the_order_and_the_size_of_all_texts_are_known_without_reading_them(tmp_path):
+    folder = write_documents(tmp_path, DOCUMENTS, 3)
+    assert sorted(order_of(folder, seed=1)) == list(range(len(DOCUMENTS)))
+    whole = sum(len(text.encode()) for text in DOCUMENTS.values())
+    assert whole < text_bytes(folder) < 1.2 * whole
 
 
 @pytest.mark.parametrize("shards", [1, 3])
@@ -80,7 +87,7 @@ def test_a_folder_without_documents_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"no documents \(\*\.parquet\)"):
         list(batches(tmp_path))
     with pytest.raises(InputError, match="all shards are empty"):
-        ranking(write_documents(tmp_path, {}), seed=1)
+        order_of(write_documents(tmp_path, {}), seed=1)
 
 
 def test_a_broken_shard_is_named(tmp_path):
@@ -91,5 +98,5 @@ def test_a_broken_shard_is_named(tmp_path):
     with pytest.raises(InputError, match="the column 'text' is missing"):
         list(batches(tmp_path))
     pq.write_table(pa.table({"id": ["a"], "text": pa.array([None], pa.string())}), tmp_path / "0.parquet")
-    with pytest.raises(InputError, match="a document has no text"):
+    with pytest.raises(InputError, match="a document has no id or no text"):
         list(batches(tmp_path))

@@ -79,7 +79,7 @@ def test_equal_work_gives_equal_files(encode):
 
 def test_a_failure_half_way_leaves_no_file(encode, tmp_path):
     bad = {**DOCUMENTS, "d0": None}
-    with pytest.raises(InputError, match="a document has no text"):
+    with pytest.raises(InputError, match="a document has no id or no text"):
         encode("web", bad)
     assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == ["00000.parquet"]
 

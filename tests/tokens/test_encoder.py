@@ -56,8 +56,9 @@ def test_ids_are_those_of_the_library_and_decode_to_the_text(made, texts, way):
     assert tokenizer.decode(ids.tolist(), skip_special_tokens=False) == "".join(texts)
 
 
-def test_ids_are_the_same_when_pieces_are_forgotten(made, monkeypatch):
-    monkeypatch.setattr(module, "REMEMBERED_BYTES", 500)
+@pytest.mark.parametrize("limit", ["REMEMBERED_PIECES", "REMEMBERED_CHARACTERS"])
+def test_ids_are_the_same_when_pieces_are_forgotten(made, limit, monkeypatch):
+    monkeypatch.setattr(module, limit, 30)
     tokenizer, _ = made["runs", "runs"]
     encoder, texts = Encoder(tokenizer), [made_up_text(200, seed) for seed in range(20)]
     assert [encoder.encode([text])[0].tolist() for text in texts] == [tokenizer.encode(text).ids for text in texts]

@@ -34,7 +34,7 @@ def pieces(digits: str = "runs", white_space: str = "runs") -> str:
 
 
 def piece_starts(codes: np.ndarray, first: np.ndarray, digits: str = "runs", white_space: str = "runs") -> np.ndarray:
-    """Which characters begin a piece: (characters,) bool, from the code_points and first_characters of texts."""
+    """Which characters begin a piece: (characters,) bool, from code_points and first_characters."""
     kinds = kinds_of_characters()[codes]
     runs = first.copy()
     runs[1:] |= kinds[1:] != kinds[:-1]
@@ -80,9 +80,9 @@ def starts_by_pattern(texts: Sequence[str], pattern: str) -> np.ndarray:
     return starts
 
 
-def code_points(texts: Sequence[str]) -> np.ndarray:
-    """The characters of texts one after another, as numbers: (characters,) uint32."""
-    return np.frombuffer("".join(texts).encode("utf-32-le"), np.uint32)
+def code_points(text: str) -> np.ndarray:
+    """The characters of a text as numbers: (characters,) uint32."""
+    return np.frombuffer(text.encode("utf-32-le"), np.uint32)
 
 
 def first_characters(texts: Sequence[str]) -> np.ndarray:

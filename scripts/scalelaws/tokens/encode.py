@@ -14,7 +14,7 @@ from scalelaws.io import atomic_path, file_digest, write_json
 from scalelaws.job import Progress
 from scalelaws.recipe import provenance
 from scalelaws.tokens.bpe import END_OF_DOCUMENT, load_tokenizer
-from scalelaws.tokens.documents import Ranking, batches, ranking
+from scalelaws.tokens.documents import batches, order_of, text_bytes
 from scalelaws.tokens.encoder import Encoder, groups
 from scalelaws.tokens.mixture import mixed_order, shares, source_numbers
 from scalelaws.tokens.store import Checksums, id_dtype, token_paths
@@ -45,7 +45,7 @@ def encode_documents(
     tokenizer_file = Path(tokenizer_folder) / "tokenizer.json"
     dtype = id_dtype(tokenizer.get_vocab_size())
     paths = token_paths(output)
-    ranked = ranking(documents, seed)
+    order = order_of(documents, seed)
     paths["sidecar"].parent.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryFile(dir=paths["sidecar"].parent) as scratch,
@@ -53,9 +53,9 @@ def encode_documents(
         atomic_path(paths["offsets"]) as offsets_file,
         atomic_path(paths["ids"]) as ids_file,
     ):
-        lengths = _write_in_shard_order(documents, ranked, tokenizer, scratch, threads, progress)
+        lengths, sizes = _write_in_shard_order(documents, len(order), tokenizer, scratch, threads, progress)
         anew = Progress(progress.title, *progress.streams)  # its estimate counts from here
-        order, mixed = ranked.order, {}
+        mixed = {}
         if mixture is not None:
             sources = source_numbers(documents)
             order = mixed_order(order, lengths, sources, mixture)
@@ -66,7 +66,7 @@ def encode_documents(
         content = {
             "tokens": int(lengths[order].sum()),
             "documents": len(order),
-            "bytes": int(ranked.sizes[order].sum()),
+            "bytes": int(sizes[order].sum()),
             "vocabulary": tokenizer.get_vocab_size(),
             "dtype": dtype.name,
             "end_of_document": tokenizer.token_to_id(END_OF_DOCUMENT),
@@ -84,30 +84,34 @@ def encode_documents(
 
 def _write_in_shard_order(
     documents: str | Path,
-    ranked: Ranking,
+    total: int,
     tokenizer: Tokenizer,
     scratch: BinaryIO,
     threads: int,
     progress: Progress,
-) -> np.ndarray:
-    """Write every document's ids and its end id; give their numbers, (documents,) int64, in the order of the shards."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Write every document's ids and its end id; give the number of these, and the UTF-8 bytes of its text.
+
+    Both are (documents,) int64 in the order of the shards.
+    """
     encoder = Encoder(tokenizer)
-    lengths: list[np.ndarray] = []
-    done, sums = 0, np.cumsum(ranked.sizes)
-    processes = min(threads, 1 + int(sums[-1]) // BYTES_PER_PROCESS)
+    lengths, sizes = list[np.ndarray](), list[np.ndarray]()
+    processes = min(threads, 1 + text_bytes(documents) // BYTES_PER_PROCESS)
     encoder.check(tokenizer, next(batches(documents)).texts[0])
-    for texts, (ids, counts) in spread(encoder.encode, _groups(documents), processes):
+
+    def read() -> Iterator[Sequence[str]]:
+        for batch in batches(documents):
+            sizes.append(batch.sizes)
+            yield from groups(batch.texts)
+
+    done = 0
+    for texts, (ids, counts) in spread(encoder.encode, read(), processes):
         scratch.write(np.insert(ids, np.cumsum(counts), encoder.end_of_document).tobytes())
         lengths.append(counts + 1)
         done += len(texts)
-        progress.show(float(sums[done - 1]), float(sums[-1]), "encoding")
+        progress.show(done, total, "encoding")
     scratch.flush()
-    return np.concatenate(lengths)
-
-
-def _groups(documents: str | Path) -> Iterator[Sequence[str]]:
-    for batch in batches(documents):
-        yield from groups(batch.texts)
+    return np.concatenate(lengths), np.concatenate(sizes)
 
 
 def _gather(

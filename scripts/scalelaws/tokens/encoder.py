@@ -6,12 +6,13 @@ piece is merged once, by the library's own model, and remembered.
 
 import json
 import re
+from array import array
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, models
 
 from scalelaws.errors import InputError
 from scalelaws.tokens.bpe import END_OF_DOCUMENT, byte_characters
@@ -26,12 +27,11 @@ from scalelaws.tokens.cut import (
 )
 from scalelaws.tokens.store import id_dtype
 
-GROUP_CHARACTERS = 300_000
-"""Of the texts that are encoded at once: enough to repeat most words, and some 10 MB of arrays."""
-REMEMBERED_BYTES = 64_000_000
-"""Of pieces and their ids; when they take more, all are forgotten. That is some 400,000 different words."""
-OBJECT_BYTES = 130
-"""What Python needs to keep a piece and its ids, beside their content."""
+GROUP_CHARACTERS = 1_000_000
+"""Of the texts that are encoded at once: enough to repeat most words, and some 40 MB of arrays."""
+REMEMBERED_PIECES = 400_000
+REMEMBERED_CHARACTERS = 20_000_000
+"""When more different pieces are known, or longer ones, all are forgotten: they take some 64 MB."""
 CHECKED_CHARACTERS = 10_000
 SAFE_CUT = re.compile(r"(?<=[^\W_]) |(?<=[.,;:!?。，、；：！？])(?=[^\W_])")
 """Where every way to cut begins a piece: a space behind a letter or digit, either behind a mark but an apostrophe."""
@@ -46,13 +46,11 @@ class Encoder:
         _check_does_no_more(content)
         self.end_of_document = _end_of_document(content)
         self._model = tokenizer.model
-        self._characters = {byte: character for character, byte in byte_characters().items()}
         self._pattern = _pattern(content["pre_tokenizer"])
         ways = [(digits, white_space) for digits in DIGITS for white_space in WHITE_SPACE]
         self._way = next((way for way in ways if pieces(*way) == self._pattern), None)
         self._dtype = id_dtype(tokenizer.get_vocab_size())
-        self._known: dict[str, bytes] = {}
-        self._remembered = 0
+        self._merged = _Merged(tokenizer.model)
 
     def encode(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """The ids of texts one after another, (ids,) uint16 or uint32, and how many each text has, (texts,) int64.
@@ -74,37 +72,46 @@ class Encoder:
             raise InputError("tokenizer", problem, "Make it with the rule tokenizer.")
 
     def _encoded(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        codes, first = code_points(texts), first_characters(texts)
+        whole = "".join(texts)
+        codes, first = code_points(whole), first_characters(texts)
         if not len(codes):
             return np.zeros(0, self._dtype), np.zeros(len(texts), np.int64)
         begins = piece_starts(codes, first, *self._way) if self._way else starts_by_pattern(texts, self._pattern)
         starts = np.flatnonzero(begins)
-        cut = _strings(texts, codes, starts).dictionary_encode()
-        ids, counts = self._merged(cut.dictionary.to_pylist())
-        chosen = cut.indices.to_numpy()
-        lengths = counts[chosen]
+        cut = _strings(whole, codes, starts).dictionary_encode()
+        if len(self._merged) > REMEMBERED_PIECES or self._merged.characters > REMEMBERED_CHARACTERS:
+            self._merged = _Merged(self._model)
+        numbers, bounds, ids = self._merged.all_of(cut.dictionary.to_pylist(), self._dtype)
+        chosen = numbers[np.from_dlpack(cut.indices)]
+        lengths = np.diff(bounds)[chosen]
         before = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
-        of_piece = np.cumsum(counts) - counts
-        places = np.repeat(of_piece[chosen] - before[:-1], lengths) + np.arange(before[-1])
+        places = np.repeat(bounds[chosen] - before[:-1], lengths) + np.arange(before[-1])
         ends = np.cumsum([len(text) for text in texts])
         return ids[places], np.diff(before[np.searchsorted(starts, ends)], prepend=0)
 
-    def _merged(self, different: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """The ids of pieces one after another, and how many each has."""
-        if self._remembered > REMEMBERED_BYTES:
-            self._known, self._remembered = {}, 0
-        known = self._known
-        for piece in different:
-            if piece not in known:
-                known[piece] = self._ids(piece)
-                self._remembered += len(piece) + len(known[piece]) + OBJECT_BYTES
-        rows = [known[piece] for piece in different]
-        counts = np.array([len(row) for row in rows], np.int64) // self._dtype.itemsize
-        return np.frombuffer(b"".join(rows), self._dtype), counts
 
-    def _ids(self, piece: str) -> bytes:
-        spelt = piece.encode().decode("latin-1").translate(self._characters)
-        return np.array([token.id for token in self._model.tokenize(spelt)], self._dtype).tobytes()
+class _Merged(dict[str, int]):
+    """Pieces by numbers in the order in which they were first asked for, which is when they are merged."""
+
+    def __init__(self, model: models.Model) -> None:
+        self.characters = 0
+        self._model = model
+        self._spelling = {byte: character for character, byte in byte_characters().items()}
+        self._ids = array("I")
+        self._bounds = array("q", [0])
+
+    def __missing__(self, piece: str) -> int:
+        merged = self._model.tokenize(piece.encode().decode("latin-1").translate(self._spelling))
+        self._ids.extend([token.id for token in merged])
+        self._bounds.append(len(self._ids))
+        self.characters += len(piece)
+        self[piece] = number = len(self)
+        return number
+
+    def all_of(self, pieces: Sequence[str], dtype: np.dtype) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The numbers of pieces; where each number's ids begin and end, bounds[n] and bounds[n + 1]; and all ids."""
+        numbers = np.fromiter(map(self.__getitem__, pieces), np.int64, len(pieces))
+        return numbers, np.array(self._bounds), np.array(self._ids, dtype)
 
 
 def groups(texts: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -126,13 +133,15 @@ def _parts(text: str) -> Iterator[str]:
     yield text[begin:]
 
 
-def _strings(texts: Sequence[str], codes: np.ndarray, starts: np.ndarray) -> pa.Array:
-    """The pieces of texts as Arrow strings, which lie in the bytes of the texts themselves."""
-    content = "".join(texts).encode()
+def _strings(text: str, codes: np.ndarray, starts: np.ndarray) -> pa.Array:
+    """The pieces of a text as Arrow strings, which lie in the bytes of the text itself."""
+    content = text.encode()
     begins = np.append(starts, len(codes))
     if len(content) > len(codes):
-        sizes = 1 + (codes >= 0x80).view(np.uint8) + (codes >= 0x800).view(np.uint8) + (codes >= 0x10000).view(np.uint8)
-        begins = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes, dtype=np.int64)])[begins]
+        wide = np.flatnonzero(codes >= 0x80)
+        further = np.zeros(len(codes) + 1, np.int64)
+        further[wide + 1] = 1 + (codes[wide] >= 0x800) + (codes[wide] >= 0x10000)
+        begins += np.cumsum(further, out=further)[begins]
     offsets = pa.py_buffer(begins.astype(np.int64))
     return pa.LargeStringArray.from_buffers(len(starts), offsets, pa.py_buffer(content))
 

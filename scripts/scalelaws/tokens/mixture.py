@@ -23,7 +23,7 @@ def source_numbers(folder: str | Path) -> np.ndarray:
             if not all(map(str.isdigit, ends)):
                 problem = "the column source does not end in the number of a source"
                 raise InputError(str(shard), problem, "Make the corpus again: rerun its rules.")
-            numbers += np.array([int(end) - 1 for end in ends], np.int64)[names.indices.to_numpy()].tolist()
+            numbers += np.array([int(end) - 1 for end in ends], np.int64)[np.from_dlpack(names.indices)].tolist()
     return np.array(numbers, np.int64)
 
 
