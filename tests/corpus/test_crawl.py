@@ -2,10 +2,12 @@ import asyncio
 import gzip
 import json
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from dataclasses import asdict
 from itertools import pairwise
 
@@ -136,6 +138,55 @@ def test_retry_after_is_waited_for(tmp_path, limits):
 
     outcomes, _, _ = crawled({"/a": busy}, ["/a"], limits(), tmp_path)
     assert reasons(outcomes) == {"/a": "fetched"} and times[1] - times[0] >= 1
+
+
+def test_a_host_that_asks_for_hours_of_peace_is_not_asked_again(tmp_path, limits):
+    async def busy(request):
+        return web.Response(status=429, headers={"Retry-After": "7200"})
+
+    paths = [f"/{n}" for n in range(4)]
+    outcomes, _, hits = crawled(dict.fromkeys(paths, busy), paths, limits(per_host=1, attempts=3), tmp_path)
+    assert sorted(reasons(outcomes).values()) == ["host_abandoned"] * 3 + ["status_429"]
+    assert sum(hits.get(path, 0) for path in paths) == 1
+
+
+def test_a_redirect_waits_its_turn_at_the_host_that_it_leads_to(tmp_path, limits):
+    times = []
+
+    async def page(request):
+        times.append(time.monotonic())
+        return web.Response(text="page", content_type="text/html")
+
+    async def run():
+        async with server({"/a": page, "/b": page, "/own": page}) as (there, _):
+            routes = {path: lambda request, p=path: redirect_to(request, there + p) for path in ("/a", "/b")}
+            async with server(routes) as (here, _):
+                urls = [f"{here}/a", f"{here}/b", f"{there}/own"]
+                await crawl(urls, limits(delay=0.2), tmp_path / "state")
+                return there
+
+    outcomes, pages = published(tmp_path, limits(), asyncio.run(run()))
+    assert set(reasons(outcomes).values()) == {"fetched"}
+    assert pages == dict.fromkeys(("/a", "/b", "/own"), "page")
+    assert min(later - earlier for earlier, later in pairwise(times)) > 0.15
+
+
+def test_servers_that_never_shake_hands_run_out_of_time(tmp_path, limits):
+    """One whose queue of connections is full answers no SYN; one that takes a connection says nothing of TLS."""
+    with socket.socket() as full, socket.socket() as mute, ExitStack() as waiting:
+        for listening, queue in ((full, 0), (mute, 8)):
+            listening.bind(("127.0.0.1", 0))
+            listening.listen(queue)
+        for _ in range(4):
+            connection = waiting.enter_context(socket.socket())
+            connection.setblocking(False)
+            connection.connect_ex(full.getsockname())
+        urls = [f"http://127.0.0.1:{full.getsockname()[1]}/", f"https://127.0.0.1:{mute.getsockname()[1]}/"]
+        started = time.monotonic()
+        asyncio.run(crawl(urls, limits(attempts=1, connect_seconds=0.5, total_seconds=1.5), tmp_path / "state"))
+        assert 0.5 < time.monotonic() - started < 15
+    outcomes, _ = published(tmp_path, limits(), "")
+    assert set(reasons(outcomes).values()) == {"robots_unreachable"}
 
 
 def test_large_pages_and_bombs_are_given_up_early(tmp_path, limits):

@@ -47,6 +47,21 @@ def test_a_retry_puts_the_whole_host_off():
     assert {frontier.next(10.0).url} <= {"http://a/1", "http://a/2"}
 
 
+def test_a_visit_that_is_sent_on_is_the_next_of_its_new_host_at_that_hosts_pace():
+    frontier = Frontier(["http://a/1", "http://b/1", "http://b/2"], per_host=1)
+    visits = [frontier.next(0.0), frontier.next(0.0)]
+    sent, other = sorted(visits, key=lambda visit: visit.url)
+    for visit in visits:
+        frontier.started(visit, 0.0, delay=10.0)
+    frontier.moved(sent, "http://b/moved")
+    frontier.finished(other, reachable=True)
+    assert frontier.next(9.9) is None and frontier.pending == 2
+    assert frontier.next(10.0) is sent and sent.url == "http://a/1" and sent.address == "http://b/moved"
+    frontier.started(sent, 10.0, delay=10.0)
+    frontier.finished(sent, reachable=True)
+    assert frontier.next(20.0).url == "http://b/2"
+
+
 def test_a_host_that_answers_nothing_is_abandoned():
     urls = [f"http://a/{n}" for n in range(4)]
     frontier = Frontier(urls, per_host=1)

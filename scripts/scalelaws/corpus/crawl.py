@@ -23,8 +23,9 @@ from scalelaws.workers import Show, silent
 
 ABANDON_AFTER = 5
 """Visits in a row without an answer after which a host is given up for this crawl."""
-LONGEST_WAIT = 120.0
-"""Seconds that nothing puts a further try off beyond, no Retry-After header either."""
+LONGEST_WAIT = 600.0
+"""Seconds that a further try is put off at most; a host that asks for more (Retry-After) is not asked again."""
+LINE = ("url", "outcome", "status", "final_url", "bytes", "attempts", "date")
 FIXED_DATE = "1970-01-01T00:00:00Z"
 
 
@@ -60,10 +61,23 @@ def publish(state: Path, warc: Path, outcomes: Path, limits: Limits) -> dict[str
             if line["outcome"] == "fetched":
                 pages.seek(line["offset"])
                 out.write(pages.read(line["length"]))
-    keys = ("url", "outcome", "status", "final_url", "bytes", "attempts", "date")
     with atomic_path(outcomes) as temporary, temporary.open("w") as file:
-        file.writelines(json.dumps({key: line[key] for key in keys}) + "\n" for line in lines)
+        file.writelines(outcome_line(**{key: line[key] for key in LINE}) for line in lines)
     return dict(sorted(counts.items()))
+
+
+def outcome_line(
+    url: str,
+    outcome: str,
+    status: int = 0,
+    final_url: str = "",
+    bytes: int = 0,
+    attempts: int = 0,
+    date: str = "",
+) -> str:
+    """The line that says what became of a URL; the defaults are those of one that was never asked for."""
+    values = (url, outcome, status, final_url, bytes, attempts, date)
+    return json.dumps(dict(zip(LINE, values, strict=True))) + "\n"
 
 
 class _Crawl:
@@ -109,15 +123,23 @@ class _Crawl:
     async def _visit(self, visit: Visit) -> None:
         visit.attempts += 1
         if self.frontier.abandoned(visit, ABANDON_AFTER):
-            outcome = Outcome("host_abandoned", visit.url, reachable=False)
+            outcome = Outcome("host_abandoned", visit.address, reachable=False)
         else:
-            delay = await self.fetcher.crawl_delay(visit.url)
+            delay = await self.fetcher.crawl_delay(visit.address)
             self.frontier.started(visit, time.monotonic(), delay)
             self.changed.set()
-            outcome = await self.fetcher.fetch(visit.url)
-        if outcome.retry_after is not None and visit.attempts < self.limits.attempts:
+            outcome = await self.fetcher.fetch(visit.address)
+        if outcome.reason == "redirect" and visit.redirects == self.limits.max_redirects:
+            outcome = Outcome("too_many_redirects", outcome.url)
+        wait = outcome.retry_after
+        if wait is not None and wait > LONGEST_WAIT:
+            self.frontier.close(visit)
+            wait = None
+        if outcome.reason == "redirect":
+            self.frontier.moved(visit, outcome.url)
+        elif wait is not None and visit.attempts < self.limits.attempts:
             backoff = self.limits.backoff * 2 ** (visit.attempts - 1) * self.jitter.uniform(0.75, 1.25)
-            self.frontier.retry(visit, time.monotonic(), min(max(backoff, outcome.retry_after), LONGEST_WAIT))
+            self.frontier.retry(visit, time.monotonic(), min(max(backoff, wait), LONGEST_WAIT))
         else:
             self._write(visit, outcome)
             self.frontier.finished(visit, reachable=outcome.reachable)

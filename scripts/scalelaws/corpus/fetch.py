@@ -111,19 +111,18 @@ class Fetcher:
         return list(rules.sitemaps) if rules else []
 
     async def fetch(self, url: str) -> Outcome:
-        """Fetch a URL, following redirects; robots.txt and the address rules hold for each step of the way."""
+        """Ask for a URL once, where robots.txt and the address rules allow it.
+
+        A redirect is not followed, since another request has to wait its turn: it is the outcome `redirect`, and its
+        `url` is where it leads.
+        """
         try:
             async with asyncio.timeout(self.limits.total_seconds):
-                for _ in range(self.limits.max_redirects + 1):
-                    outcome = await self._step(url)
-                    if outcome.reason != "redirect":
-                        return outcome
-                    url = outcome.url
-                return Outcome("too_many_redirects", url)
+                return await self._asked(url)
         except TimeoutError:
             return Outcome("timed_out", url, retry_after=0.0, reachable=False)
 
-    async def _step(self, url: str) -> Outcome:
+    async def _asked(self, url: str) -> Outcome:
         try:
             rules = await self._rules(url)
             if rules is None:

@@ -10,9 +10,11 @@ from yarl import URL
 
 @dataclass
 class Visit:
-    """A URL to fetch, and how often that was tried."""
+    """A URL to fetch, the address that redirects have led to, how many did, and how often that address was tried."""
 
     url: str
+    address: str
+    redirects: int = 0
     attempts: int = 0
 
 
@@ -23,6 +25,7 @@ class _Host:
     ready_at: float = 0.0
     scheduled: bool = False
     failures: int = 0
+    closed: bool = False
 
 
 class Frontier:
@@ -37,7 +40,7 @@ class Frontier:
         self._hosts: dict[str, _Host] = {}
         self._heap: list[tuple[float, str]] = []
         for url in urls:
-            self._hosts.setdefault(host_of(url), _Host()).waiting.append(Visit(url))
+            self._hosts.setdefault(host_of(url), _Host()).waiting.append(Visit(url, url))
             self.pending += 1
         for name in self._hosts:
             self._schedule(name)
@@ -61,31 +64,47 @@ class Frontier:
 
     def started(self, visit: Visit, now: float, delay: float) -> None:
         """The visit's request goes out now; the host's next one may follow after `delay` seconds."""
-        name = host_of(visit.url)
+        name = host_of(visit.address)
         self._hosts[name].ready_at = max(self._hosts[name].ready_at, now + delay)
         self._schedule(name)
 
     def finished(self, visit: Visit, *, reachable: bool) -> None:
         """The visit is over for good; `reachable` says whether its host answered."""
-        name = host_of(visit.url)
-        host = self._hosts[name]
-        host.active -= 1
-        host.failures = 0 if reachable else host.failures + 1
+        self._left(visit, reachable)
         self.pending -= 1
+
+    def moved(self, visit: Visit, address: str) -> None:
+        """The visit was sent on to another address: it is the next of that one's host, at that host's pace."""
+        self._left(visit, reachable=True)
+        visit.address, visit.redirects, visit.attempts = address, visit.redirects + 1, 0
+        name = host_of(address)
+        self._hosts.setdefault(name, _Host()).waiting.appendleft(visit)
         self._schedule(name)
 
     def retry(self, visit: Visit, now: float, after: float) -> None:
         """Try the visit again, once its whole host was left in peace for `after` seconds."""
-        name = host_of(visit.url)
+        name = host_of(visit.address)
         host = self._hosts[name]
         host.active -= 1
         host.ready_at = max(host.ready_at, now + after)
         host.waiting.append(visit)
         self._schedule(name)
 
+    def close(self, visit: Visit) -> None:
+        """The visit's host is not to be asked again."""
+        self._hosts[host_of(visit.address)].closed = True
+
     def abandoned(self, visit: Visit, limit: int) -> bool:
-        """Whether the visit's host failed to answer `limit` visits in a row."""
-        return self._hosts[host_of(visit.url)].failures >= limit
+        """Whether the visit's host is closed, or failed to answer `limit` visits in a row."""
+        host = self._hosts[host_of(visit.address)]
+        return host.closed or host.failures >= limit
+
+    def _left(self, visit: Visit, reachable: bool) -> None:
+        name = host_of(visit.address)
+        host = self._hosts[name]
+        host.active -= 1
+        host.failures = 0 if reachable else host.failures + 1
+        self._schedule(name)
 
     def _schedule(self, name: str) -> None:
         host = self._hosts[name]

@@ -18,7 +18,7 @@ from yarl import URL
 
 from scalelaws.corpus.addresses import canonical_url, within_hosts
 from scalelaws.corpus.crawl import LONGEST_WAIT
-from scalelaws.corpus.fetch import Fetcher, Limits
+from scalelaws.corpus.fetch import Fetcher, Limits, Outcome
 from scalelaws.errors import InputError
 from scalelaws.workers import Show
 
@@ -217,12 +217,22 @@ async def _sitemaps_of(address: str, fetcher: Fetcher) -> list[str]:
 async def _read(address: str, fetcher: Fetcher, limits: Limits) -> tuple[str, Sitemap]:
     """What became of a sitemap, and what it names: tried again as a page would be."""
     for attempt in range(limits.attempts):
-        await asyncio.sleep(await fetcher.crawl_delay(address))
-        outcome = await fetcher.fetch(address)
-        if outcome.retry_after is None:
+        outcome = await _followed(address, fetcher, limits)
+        if outcome.retry_after is None or outcome.retry_after > LONGEST_WAIT:
             break
         await asyncio.sleep(min(max(outcome.retry_after, limits.backoff * 2**attempt), LONGEST_WAIT))
     if outcome.reason != "fetched":
         return outcome.reason, Sitemap()
     found = parse_sitemap(outcome.body)
     return ("fetched", found) if found else ("not_a_sitemap", Sitemap())
+
+
+async def _followed(address: str, fetcher: Fetcher, limits: Limits) -> Outcome:
+    """What is at an address, or where it leads: every request waits as its host asks for."""
+    for _ in range(limits.max_redirects + 1):
+        await asyncio.sleep(await fetcher.crawl_delay(address))
+        outcome = await fetcher.fetch(address)
+        if outcome.reason != "redirect":
+            return outcome
+        address = outcome.url
+    return Outcome("too_many_redirects", address)
