@@ -22,40 +22,46 @@ def installed(content, *packages):
     return {"kind": "installed-docs", "content": content, "packages": list(packages), "exclude": []}
 
 
+def wanted(path, min_score):
+    return list(listed_urls(path, min_score, path.with_name("unwanted.jsonl")))
+
+
 def test_a_list_of_urls_is_canonical(tmp_path):
     (tmp_path / "l.txt").write_text("http://b.example\nHTTP://A.example/x#y\nnonsense\n\n")
-    assert list(listed_urls(tmp_path / "l.txt", None)) == ["http://b.example/", "http://a.example/x"]
+    assert wanted(tmp_path / "l.txt", None) == ["http://b.example/", "http://a.example/x"]
 
 
 def test_scores_choose_from_a_list(tmp_path):
     with gzip.open(tmp_path / "l.csv.gz", "wt") as file:
         file.write("score,url\n2,http://a.example/\n3,http://b.example/\n10,http://c.example/\n")
-    assert list(listed_urls(tmp_path / "l.csv.gz", 3)) == ["http://b.example/", "http://c.example/"]
-    assert len(list(listed_urls(tmp_path / "l.csv.gz", None))) == 3
+    assert wanted(tmp_path / "l.csv.gz", 3) == ["http://b.example/", "http://c.example/"]
+    (line,) = map(json.loads, (tmp_path / "unwanted.jsonl").read_text().splitlines())
+    assert (line["url"], line["outcome"], line["attempts"]) == ("http://a.example/", "low_score", 0)
+    assert len(wanted(tmp_path / "l.csv.gz", None)) == 3
 
 
 def test_a_list_may_begin_with_a_byte_order_mark(tmp_path):
     (tmp_path / "l.csv").write_text("\ufeffurl,score\nhttp://a.example/,5\n", encoding="utf-8")
-    assert list(listed_urls(tmp_path / "l.csv", 3)) == ["http://a.example/"]
+    assert wanted(tmp_path / "l.csv", 3) == ["http://a.example/"]
 
 
 def test_mistakes_in_a_list_are_named(tmp_path):
     (tmp_path / "l.csv").write_text('url,score\nhttp://a.example/,5\n"http://b.example/,5\nhttp://c.example/,5\n')
     with pytest.raises(InputError, match=r"l.csv: after row 1: not CSV .* Close the quotes"):
-        list(listed_urls(tmp_path / "l.csv", 3))
+        wanted(tmp_path / "l.csv", 3)
     (tmp_path / "l.csv").write_text("url,score\nhttp://a.example/,nan\n")
     with pytest.raises(InputError, match=r"row 1: its score is 'nan', not a number"):
-        list(listed_urls(tmp_path / "l.csv", 3))
+        wanted(tmp_path / "l.csv", 3)
     (tmp_path / "l.txt").write_text("http://a.example/\n")
     with pytest.raises(InputError, match=r"row 1: its score is None, not a number. .* columns url and score"):
-        list(listed_urls(tmp_path / "l.txt", 3))
+        wanted(tmp_path / "l.txt", 3)
     (tmp_path / "l.txt").write_text("# nothing\n")
     with pytest.raises(InputError, match="holds no http or https URL"):
-        list(listed_urls(tmp_path / "l.txt", None))
+        wanted(tmp_path / "l.txt", None)
     whole = gzip.compress(b"".join(b"https://a.example/%d\n" % number for number in range(1000)))
     (tmp_path / "l.txt.gz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InputError, match=r"l.txt.gz: not readable .* It may be cut short"):
-        list(listed_urls(tmp_path / "l.txt.gz", None))
+        wanted(tmp_path / "l.txt.gz", None)
 
 
 def test_installed_docstrings_are_scraped_to_the_same_bits_each_time(tmp_path):
@@ -148,6 +154,27 @@ def test_a_crawl_that_fetched_nothing_fails_with_the_outcomes(tmp_path):
     with pytest.raises(InputError, match=r"source 0 \(urls\): fetched 0 of 1 pages \(private_address 1\)"):
         scrape([source], PINS, tmp_path / "pages", tmp_path / "state", "recipe", 1, silent)
     assert not (tmp_path / "pages").exists()
+
+
+def test_every_line_of_a_list_gets_its_outcome_and_every_file_its_digest(tmp_path):
+    async def run():
+        async with server({"/good": "<p>read me</p>"}) as (address, _):
+            (tmp_path / "l.csv").write_text(f"url,score\n{address}/good,5\n{address}/poor,1\nmailto:me,5\n,5\n")
+            arguments = ([source], PINS, tmp_path / "pages", tmp_path / "state", "recipe", 1, silent)
+            await asyncio.to_thread(scrape, *arguments)
+            return address
+
+    crawl = {name: value for name, value in asdict(QUICK).items() if name != "allow_private"}
+    source = {"kind": "urls", "path": f"{tmp_path}/l.csv", "min_score": 3, "crawl": crawl, "allow_private": True}
+    address = asyncio.run(run())
+    lines = map(json.loads, (tmp_path / "pages" / "0.jsonl").read_text().splitlines())
+    outcomes = {f"{address}/good": "fetched", f"{address}/poor": "low_score", "mailto:me": "not_a_url"}
+    assert {line["url"]: line["outcome"] for line in lines} == outcomes
+    facts = read_json(tmp_path / "pages" / "pages.json")
+    assert facts["outcomes"] == {"0": {"fetched": 1, "low_score": 1, "not_a_url": 1}}
+    assert facts["files"] == {
+        name: file_digest(tmp_path / "pages" / name)[:16] for name in ("0.000.warc.gz", "0.jsonl")
+    }
 
 
 def test_pages_linked_from_reddit_are_crawled_and_their_karma_kept(tmp_path):

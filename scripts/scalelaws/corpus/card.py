@@ -35,10 +35,10 @@ def write_card(
     `tokens` the sidecar of the token file of each split.
     """
     reports = [read_json(path) for path in steps]
-    _require_chain(name, reports)
+    scraped = read_json(pages / "pages.json") if pages else {"outcomes": {}, "submissions": {}, "files": {}}
+    _require_chain(name, scraped["files"], reports)
     counts = reports[-1]["splits"]
     splits = {split: _row(counts[split], read_json(path)["tokens"]) for split, path in tokens.items()}
-    scraped = read_json(pages / "pages.json") if pages else {"outcomes": {}, "submissions": {}}
     card = {
         "corpus": name,
         "role": role,
@@ -104,8 +104,12 @@ def describe(source: Mapping[str, Any]) -> str:
     return f"dataset {source['path']}{name}, split {source['split']}, field {source['field']}"
 
 
-def _require_chain(name: str, reports: Sequence[Mapping[str, Any]]) -> None:
-    """Raise InputError unless each step read the very documents that the one before it wrote."""
+def _require_chain(name: str, scraped: Mapping[str, str], reports: Sequence[Mapping[str, Any]]) -> None:
+    """Raise InputError unless each step read the very files or documents that the one before it wrote."""
+    for read, digest in reports[0]["provenance"]["inputs"].items():
+        if scraped.get(read.rpartition("/")[2], digest) != digest:
+            problem = f"extract did not read the {read} that scrape wrote"
+            raise InputError(f"corpus {name}", problem, "Make it again: snakemake corpus --forcerun extract.")
     for before, after in pairwise(reports):
         if before["out"]["digest"] != after["in"]["digest"]:
             problem = f"{after['step']} did not read the documents that {before['step']} wrote"

@@ -3,6 +3,7 @@
 All URLs of a host are in one shard, so a host is visited as politely as in one crawl of them all.
 """
 
+import json
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -54,10 +55,10 @@ async def crawl_in_shards(
         shutil.rmtree(under_way)
 
 
-def publish_shards(state: Path, folder: Path, number: int) -> dict[str, int]:
+def publish_shards(state: Path, folder: Path, number: int, unwanted: Path | None = None) -> dict[str, int]:
     """Put a finished crawl's WARC files into `folder` as <number>.<shard>.warc.gz, and <number>.jsonl, a line a URL.
 
-    Returns the count per outcome.
+    The lines of the file `unwanted`, where there is one, come last. Returns the count per outcome.
     """
     counts: Counter[str] = Counter()
     with (folder / f"{number}.jsonl").open("wb") as outcomes:
@@ -67,6 +68,11 @@ def publish_shards(state: Path, folder: Path, number: int) -> dict[str, int]:
             with (state / f"{shard}.jsonl").open("rb") as lines:
                 shutil.copyfileobj(lines, outcomes)
             counts.update(read_json(state / f"{shard}.json"))
+        if unwanted and unwanted.exists():
+            with unwanted.open("rb") as lines:
+                for line in lines:
+                    outcomes.write(line)
+                    counts[json.loads(line)["outcome"]] += 1
     return dict(sorted(counts.items()))
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from scalelaws.corpus import embedded
 from scalelaws.corpus.addresses import canonical_url
 from scalelaws.corpus.commoncrawl import publish_pages, take_pages
+from scalelaws.corpus.crawl import outcome_line
 from scalelaws.corpus.fetch import Limits
 from scalelaws.corpus.files import raw_page, read_files, record
 from scalelaws.corpus.parts import WHOLE, Part
@@ -27,7 +28,7 @@ from scalelaws.corpus.site import HOST, build_site, docstring_pages, readme_page
 from scalelaws.corpus.sitemap import listed_pages
 from scalelaws.corpus.warc import read_warc
 from scalelaws.errors import InputError
-from scalelaws.io import atomic_path, read_json, write_json
+from scalelaws.io import atomic_path, file_digest, read_json, write_json
 from scalelaws.recipe import provenance
 from scalelaws.workers import Show, silent
 
@@ -65,7 +66,8 @@ def scrape(
     A source of Reddit submissions also leaves <n>.links.jsonl: URL, score, date and subreddit of what was crawled. A
     source of archives leaves <n>.<piece>.warc.gz, and in <n>.jsonl a line a piece.
     `state` is where an interrupted crawl resumes; what is in it under other settings is not used. The counts per
-    outcome go to `pages.json`, and with them those of Reddit's submissions per reason and the outcome of each sitemap.
+    outcome go to `pages.json`, and with them those of Reddit's submissions per reason, the outcome of each sitemap, and
+    the digest of each file.
     """
     inputs: list[str | Path] = [pins, *input_files([source for source in sources if is_crawled(source)], "sources")]
     made_with = provenance(recipe, 0, {"sources": sources}, inputs, PACKAGES)
@@ -83,7 +85,7 @@ def scrape(
                 publish_pages(place, temporary, number)
             else:
                 asyncio.run(_crawled(source, pins, place, processes, show))
-                found = publish_shards(place / "crawl", temporary, number)
+                found = publish_shards(place / "crawl", temporary, number, place / "unwanted.jsonl")
             if not found.get("fetched"):
                 problem = (
                     f"fetched 0 of {sum(found.values())} pages ({', '.join(f'{k} {v}' for k, v in found.items())})"
@@ -96,8 +98,9 @@ def scrape(
                 shutil.copyfile(links, temporary / f"{number}.links.jsonl")
             if source["kind"] == "sitemap":
                 sitemaps[str(number)] = read_json(place / "listed.json")["sitemaps"]
-        facts = {"outcomes": counts, "submissions": chosen, "sitemaps": sitemaps, "provenance": made_with}
-        write_json(temporary / "pages.json", facts)
+        digests = {file.name: file_digest(file)[:16] for file in sorted(temporary.iterdir())}
+        facts = {"outcomes": counts, "submissions": chosen, "sitemaps": sitemaps, "files": digests}
+        write_json(temporary / "pages.json", facts | {"provenance": made_with})
     shutil.rmtree(state, ignore_errors=True)
 
 
@@ -153,12 +156,14 @@ def bytes_to_read(sources: Sequence[Source], pages: Path | None, part: Part = WH
     return sum(file.stat().st_size for file in files)
 
 
-def listed_urls(path: Path, min_score: float | None) -> Iterator[str]:
+def listed_urls(path: Path, min_score: float | None, unwanted: Path) -> Iterator[str]:
     """The canonical URLs of a list as they stand there: one URL a line, or CSV with the columns `url` and `score`.
 
-    Raises InputError at the end of a list without any, and where the list cannot be read to its end.
+    Once all are taken, the file `unwanted` has a line for each of the others, as of a crawl: outcome low_score or
+    not_a_url. Raises InputError at the end of a list without any that is wanted, and where the list cannot be read to
+    its end.
     """
-    with reading(path) as stream:
+    with reading(path) as stream, atomic_path(unwanted) as temporary, temporary.open("w") as others:
         lines = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline="")
         first = lines.readline()
         header = [name.strip().lower() for name in first.strip().split(",")]
@@ -172,11 +177,14 @@ def listed_urls(path: Path, min_score: float | None) -> Iterator[str]:
         number = 0
         try:
             for number, (url, score) in enumerate(rows, 1):
+                canonical = canonical_url(url)
                 if min_score is not None and _score(score, path, number) < min_score:
-                    continue
-                if canonical := canonical_url(url):
+                    others.write(outcome_line(canonical or url.strip(), "low_score"))
+                elif canonical:
                     found = True
                     yield canonical
+                elif url.strip():
+                    others.write(outcome_line(url.strip(), "not_a_url"))
         except csv.Error as error:
             remedy = "Close the quotes of its fields, and double those inside them."
             raise InputError(f"{path}: after row {number}", f"not CSV ({error})", remedy) from None
@@ -202,7 +210,7 @@ async def _crawled(source: Source, pins: Path, state: Path, processes: int, show
     urls: Iterable[str]
     async with AsyncExitStack() as stack:
         if source["kind"] == "urls":
-            urls = listed_urls(Path(source["path"]), source["min_score"])
+            urls = listed_urls(Path(source["path"]), source["min_score"], state / "unwanted.jsonl")
         elif source["kind"] == "reddit":
             links = _submitted(source, state, stretch(show, 0, 2))[0]
             urls = (json.loads(line)["url"] for line in stack.enter_context(links.open(encoding="utf-8")))
