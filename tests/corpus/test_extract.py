@@ -97,6 +97,48 @@ def test_no_bytes_and_no_charset_break_the_extractor(body, declared, written):
             found.text.encode()
 
 
+TAGS = """
+p div span table tr td th ul li dl dt h1 h9 article main nav pre code blockquote a img br hr b i q sub script style
+noscript template svg math iframe form select option textarea title head body html meta base frameset x:y
+"""
+ENTITIES = ["&amp;", "&#0;", "&#x110000;", "&bogus;", "<", ">", "\ufeff", "\0"]
+MARKS = ["<!--", "-->", "<![CDATA[", "]]>", "<?php", "?>", "<!DOCTYPE html>", "</", "<br/"]
+WORDS = st.one_of(
+    st.text(max_size=20), st.sampled_from(["Words of a sentence that is long enough. ", *ENTITIES, *MARKS])
+)
+NAMES_OF_TAGS = st.sampled_from(TAGS.split())
+ATTRIBUTES = st.sampled_from(
+    ["", " class='main'", " id=", " href='//[::1'", " src=x onerror", " style='display:none'", " ="]
+)
+
+
+@st.composite
+def elements(draw, inside):
+    """An element, whose end may be missing or another's."""
+    name, end = draw(NAMES_OF_TAGS), draw(st.one_of(st.none(), NAMES_OF_TAGS))
+    ends = draw(st.sampled_from([f"</{name}>", "", f"</{end}>"]))
+    return f"<{name}{draw(ATTRIBUTES)}>{''.join(draw(inside))}{ends}"
+
+
+PAGES = st.recursive(WORDS, lambda inside: st.one_of(WORDS, elements(st.lists(inside, max_size=5))), max_leaves=40)
+
+
+@given(st.lists(PAGES, max_size=6).map("".join), st.integers(1, 3))
+@settings(deadline=None, max_examples=300)
+def test_no_mark_up_breaks_the_extractor(page, times):
+    for html in (page.encode("utf-8", "surrogatepass"), f"<html><body>{page * times}<p>{prose(1)}</p></body></html>"):
+        found = extracted(Raw("http://a.example/", "urls", html=html))
+        assert isinstance(found, Document) or found in ("no_text", "broken_html")
+        if isinstance(found, Document):
+            found.text.encode()
+
+
+@pytest.mark.parametrize("name", ["div", "b", "table", "blockquote", "li", "span"])
+def test_elements_within_elements_without_end_cost_no_more_than_their_page(name):
+    page = f"<html><body>{f'<{name}>' * 20_000}<p>{prose(1)}</p>".encode()
+    assert isinstance(extracted(Raw("http://a.example/", "urls", html=page)), Document | str)
+
+
 @pytest.mark.parametrize("html", [b"", b"\x00\x01\x02", b"<html></html>", "<p>   </p>"])
 def test_a_page_without_text_is_a_reason(html):
     assert extracted(Raw("u", "s", html=html)) in ("no_text", "broken_html")
@@ -136,6 +178,16 @@ def test_a_page_that_hangs_the_extractor_costs_only_itself(tmp_path, monkeypatch
     assert len(list(read_documents(tmp_path / "out"))) == 2
     removed = read_json(tmp_path / "out.json")["removed"]
     assert removed["timed_out"]["documents"] == 1 and removed["timed_out"]["examples"][0]["url"] == "b.html"
+
+
+def test_a_source_without_any_text_fails_though_others_have_some(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"text": "one"}\n')
+    for content, pages in (("", 0), ('{"text": " "}\n', 1)):
+        (tmp_path / "b.jsonl").write_text(content)
+        sources = [files(tmp_path / "a.jsonl"), files(tmp_path / "b.jsonl")]
+        with pytest.raises(InputError, match=rf"extract: source 2: kept 0 of {pages} pages or texts"):
+            extract(sources, None, PINS, tmp_path / "out", tmp_path / "r.json", 1, "recipe", 1, silent)
+        assert not (tmp_path / "out").exists()
 
 
 def test_a_corpus_without_any_text_fails_and_says_why(tmp_path):

@@ -1,6 +1,7 @@
 """A corpus made in parts is the corpus made in one."""
 
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scalelaws.corpus.clean import clean
 from scalelaws.corpus.dedup import deduplicate, match, rounds_of, sign
+from scalelaws.corpus.documents import DocumentWriter, read_documents
 from scalelaws.corpus.extract import extract
 from scalelaws.corpus.parts import Part, join_parts
 from scalelaws.corpus.settings import ROUNDS
@@ -98,6 +100,11 @@ def test_the_survivors_and_what_the_reports_count_are_the_same_for_any_number_of
         assert {name: several[name] for name in ("in", "out", "removed", "changed")} == {
             name: one[name] for name in ("in", "out", "removed", "changed")
         }
+    assert (
+        of_parts[0]["sources"]
+        == reports[0]["sources"]
+        == {number: {"pages": files * 32, "documents": files * 32} for number, files in (("1", 3), ("2", 2))}
+    )
     assert of_parts[0]["provenance"] == reports[0]["provenance"], "all files of all parts"
     assert (others.parent / "signatures/keys.npy").read_bytes() == (unique.parent / "signatures/keys.npy").read_bytes()
     assert set(reports[2]["removed"]) == {"exact_duplicate", "same_page", "near_duplicate"}
@@ -115,6 +122,21 @@ def test_parts_that_all_keep_nothing_fail_as_the_whole_would(sources, tmp_path):
         for path in paths:
             path.write_text(json.dumps(report))
         join_parts([], paths, tmp_path / "corpus/cleaned", tmp_path / "corpus/cleaned.json")
+
+
+def test_signatures_of_other_documents_are_refused(sources, tmp_path):
+    unique, _ = made(tmp_path, sources, 1)
+    folder = unique.parent
+    others = matched(folder, 2)
+    shard = min((folder / "cleaned").glob("*.parquet"))
+    rows = list(read_documents([shard]))
+    with DocumentWriter(folder / "cleaned", shard.stem.rpartition("-")[0]) as writer:
+        for row in [*rows[:-1], replace(rows[-1], title="another")]:
+            writer.write(row)
+    places = folder / "cleaned", None, folder / "again", folder / "signatures", folder / "again.json"
+    with pytest.raises(InputError, match=r"signed: the signatures are those of other documents\. Make them again"):
+        deduplicate(*places, test_dedup.SETTINGS, 1, "r", 1, silent, **others)
+    assert not (folder / "again").exists()
 
 
 @given(st.lists(st.integers()), st.integers(1, 9), st.integers(0, 20))

@@ -56,7 +56,7 @@ rule extract:
         "../../envs/corpus.yaml"
     threads: for_training_text(16, TRAIN_CORPUS)
     resources:
-        mem_mb=growing(700, per_thread=300),
+        mem_mb=growing(1500, per_thread=300),
         runtime=growing(720),
     params:
         recipe=recipe("corpus.extract"),

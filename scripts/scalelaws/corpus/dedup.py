@@ -36,7 +36,8 @@ from scalelaws.corpus.ngrams import Hashes
 from scalelaws.corpus.parts import WHOLE, Part
 from scalelaws.corpus.settings import ROUNDS
 from scalelaws.corpus.shuffle import in_order_of_id
-from scalelaws.corpus.signatures import KEYS, SignatureFiles, Signed, open_signatures
+from scalelaws.corpus.signatures import KEYS, SignatureFiles, Signed, open_signatures, signed_digest
+from scalelaws.errors import InputError
 from scalelaws.io import atomic_path, write_json
 from scalelaws.recipe import provenance
 from scalelaws.workers import Show, ordered_map, sure
@@ -88,6 +89,7 @@ def deduplicate(
                 writer.write(document)
                 places.write(place.to_bytes(8, "little"))
         funnel.require_documents(f"{folder.parent.name}: deduplicate")
+        _require_same(signed, funnel.entered)
         every.write_chosen(kept_signatures, np.memmap(order, "<i8", "r"), minhash, writer.digest)
         funnel.name_survivors(_urls(shards, funnel.notes(), every.fixed))
         curve = {f"{s / 10:.1f}": round(minhash.candidate_probability(s / 10), 4) for s in range(3, 11)}
@@ -139,6 +141,16 @@ def match(
 def rounds_of(files: Sequence[str]) -> Matches:
     """The files that `match` wrote, <round>/<part>.npy, by their rounds, which come in order."""
     return {name: [*map(Path, paths)] for name, paths in groupby(files, lambda file: Path(file).parent.name)}
+
+
+def _require_same(signed: Sequence[Path], documents: Digest) -> None:
+    """Raise InputError unless the signatures, if others made them, are of these very documents."""
+    whole = Digest()
+    for folder in signed:
+        whole.join(signed_digest(folder))
+    if signed and str(whole) != str(documents):
+        remedy = "Make them again: snakemake corpus --forcerun sign."
+        raise InputError(str(signed[0].parent), "the signatures are those of other documents", remedy)
 
 
 def _parts(count: int) -> list[Part]:

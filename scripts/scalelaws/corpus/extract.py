@@ -10,7 +10,7 @@ import trafilatura
 from trafilatura.utils import load_html
 
 from scalelaws.corpus.documents import Document, DocumentWriter, document
-from scalelaws.corpus.funnel import Funnel
+from scalelaws.corpus.funnel import Funnel, require_documents
 from scalelaws.corpus.parts import WHOLE, Part
 from scalelaws.corpus.raw import Raw
 from scalelaws.corpus.settings import Source
@@ -21,7 +21,7 @@ from scalelaws.workers import Failure, Show, ordered_map
 
 SECONDS_PER_PAGE = 30.0
 """A page that takes longer is given up; the median page takes ten milliseconds."""
-MEMORY_PER_PAGE = 2 << 30
+MEMORY_PER_PAGE = 1 << 30
 """A page that asks for more bytes is given up; a page of 5 MB asks for 300 MB."""
 ENCODINGS = dict.fromkeys(("iso8859-1", "ascii", "cp1252"), ("utf-8", "cp1252", "latin-1")) | {
     "gb2312": ("gb18030",),
@@ -47,9 +47,13 @@ def extract(
     show: Show,
     part: Part = WHOLE,
 ) -> None:
-    """Write the documents of a part of a corpus's sources to `folder`, and what was dropped to `report` (JSON)."""
+    """Write the documents of a part of a corpus's sources to `folder`, and what was dropped to `report` (JSON).
+
+    Raises InputError if the whole corpus, or one of its sources, has no document.
+    """
     logging.getLogger("trafilatura").setLevel(logging.CRITICAL)  # its warnings are counted here as reasons
     funnel = Funnel("extract")
+    counts = {str(n + 1): {"pages": 0, "documents": 0} for n in range(len(sources))}
     seen, total = 0, bytes_to_read(sources, pages, part)
 
     def more(size: int) -> None:
@@ -65,18 +69,22 @@ def extract(
     with atomic_path(folder) as temporary, DocumentWriter(temporary, "documents") as writer:
         for raw, result in results:
             funnel.entered.add(raw.url, raw.text if raw.html is None else raw.html)
+            count = counts[raw.source.rpartition(" ")[2]]
+            count["pages"] += 1
             if isinstance(result, Document):
+                count["documents"] += 1
                 writer.write(result)
                 funnel.keep(result)
             else:
                 reason = result.reason if isinstance(result, Failure) else result
                 funnel.drop_text(raw.url, raw.text or "", reason)
             show(seen, total, f"{funnel.kept['bytes'] / 1e6:.1f} MB of text")
+        found = funnel.as_dict(writer.digest) | {"sources": counts}
         if part == WHOLE:
-            funnel.require_documents(f"{folder.parent.name}: extract")
+            require_documents(found, f"{folder.parent.name}: extract")
         inputs = [pins, *(file for n, source in enumerate(sources) for file in source_files(source, n, pages, part))]
         made_with = provenance(recipe, seed, {"sources": sources}, inputs, ["trafilatura", "lxml", "pyarrow"])
-        write_json(report, funnel.as_dict(writer.digest) | {"provenance": made_with})
+        write_json(report, found | {"provenance": made_with})
 
 
 def extracted(raw: Raw) -> Document | str:

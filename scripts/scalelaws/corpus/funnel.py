@@ -15,7 +15,7 @@ EXCERPT = 160
 class Funnel:
     """Counts documents and bytes that enter and leave one step, and keeps a few examples per reason.
 
-    The examples are those with the smallest hash of their URL, so they do not depend on the order of arrival.
+    The examples are those of the smallest hashes, so they do not depend on the order of arrival.
     """
 
     def __init__(self, step: str) -> None:
@@ -50,7 +50,7 @@ class Funnel:
         excerpt = " ".join(text[: 4 * EXCERPT].split())[:EXCERPT]
         example = {"url": url, "excerpt": excerpt} | ({"note": note} if note else {})
         examples = self._examples.setdefault(reason, [])
-        examples.append((_rank(url), example))
+        examples.append((_rank(example), example))
         examples.sort(key=lambda pair: pair[0])
         del examples[EXAMPLES:]
 
@@ -89,8 +89,14 @@ class Funnel:
 
 
 def require_documents(report: Mapping[str, Any], where: str) -> None:
-    """Raise InputError if a step's report says that nothing was kept: to pass nothing on in silence hides a mistake."""
+    """Raise InputError if a step's report says that nothing was kept, or nothing of one source: to pass nothing on in
+    silence hides a mistake.
+    """
     if report["out"]["documents"]:
+        for number, count in report.get("sources", {}).items():
+            if not count["documents"]:
+                problem = f"kept 0 of {count['pages']} pages or texts"
+                raise InputError(f"{where}: source {number}", problem, "Check what it names, or leave the source out.")
         return
     reasons = ", ".join(f"{reason} {count['documents']}" for reason, count in report["removed"].items())
     problem = f"kept 0 of {report['in']['documents']} documents" + (f" (removed: {reasons})" if reasons else "")
@@ -98,7 +104,7 @@ def require_documents(report: Mapping[str, Any], where: str) -> None:
 
 
 def joined(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The reports of one step's parts as that of the whole: what `Funnel.as_dict` would have said of it."""
+    """The reports of one step's parts as that of the whole: as `Funnel.as_dict`, and with its sources."""
     removed: dict[str, dict[str, Any]] = {}
     changed: dict[str, dict[str, int]] = {}
     for report in reports:
@@ -107,14 +113,19 @@ def joined(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             removed[reason]["examples"] += count["examples"]
         for reason, count in report["changed"].items():
             _add(changed.setdefault(reason, {"documents": 0, "times": 0}), count)
+    sources: dict[str, dict[str, int]] = {}
+    for report in reports:
+        for number, count in report.get("sources", {}).items():
+            _add(sources.setdefault(number, {"pages": 0, "documents": 0}), count)
     for count in removed.values():
-        count["examples"] = sorted(count["examples"], key=lambda example: _rank(example["url"]))[:EXAMPLES]
+        count["examples"] = sorted(count["examples"], key=_rank)[:EXAMPLES]
     return {
         "step": reports[0]["step"],
         "in": _joined_counts([report["in"] for report in reports]),
         "out": _joined_counts([report["out"] for report in reports]),
         "removed": _by_frequency(removed),
         "changed": dict(sorted(changed.items())),
+        **({"sources": sources} if sources else {}),
     }
 
 
@@ -136,5 +147,6 @@ def _by_frequency(removed: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, 
     return dict(sorted(removed.items(), key=lambda item: (-item[1]["documents"], item[0])))
 
 
-def _rank(url: str) -> str:
-    return xxhash.xxh3_128_hexdigest(url.encode())
+def _rank(example: Mapping[str, str]) -> str:
+    """A hash of what was dropped: of its text too, since many pages of a site may have one URL."""
+    return xxhash.xxh3_128_hexdigest(f"{example['url']}\0{example['excerpt']}".encode())

@@ -111,6 +111,11 @@ def open_signatures(folders: Sequence[Path], minhash: MinHash, training: Path | 
     return Signed(keys, signatures, bands, len(keys.arrays[0]) if training else 0)
 
 
+def signed_digest(folder: Path) -> str:
+    """The digest of the documents whose signatures are in a folder."""
+    return str(read_json(folder / "minhash.json")["documents"])
+
+
 def _band(number: int) -> str:
     return f"band-{number}.npy"
 
