@@ -6,7 +6,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -22,6 +25,11 @@ STUDY = {
             "sources": [{"kind": "files", "paths": ["pages/*.html"]}],
             "clean": {"language_confidence": 0, "boilerplate": {"min_pages": 20}},
         },
+        "crawled": {
+            "role": "ood",
+            "sources": [{"kind": "urls", "path": "links.txt", "allow_private": True, "crawl": {"delay": 0.02}}],
+            "clean": {"language_confidence": 0},
+        },
     },
     "tokenizer": {"vocabulary": 512},
     "training": {"parameters": [1_600], "dataset_tokens": [4_000], "max_tokens": 4_000, "batch_tokens": 1_024},
@@ -29,10 +37,10 @@ STUDY = {
 KILLS = 3
 
 
-def make_pages(folder: Path, pages: int) -> None:
+def make_pages(folder: Path, pages: range) -> None:
     """Pages of different words, among them copies of earlier ones with a word more."""
     folder.mkdir(parents=True)
-    for page in range(pages):
+    for page in pages:
         draw = random.Random(page - page % 3 if page % 3 == 1 else page)
         words = ["the", "of", "and", "that", "this", "have", "with", "was", "there", "which"]
         names = ["".join(draw.choices("abcdefghijklmnop", k=6)) for _ in range(60)]
@@ -50,8 +58,9 @@ def start(folder: Path, target: str = "corpus") -> subprocess.Popen:
         return subprocess.Popen(command, start_new_session=True, stdout=printed, stderr=printed)
 
 
-def study(folder: Path) -> Path:
-    make_pages(folder / "pages", 200)
+def study(folder: Path, links: str) -> Path:
+    make_pages(folder / "pages", range(200))
+    (folder / "links.txt").write_text(links)
     (folder / "study.yaml").write_text(yaml.safe_dump(STUDY))
     return folder
 
@@ -66,17 +75,33 @@ def documents(folder: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
+def links(tmp_path_factory):
+    """A list of pages that a server on this machine has, and of some that it has not."""
+    site = tmp_path_factory.mktemp("site") / "pages"
+    make_pages(site, range(1000, 1060))
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=site)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield "".join(f"http://127.0.0.1:{server.server_port}/{page}.html\n" for page in range(1000, 1064))
+        server.shutdown()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, links):
     """The finished study's folder, and the seconds that its corpus stage took."""
-    folder = study(tmp_path_factory.mktemp("study") / "undisturbed")
+    folder = study(tmp_path_factory.mktemp("study") / "undisturbed", links)
     started = time.monotonic()
     assert start(folder).wait() == 0
     return folder, time.monotonic() - started
 
 
-def test_a_corpus_stage_killed_at_random_moments_ends_with_the_same_documents(undisturbed, tmp_path):
+def test_a_corpus_stage_killed_at_random_moments_ends_with_the_same_documents(undisturbed, links, tmp_path):
     whole, seconds = undisturbed
-    killed = study(tmp_path / "killed")
+    killed = study(tmp_path / "killed", links)
     draw = random.Random(1)
     interrupted = 0
     for _ in range(KILLS):
@@ -90,8 +115,8 @@ def test_a_corpus_stage_killed_at_random_moments_ends_with_the_same_documents(un
     assert start(killed).wait() == 0
     assert interrupted >= 2
     assert documents(killed) == documents(whole)
-    left = {path.name for path in (killed / "results/killed/corpus/web").iterdir() if path.name.startswith(".")}
-    assert not {name for name in left if name.endswith(".tmp")}
+    left = [path.name for path in (killed / "results/killed/corpus").glob("*/.*")]
+    assert not [name for name in left if name.endswith(".tmp") or name == ".scrape"]
 
 
 def test_a_damaged_shard_is_named_and_made_again(undisturbed, tmp_path):
