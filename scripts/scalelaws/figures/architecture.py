@@ -93,16 +93,17 @@ def embeddings(observations: Observations, laws: Laws) -> Figure:
 
 @figure(
     "Families of models",
-    "Held-out loss of the runs on the most data against size N (above) and compute C (below), by family: "
-    "Transformers, LSTMs, recurrent (Universal) Transformers that use their parameters several times.",
+    "Held-out loss against size N (above) and compute C (below), by family, of the runs on the most data that all of "
+    "them had: Transformers, LSTMs, recurrent (Universal) Transformers that use their parameters several times.",
     sweeps=("transformer", "lstm", "universal", "recurrence"),
 )
 def families(observations: Observations, laws: Laws) -> Figure:
     """Loss by family against N and C (Kaplan et al. 2020, figure 7, left, and figure 17)."""
     rows = observations.results(observations.train_corpus)
-    rows = rows[rows["dataset_tokens"] == rows["dataset_tokens"].max()]
-    if rows["family"].nunique() < 2:
-        raise NotDrawableError("all runs on the most data are of one family of models")
+    together = rows.groupby("dataset_tokens")["family"].nunique()
+    if together.max() < 2:
+        raise NotDrawableError("no two families of models had the same data")
+    rows = rows[rows["dataset_tokens"] == together.index[together == together.max()].max()]
     sheet, axes = canvas(rows=2, height=4.2)
     marks = category_marks(sorted(rows["family"].unique()))
     for ax, column in zip(axes, ("parameters", "flops"), strict=True):
