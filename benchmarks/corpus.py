@@ -3,9 +3,10 @@
 `scrape` fetches the pages from a server on this machine, 64 at a time, obeys robots.txt and writes WARC; the loop
 beside it fetches as many at a time and keeps nothing. Each other step reads parquet, works, and writes parquet and a
 report; the loop beside it only calls the library on texts in memory. One process, CPU time. Then the most memory that
-each step holds, for the corpus once, 4 times and 16 times (each copy's words are made different). The pages are real:
-the first of web_wild_html in ../shared/data.
-Run: .venv/bin/python benchmarks/corpus.py [pages, 300]
+each step holds, its worker's with it, for the corpus once, 4 times and 16 times (each copy's words are made different);
+mapped files are not counted, which the system drops where it needs the memory. The pages are real: the first of
+web_wild_html in ../shared/data.
+Run: .venv/bin/python benchmarks/corpus.py [pages, 1000]
 """
 
 import asyncio
@@ -16,7 +17,7 @@ import resource
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -55,26 +56,39 @@ STUDY = {
 
 
 def measured(work: Callable[[], object]) -> tuple[float, float]:
-    """CPU seconds of some work and its worker processes, and the most MB that a process held, in a fresh process."""
+    """CPU seconds of some work in a process of its own, its workers' with them, and the most MB that all held."""
     ours, theirs = get_context("fork").Pipe()
 
     def child() -> None:
         work()
         used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-        seconds = sum(part.ru_utime + part.ru_stime for part in used)
-        theirs.send((seconds, max(part.ru_maxrss for part in used) / 1e3))
+        theirs.send(sum(part.ru_utime + part.ru_stime for part in used))
 
     process = get_context("fork").Process(target=child)
     process.start()
-    process.join()
+    memory = 0.0
+    while process.is_alive():
+        memory = max(memory, own_megabytes(process.pid))
+        process.join(0.05)
     if process.exitcode:
         raise SystemExit(f"a step failed with exit status {process.exitcode}")
-    seconds, memory = ours.recv()
-    return float(seconds), float(memory)
+    return float(ours.recv()), memory
+
+
+def own_megabytes(process: int) -> float:
+    """The memory of a process and its children that is no file's; what they share is counted once."""
+    kilobytes = 0
+    with suppress(OSError):  # one of them has ended
+        for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss_Anon:"):
+                kilobytes = int(line.split()[1])
+        children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+        return kilobytes / 1e3 + sum(own_megabytes(int(child)) for child in children)
+    return kilobytes / 1e3
 
 
 def steps(folder: Path, settings: dict, tokenizer: Path) -> dict[str, Callable[[], object]]:
-    """Each step of the corpus in a folder, reading what the one before it wrote."""
+    """Each step from cleaning on of the corpus in a folder, reading what the one before it wrote."""
     names = ("extracted", "cleaned", "unique", "documents")
     place = {name: folder / name for name in names} | {f"{name}.json": folder / f"{name}.json" for name in names}
     rest = (1, "benchmark", 1, silent)
@@ -97,13 +111,13 @@ def steps(folder: Path, settings: dict, tokenizer: Path) -> dict[str, Callable[[
 
 @contextmanager
 def served(pages: list[bytes]) -> Iterator[int]:
-    """The port of a server, a process of its own, that has page n at /n whatever the host's name."""
+    """The port of a server, a process of its own, that has the pages, in rounds, at /n whatever the host's name."""
     ours, theirs = get_context("fork").Pipe()
 
     async def page(request: web.Request) -> web.Response:
         if request.path == "/robots.txt":
             return web.Response(text="User-agent: *\nDisallow: /private\n")
-        return web.Response(body=pages[int(request.path[1:])], content_type="text/html")
+        return web.Response(body=pages[int(request.path[1:]) % len(pages)], content_type="text/html")
 
     async def serve() -> None:
         application = web.Application()
@@ -157,7 +171,7 @@ def grown(source: Path, folder: Path, times: int) -> None:
 
 
 def main() -> None:
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 300
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     logging.disable(logging.CRITICAL)
     settings = checked_config(STUDY, SCHEMA, "benchmark")["corpora"]["web"]
     with tempfile.TemporaryDirectory() as name:
@@ -168,7 +182,7 @@ def main() -> None:
         html = [json.loads(line)["html"] for line in lines]
         source = settings["sources"][0] | {"paths": [str(folder / "pages.jsonl")]}
         pins = ROOT / "envs/requirements.txt"
-        ours, loops = {}, {}
+        ours, loops = dict[str, tuple[float, float]](), dict[str, tuple[str, float]]()
         with served([page.encode() for page in html]) as port:
             ours["scrape"] = measured(partial(scraped, count, port, folder / "scraped"))
             loops["scrape"] = "aiohttp alone", measured(partial(fetched, count, port))[0]
@@ -212,12 +226,20 @@ def main() -> None:
             print(f"  {step:<12} {sizes[step] / seconds / 1e6:6.2f} MB/s {hours:8.0f} core hours   {ratio}", flush=True)
         print(f"  all          {'':11} {total:8.0f} core hours")
 
-        print("Most memory of a process, MB")
-        print(f"  {'text':<10}" + "".join(f"{step:>13}" for step in list(ours)[2:]))
+        print("Most memory of a step, MB")
+        print(f"  {'text':<10}" + "".join(f"{step:>13}" for step in ours))
         for times in (1, 4, 16):
             copy = folder / str(times)
             grown(folder / "extracted", copy / "extracted", times)
-            memory = [measured(work)[1] for work in steps(copy, settings, folder / "tokenizer").values()]
+            with served([page.encode() for page in html]) as port:
+                works = [partial(scraped, count * times, port, copy / "scraped")]
+                paths = [str(copy / f"{n}.jsonl") for n in range(times)]
+                for path in paths:
+                    Path(path).symlink_to(folder / "pages.jsonl")
+                out = copy / "again", copy / "again.json"
+                works.append(partial(extract, [source | {"paths": paths}], None, pins, *out, 1, "", 1, silent))
+                works += steps(copy, settings, folder / "tokenizer").values()
+                memory = [measured(work)[1] for work in works]
             megabytes = text_bytes(copy / "extracted") / 1e6
             print(f"  {megabytes:7.1f} MB" + "".join(f"{m:13.0f}" for m in memory), flush=True)
 
