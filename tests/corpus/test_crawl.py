@@ -140,6 +140,33 @@ def test_retry_after_is_waited_for(tmp_path, limits):
     assert reasons(outcomes) == {"/a": "fetched"} and times[1] - times[0] >= 1
 
 
+def test_a_hosts_wish_to_rest_holds_for_its_other_pages_too(tmp_path, limits):
+    times = []
+
+    async def busy(request):
+        times.append(time.monotonic())
+        return web.Response(status=429, headers={"Retry-After": "1"})
+
+    paths = ["/a", "/b"]
+    crawled(dict.fromkeys(paths, busy), paths, limits(attempts=1, per_host=1), tmp_path)
+    assert times[1] - times[0] >= 1
+
+
+def test_robots_txt_counts_as_a_request_and_is_not_hurried(tmp_path, limits):
+    times = {"/robots.txt": [], "/a": []}
+
+    async def answer(request):
+        times[request.path].append(time.monotonic())
+        if len(times["/robots.txt"]) == 1:
+            return web.Response(status=503, headers={"Retry-After": "1"})
+        return web.Response(text="", content_type="text/plain")
+
+    outcomes, _, _ = crawled(dict.fromkeys(times, answer), ["/a"], limits(delay=0.2), tmp_path)
+    assert reasons(outcomes) == {"/a": "fetched"}
+    assert times["/robots.txt"][1] - times["/robots.txt"][0] >= 1
+    assert times["/a"][0] - times["/robots.txt"][1] >= 0.2
+
+
 def test_a_host_that_asks_for_hours_of_peace_is_not_asked_again(tmp_path, limits):
     async def busy(request):
         return web.Response(status=429, headers={"Retry-After": "7200"})

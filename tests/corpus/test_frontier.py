@@ -1,3 +1,4 @@
+import random
 from collections import Counter
 
 from hypothesis import given, settings
@@ -9,26 +10,42 @@ from scalelaws.corpus.frontier import Frontier, host_of
     urls=st.lists(st.builds("http://h{}.example/{}".format, st.integers(0, 3), st.integers(0, 30)), unique=True),
     per_host=st.integers(1, 3),
     delay=st.sampled_from([0.0, 1.0]),
-    choices=st.lists(st.integers(0, 10), min_size=200, max_size=200),
+    seed=st.integers(0, 1000),
 )
-@settings(deadline=None, max_examples=60)
-def test_each_url_is_visited_once_and_no_host_more_often_than_is_polite(urls, per_host, delay, choices):
+@settings(deadline=None, max_examples=100)
+def test_each_url_is_visited_once_and_no_host_more_often_than_is_polite(urls, per_host, delay, seed):
+    """Visits start, or are put off, and end, go on elsewhere or are tried again, in any order."""
     frontier = Frontier(urls, per_host)
-    now, active, started, finished = 0.0, [], {}, []
-    draw = iter(choices * 10)
+    now, active, starting, asked, finished = 0.0, [], [], {}, []
+    draw = random.Random(seed)
     while frontier.pending:
         visit = frontier.next(now)
         if visit:
-            host = host_of(visit.url)
-            assert now - started.get(host, -delay) >= delay
-            started[host] = now
-            active.append(visit)
-            assert max(Counter(host_of(v.url) for v in active).values()) <= per_host
-            frontier.started(visit, now, delay)
+            host = host_of(visit.address)
+            assert host not in {host_of(other.address) for other in starting}
+            starting.append(visit)
+            assert max(Counter(host_of(v.address) for v in active + starting).values()) <= per_host
+        elif starting and (draw.randrange(2) or not active):
+            visit = starting.pop(draw.randrange(len(starting)))
+            host = host_of(visit.address)
+            assert now - asked.get(host, -delay) >= delay
+            asked[host] = now
+            if visit.attempts == 0 and draw.randrange(3) == 0:
+                frontier.put_off(visit, now, delay)
+            else:
+                visit.attempts += 1
+                frontier.started(visit, now, delay)
+                active.append(visit)
         elif active:
-            visit = active.pop(next(draw) % len(active))
-            finished.append(visit.url)
-            frontier.finished(visit, reachable=True)
+            visit = active.pop(draw.randrange(len(active)))
+            match draw.randrange(5):
+                case 0 if visit.redirects < 3:
+                    frontier.moved(visit, f"http://h{draw.randrange(6)}.example/moved")
+                case 1 if visit.attempts < 3:
+                    frontier.retry(visit, now, delay)
+                case _:
+                    finished.append(visit.url)
+                    frontier.finished(visit, now, reachable=True, rest=delay * (draw.randrange(2)))
         else:
             wait = frontier.wait(now)
             assert wait is not None, "URLs are pending, but none will ever be ready"
@@ -54,11 +71,11 @@ def test_a_visit_that_is_sent_on_is_the_next_of_its_new_host_at_that_hosts_pace(
     for visit in visits:
         frontier.started(visit, 0.0, delay=10.0)
     frontier.moved(sent, "http://b/moved")
-    frontier.finished(other, reachable=True)
+    frontier.finished(other, 0.0, reachable=True)
     assert frontier.next(9.9) is None and frontier.pending == 2
     assert frontier.next(10.0) is sent and sent.url == "http://a/1" and sent.address == "http://b/moved"
     frontier.started(sent, 10.0, delay=10.0)
-    frontier.finished(sent, reachable=True)
+    frontier.finished(sent, 10.0, reachable=True)
     assert frontier.next(20.0).url == "http://b/2"
 
 
@@ -69,4 +86,4 @@ def test_a_host_that_answers_nothing_is_abandoned():
         visit = frontier.next(0.0)
         assert frontier.abandoned(visit, 3) == (n >= 3)
         frontier.started(visit, 0.0, 0.0)
-        frontier.finished(visit, reachable=False)
+        frontier.finished(visit, 0.0, reachable=False)

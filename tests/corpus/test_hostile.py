@@ -72,15 +72,17 @@ EXPECTED = {
 LIMITS = replace(QUICK, idle_seconds=1.0, total_seconds=3.0, connections=32, per_host=32)
 
 
-def crawled(responses, folder):
+NONE = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+
+
+def crawled(responses, folder, robots=NONE):
     """The outcome and the page for each of the raw responses, from one crawl of one server that gives them all."""
 
     async def answer(reader, writer):
         path = (await reader.readline()).split()[1].decode()
         while (await reader.readline()).strip():
             pass
-        none = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
-        writer.write(responses[int(path[1:])] if path[1:].isdecimal() else none)
+        writer.write(responses[int(path[1:])] if path[1:].isdecimal() else robots)
         writer.close()
 
     async def run():
@@ -118,3 +120,21 @@ def test_flipped_bytes_end_no_crawl(tmp_path):
             answers.append(bytes(response))
     found = [outcome for outcome, _ in crawled(answers, tmp_path)]
     assert len(found) == len(answers) and 10 < found.count("fetched") < len(answers) - 10
+
+
+DATE = "Mon, {} Jan 2024 00:00:00 {}"
+
+
+@pytest.mark.parametrize(
+    "wish", [DATE.format("01", "+99999999999999999999"), DATE.format("99999999999999", "GMT"), "9" * 400, "-1", "²"]
+)
+def test_no_wish_to_be_asked_later_ends_a_crawl(tmp_path, wish):
+    busy = f"HTTP/1.1 503 Busy\r\nRetry-After: {wish}\r\nContent-Length: 0\r\n\r\n".encode()
+    ((outcome, _),) = crawled([busy], tmp_path)
+    assert outcome == "status_503"
+
+
+@pytest.mark.parametrize("name", RESPONSES)
+def test_no_robots_txt_ends_a_crawl(tmp_path, name):
+    ((outcome, _),) = crawled([OK + WHOLE], tmp_path, RESPONSES[name][0])
+    assert outcome in ("fetched", "robots_unreachable")

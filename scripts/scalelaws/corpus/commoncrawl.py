@@ -21,8 +21,7 @@ from fsspec.core import url_to_fs
 from yarl import URL
 
 from scalelaws.corpus.addresses import RefusedAddressError, public_socket, within_hosts
-from scalelaws.corpus.crawl import LONGEST_WAIT
-from scalelaws.corpus.fetch import PAGE_TYPES, TRANSIENT_STATUS
+from scalelaws.corpus.fetch import LONGEST_WAIT, PAGE_TYPES, TRANSIENT_STATUS
 from scalelaws.corpus.raw import gzip_stream, reading
 from scalelaws.corpus.settings import Source, expanded
 from scalelaws.corpus.warc import Stored, stored_records

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from scalelaws.corpus.fetch import Fetcher, Limits, Outcome
+from scalelaws.corpus.fetch import LONGEST_WAIT, Fetcher, Limits, Outcome
 from scalelaws.corpus.frontier import Frontier, Visit
 from scalelaws.corpus.warc import Response, info_record, response_record
 from scalelaws.io import atomic_path
@@ -23,8 +23,6 @@ from scalelaws.workers import Show, silent
 
 ABANDON_AFTER = 5
 """Visits in a row without an answer after which a host is given up for this crawl."""
-LONGEST_WAIT = 600.0
-"""Seconds that a further try is put off at most; a host that asks for more (Retry-After) is not asked again."""
 LINE = ("url", "outcome", "status", "final_url", "bytes", "attempts", "date")
 FIXED_DATE = "1970-01-01T00:00:00Z"
 
@@ -121,14 +119,21 @@ class _Crawl:
                     continue
 
     async def _visit(self, visit: Visit) -> None:
-        visit.attempts += 1
         if self.frontier.abandoned(visit, ABANDON_AFTER):
-            outcome = Outcome("host_abandoned", visit.address, reachable=False)
+            self._settle(visit, Outcome("host_abandoned", visit.address, reachable=False))
+        elif not self.fetcher.has_met(visit.address):
+            await self.fetcher.meet(visit.address)
+            self.frontier.put_off(visit, time.monotonic(), await self.fetcher.crawl_delay(visit.address))
         else:
-            delay = await self.fetcher.crawl_delay(visit.address)
-            self.frontier.started(visit, time.monotonic(), delay)
+            visit.attempts += 1
+            self.frontier.started(visit, time.monotonic(), await self.fetcher.crawl_delay(visit.address))
             self.changed.set()
-            outcome = await self.fetcher.fetch(visit.address)
+            self._settle(visit, await self.fetcher.fetch(visit.address))
+        self.active -= 1
+        self.changed.set()
+
+    def _settle(self, visit: Visit, outcome: Outcome) -> None:
+        """Write down what became of a visit, or let it go on: elsewhere, or later."""
         if outcome.reason == "redirect" and visit.redirects == self.limits.max_redirects:
             outcome = Outcome("too_many_redirects", outcome.url)
         wait = outcome.retry_after
@@ -142,9 +147,7 @@ class _Crawl:
             self.frontier.retry(visit, time.monotonic(), min(max(backoff, wait), LONGEST_WAIT))
         else:
             self._write(visit, outcome)
-            self.frontier.finished(visit, reachable=outcome.reachable)
-        self.active -= 1
-        self.changed.set()
+            self.frontier.finished(visit, time.monotonic(), reachable=outcome.reachable, rest=wait or 0.0)
 
     def _write(self, visit: Visit, outcome: Outcome) -> None:
         """The page goes to disk before the line that says so: a line is a promise that the page is there."""

@@ -14,6 +14,7 @@ from yarl import URL
 
 from scalelaws.corpus import content
 from scalelaws.corpus.addresses import KnownHosts, RefusedAddressError, canonical_url, public_socket
+from scalelaws.corpus.robots import own_part, parsed
 
 PAGE_TYPES = ("text/html", "application/xhtml+xml", "text/plain")
 ACCEPTED = "text/html,application/xhtml+xml;q=0.9,text/plain;q=0.5"
@@ -22,6 +23,8 @@ TRANSIENT_STATUS = {408, 425, 429, 500, 502, 503, 504}
 ROBOTS_BYTES = 512_000
 """How much of a robots.txt is read (RFC 9309 asks for 500 KiB at least)."""
 LONGEST_CRAWL_DELAY = 30.0
+LONGEST_WAIT = 600.0
+"""Seconds that a further try is put off at most; a host that asks for more (Retry-After) is not asked again."""
 PART = 1 << 16
 """Bytes of a body, as they come, that are unpacked at a time."""
 
@@ -72,7 +75,7 @@ class Fetcher:
         self.limits = limits
         self.known_hosts = known_hosts
         self.types = types
-        self._robots: dict[str, asyncio.Future[Protego | None]] = {}
+        self._robots: dict[str, asyncio.Future[str | None]] = {}
 
     async def __aenter__(self) -> "Fetcher":
         limits = self.limits
@@ -98,6 +101,15 @@ class Fetcher:
 
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()
+
+    def has_met(self, url: str) -> bool:
+        """Whether the robots.txt of the URL's host was read, or could not be."""
+        future = self._robots.get(_origin(url))
+        return future is not None and future.done()
+
+    async def meet(self, url: str) -> None:
+        """Read the robots.txt of the URL's host, the first time."""
+        await self._rules(url)
 
     async def crawl_delay(self, url: str) -> float:
         """Seconds that the URL's host wants between requests: its robots.txt's wish, or the limit if that is longer."""
@@ -134,6 +146,8 @@ class Fetcher:
             if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ClientError):
                 raise
             return _failed(url, error)
+        except Exception:  # whatever a server says, it costs no other page
+            return Outcome("broken_response", url)
 
     async def _get(self, url: str) -> Outcome:
         async with self._session.get(url, allow_redirects=False) as response:
@@ -155,26 +169,36 @@ class Fetcher:
 
     async def _rules(self, url: str) -> Protego | None:
         """The robots.txt of the URL's host: everything is allowed without one, nothing while it cannot be reached."""
-        name = str(URL(url).origin())
+        name = _origin(url)
         if name not in self._robots:
             self._robots[name] = asyncio.ensure_future(self._read_robots(f"{name}/robots.txt"))
-        return await asyncio.shield(self._robots[name])
+        text = await asyncio.shield(self._robots[name])
+        return None if text is None else parsed(text)
 
-    async def _read_robots(self, url: str) -> Protego | None:
-        for attempt in range(self.limits.attempts):
+    async def _read_robots(self, url: str) -> str | None:
+        """The part of a robots.txt that is for this crawler; None if it cannot be reached."""
+        for attempt in range(1, self.limits.attempts + 1):
+            wait = self.limits.backoff * 2 ** (attempt - 1)
             try:
                 async with asyncio.timeout(self.limits.total_seconds):
                     async with self._session.get(url, max_redirects=self.limits.max_redirects) as response:
                         if response.status < 500 and response.status != 429:
                             text = (await _body(response, ROBOTS_BYTES))[0] if response.status == 200 else b""
-                            return Protego.parse(text.decode("utf-8", "replace"))
-            except (aiohttp.ClientError, OSError, ValueError) as error:
+                            return own_part(text.decode("utf-8", "replace"), self.limits.user_agent)
+                        wait = max(wait, _retry_after(response.headers))
+            except Exception as error:
                 if isinstance(_cause(error), RefusedAddressError):
                     # Of a host that is refused itself, the page will say why; another's may have led inside.
                     ours = getattr(error, "host", None) == URL(url).raw_host
-                    return Protego.parse("") if ours else None
-            await asyncio.sleep(self.limits.backoff * attempt)
+                    return "" if ours else None
+            if attempt == self.limits.attempts or wait > LONGEST_WAIT:
+                return None
+            await asyncio.sleep(max(wait, self.limits.delay))
         return None
+
+
+def _origin(url: str) -> str:
+    return str(URL(url).origin())
 
 
 async def _body(response: aiohttp.ClientResponse, most: int) -> tuple[bytes, bool]:
@@ -214,9 +238,9 @@ def _cause(error: BaseException) -> BaseException:
 def _retry_after(headers: Mapping[str, Any]) -> float:
     """Seconds that a Retry-After header asks for, which gives them or a date; 0 without one."""
     value = str(headers.get("Retry-After", "0")).strip()
-    if value.isdecimal():
-        return float(value)
     try:
+        if value.isdecimal():
+            return float(value)
         return max((email.utils.parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds(), 0.0)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return 0.0

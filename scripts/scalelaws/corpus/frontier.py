@@ -24,6 +24,7 @@ class _Host:
     active: int = 0
     ready_at: float = 0.0
     scheduled: bool = False
+    starting: Visit | None = None
     failures: int = 0
     closed: bool = False
 
@@ -55,7 +56,8 @@ class Frontier:
                 self._schedule(name)
                 continue
             host.active += 1
-            return host.waiting.popleft()
+            host.starting = host.waiting.popleft()  # until it has, and the host's next turn is known, no other does
+            return host.starting
         return None
 
     def wait(self, now: float) -> float | None:
@@ -64,12 +66,20 @@ class Frontier:
 
     def started(self, visit: Visit, now: float, delay: float) -> None:
         """The visit's request goes out now; the host's next one may follow after `delay` seconds."""
+        self._rest(visit, now + delay)
+        self._schedule(host_of(visit.address))
+
+    def put_off(self, visit: Visit, now: float, delay: float) -> None:
+        """The visit could not start, for its host was asked something else: it is the next after `delay` seconds."""
         name = host_of(visit.address)
-        self._hosts[name].ready_at = max(self._hosts[name].ready_at, now + delay)
+        self._hosts[name].active -= 1
+        self._hosts[name].waiting.appendleft(visit)
+        self._rest(visit, now + delay)
         self._schedule(name)
 
-    def finished(self, visit: Visit, *, reachable: bool) -> None:
-        """The visit is over for good; `reachable` says whether its host answered."""
+    def finished(self, visit: Visit, now: float, *, reachable: bool, rest: float = 0.0) -> None:
+        """The visit is over for good; `reachable`: whether its host answered; `rest`: seconds that it asked for."""
+        self._rest(visit, now + rest)
         self._left(visit, reachable)
         self.pending -= 1
 
@@ -86,8 +96,8 @@ class Frontier:
         name = host_of(visit.address)
         host = self._hosts[name]
         host.active -= 1
-        host.ready_at = max(host.ready_at, now + after)
         host.waiting.append(visit)
+        self._rest(visit, now + after)
         self._schedule(name)
 
     def close(self, visit: Visit) -> None:
@@ -99,6 +109,13 @@ class Frontier:
         host = self._hosts[host_of(visit.address)]
         return host.closed or host.failures >= limit
 
+    def _rest(self, visit: Visit, until: float) -> None:
+        """The visit's host is asked nothing until then."""
+        host = self._hosts[host_of(visit.address)]
+        host.ready_at = max(host.ready_at, until)
+        if host.starting is visit:
+            host.starting = None
+
     def _left(self, visit: Visit, reachable: bool) -> None:
         name = host_of(visit.address)
         host = self._hosts[name]
@@ -108,7 +125,7 @@ class Frontier:
 
     def _schedule(self, name: str) -> None:
         host = self._hosts[name]
-        if host.waiting and not host.scheduled and host.active < self.per_host:
+        if host.waiting and not host.scheduled and host.starting is None and host.active < self.per_host:
             host.scheduled = True
             heapq.heappush(self._heap, (host.ready_at, name))
 

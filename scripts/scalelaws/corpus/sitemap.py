@@ -17,8 +17,8 @@ from lxml import etree
 from yarl import URL
 
 from scalelaws.corpus.addresses import canonical_url, within_hosts
-from scalelaws.corpus.crawl import LONGEST_WAIT
-from scalelaws.corpus.fetch import Fetcher, Limits, Outcome
+from scalelaws.corpus.fetch import LONGEST_WAIT, Fetcher, Limits, Outcome
+from scalelaws.corpus.frontier import host_of
 from scalelaws.errors import InputError
 from scalelaws.workers import Show
 
@@ -92,7 +92,7 @@ async def listed_pages(
     Raises InputError where they list no page.
     """
     patient = replace(limits, max_bytes=max(limits.max_bytes, MOST_BYTES))
-    chosen, outcomes = _Lowest(most), list[dict[str, str | int]]()
+    chosen, outcomes, closed = _Lowest(most), list[dict[str, str | int]](), set[str]()
     listed = 0
     before = {(visited.start, visited.sitemap): visited for visited in _resumed(log)}
     async with Fetcher(patient, {}, types=None) as fetcher:
@@ -105,7 +105,7 @@ async def listed_pages(
                 address, depth = waiting.pop(0)
                 visited = before.get((start, address))
                 if visited is None:
-                    outcome, found = await _read(address, fetcher, limits)
+                    outcome, found = await _read(address, fetcher, limits, closed)
                     pages, deeper = (list(_own(each, host)) for each in (found.pages, found.sitemaps))
                     visited = _Visited(start, address, depth, outcome, len(pages), chosen.lowest(pages), deeper)
                     if outcome in LASTING:
@@ -214,11 +214,16 @@ async def _sitemaps_of(address: str, fetcher: Fetcher) -> list[str]:
     return [each for each in named if each] or [str(URL(address).with_path("/sitemap.xml"))]
 
 
-async def _read(address: str, fetcher: Fetcher, limits: Limits) -> tuple[str, Sitemap]:
-    """What became of a sitemap, and what it names: tried again as a page would be."""
+async def _read(address: str, fetcher: Fetcher, limits: Limits, closed: set[str]) -> tuple[str, Sitemap]:
+    """What became of a sitemap, and what it names: tried again as a page would be, but on no host that is `closed`."""
+    if host_of(address) in closed:
+        return "host_abandoned", Sitemap()
     for attempt in range(limits.attempts):
         outcome = await _followed(address, fetcher, limits)
-        if outcome.retry_after is None or outcome.retry_after > LONGEST_WAIT:
+        if outcome.retry_after is None:
+            break
+        if outcome.retry_after > LONGEST_WAIT:
+            closed.add(host_of(outcome.url))
             break
         await asyncio.sleep(min(max(outcome.retry_after, limits.backoff * 2**attempt), LONGEST_WAIT))
     if outcome.reason != "fetched":
