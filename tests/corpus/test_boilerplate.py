@@ -34,6 +34,11 @@ def test_a_paragraph_on_many_pages_of_a_site_goes_and_elsewhere_stays(tmp_path):
     assert texts[3:] == [(f"{prose(n)}\n{NOTICE}", 0) for n in range(2)]
 
 
+def test_a_page_that_is_met_many_times_is_no_boilerplate(tmp_path):
+    copies = [document(prose(1), "test", f"http://a.example/?visit={n % 5}") for n in range(10)]
+    assert not len(found(tmp_path, copies))
+
+
 def test_short_paragraphs_and_texts_without_a_host_are_left(tmp_path):
     rows = site("a.example", 5, "Read more here") + [document(f"{n}\n{NOTICE}", "t", f"file#{n}") for n in range(5)]
     assert not len(found(tmp_path, rows))

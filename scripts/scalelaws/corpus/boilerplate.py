@@ -1,6 +1,7 @@
 """Paragraphs that come again on page after page of a site, such as menus and notices: found first, then taken out.
 
-A paragraph is a line of text. Which ones go depends on how many pages of the site have them, not on the pages' order.
+A paragraph is a line of text. Which ones go depends on how many different texts of the site have them, not on their
+order. A page that is met ten times, under one URL or ten, is one text: what is its own stays.
 """
 
 from collections.abc import Mapping
@@ -18,27 +19,29 @@ from scalelaws.corpus.ngrams import Hashes
 from scalelaws.corpus.spool import Spool
 from scalelaws.workers import Show, ordered_map, sure
 
-BYTES_PER_PART = 256 << 20
+PARAGRAPH = np.dtype([("paragraph", "<u8"), ("text", "<u8")])
+"""Hashes of a paragraph with its host, and of the whole text that has it."""
+BYTES_PER_PART = 128 << 20
 """Text whose paragraphs are counted at a time: some millions of hashes."""
 
 
 def boilerplate(documents: Path, settings: Mapping[str, Any], scratch: Path, processes: int, show: Show) -> Hashes:
-    """Hashes, sorted, of the paragraphs that at least `min_pages` documents of one host have.
+    """Hashes, sorted, of the paragraphs that at least `min_pages` different texts of one host have.
 
     `settings`: min_pages, and min_words of a paragraph that counts. The hashes of all paragraphs go through files in
     `scratch`; one part of them is in memory at a time.
     """
     total, done = count_documents(documents), 0
-    with Spool(scratch, np.dtype("<u8"), 1 + text_bytes(documents) // BYTES_PER_PART) as spool:
+    with Spool(scratch, PARAGRAPH, 1 + text_bytes(documents) // BYTES_PER_PART) as spool:
         find = partial(_paragraphs_of, min_words=settings["min_words"])
         for batch, found in sure(ordered_map(find, batches(documents), processes)):
-            spool.add(found, found)
+            spool.add(found, found["paragraph"])
             done += len(batch)
             show(done, total, "looking for boilerplate")
         common = [np.zeros(0, np.uint64)]
         for part in spool.parts():
-            hashes, pages = np.unique(part, return_counts=True)
-            common.append(hashes[pages >= settings["min_pages"]])
+            hashes, texts = np.unique(np.unique(part)["paragraph"], return_counts=True)
+            common.append(hashes[texts >= settings["min_pages"]])
     return np.sort(np.concatenate(common))
 
 
@@ -68,11 +71,13 @@ def paragraph_hashes(document: Document, lines: list[str], min_words: int) -> Ha
     return np.array(hashes, np.uint64)
 
 
-def _paragraphs_of(batch: list[Document], min_words: int) -> NDArray[np.uint64]:
-    """The paragraphs of pages that have a host, each once for each page."""
-    parts = [np.zeros(0, np.uint64)]
+def _paragraphs_of(batch: list[Document], min_words: int) -> NDArray:
+    """The paragraphs of pages that have a host, each once for each page: (paragraphs,) of PARAGRAPH."""
+    parts = [np.zeros(0, PARAGRAPH)]
     for document in batch:
         if host_of(document.url):
-            found = np.unique(paragraph_hashes(document, document.text.split("\n"), min_words))
-            parts.append(found[found != 0])
+            hashes = np.unique(paragraph_hashes(document, document.text.split("\n"), min_words))
+            found = np.zeros(len(hashes), PARAGRAPH)
+            found["paragraph"], found["text"] = hashes, xxhash.xxh3_64_intdigest(document.text.encode())
+            parts.append(found[hashes != 0])
     return np.concatenate(parts)
