@@ -56,6 +56,15 @@ def test_the_text_of_a_page_is_taken_and_its_furniture_left(tmp_path):
             "It’s “so”",
         ),
         (Raw("u", "s", html="<p>朱镕基</p>".encode("gbk"), content_type="text/html; charset=GB2312"), "朱镕基"),
+        *(
+            (Raw("u", "s", html="<p>Grüße</p>".encode(), content_type=f"text/html; charset={name}"), "Grüße")
+            for name in ("windows-1250", "windows-1251", "iso-8859-2", "iso-8859-15", "koi8-r", "macintosh")
+        ),
+        (
+            Raw("u", "s", html="<p>Привет</p>".encode("cp1251"), content_type="text/html; charset=windows-1251"),
+            "Привет",
+        ),
+        (Raw("u", "s", html="\ufeff<p>Grüße</p>".encode(), content_type="text/html; charset=shift_jis"), "Grüße"),
         (Raw("u", "s", html="<p>Grüße</p>"), "Grüße"),
         (Raw("u", "s", html=b"<p>Gr\xfc\x81\xdfe</p>", content_type="text/html; charset=iso-8859-1"), "Grüße"),
         (Raw("u", "s", html="Grüße".encode("cp1252"), content_type="text/plain"), "Grüße"),
@@ -137,6 +146,10 @@ def test_no_mark_up_breaks_the_extractor(page, times):
 def test_elements_within_elements_without_end_cost_no_more_than_their_page(name):
     page = f"<html><body>{f'<{name}>' * 20_000}<p>{prose(1)}</p>".encode()
     assert isinstance(extracted(Raw("http://a.example/", "urls", html=page)), Document | str)
+
+
+def test_what_its_source_refused_is_a_reason():
+    assert extracted(Raw("http://a.example/", "files", refused="too_large")) == "too_large"
 
 
 @pytest.mark.parametrize("html", [b"", b"\x00\x01\x02", b"<html></html>", "<p>   </p>"])

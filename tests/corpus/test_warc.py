@@ -1,10 +1,11 @@
+import gzip
 import io
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scalelaws.corpus.files import read_files
-from scalelaws.corpus.warc import Response, info_record, read_warc, response_record
+from scalelaws.corpus.warc import MOST_BYTES, Response, info_record, read_warc, response_record
 from scalelaws.errors import InputError
 from warcio.archiveiterator import ArchiveIterator
 
@@ -81,3 +82,17 @@ def test_any_bytes_are_an_archive_or_a_named_damage(data):
         assert all(page.url is not None for page in read_warc(io.BytesIO(data), "x"))
     except InputError as error:
         assert str(error).startswith("x: not readable as WARC")
+
+
+def test_a_bomb_is_told_and_not_inflated(tmp_path):
+    body = gzip.compress(b"\0" * (2 * MOST_BYTES))
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Encoding: gzip\r\n\r\n"
+    names = "WARC/1.0", "WARC-Type: response", "WARC-Target-URI: http://a.example/"
+    names += "Content-Type: application/http; msgtype=response", "Content-Length: %d", "", ""
+    first = "\r\n".join(names).encode()
+    block = head + body
+    after = gzip.decompress(record(body=b"<p>the next one</p>"))
+    (tmp_path / "a.warc").write_bytes(first % len(block) + block + b"\r\n\r\n" + after)
+    bomb, following = read_files([tmp_path / "a.warc"], {})
+    assert (bomb.url, bomb.html, bomb.refused) == ("http://a.example/", None, "too_large")
+    assert following.html == b"<p>the next one</p>" and not following.refused

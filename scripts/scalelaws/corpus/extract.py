@@ -13,9 +13,9 @@ from scalelaws.corpus.documents import Document, DocumentWriter, document
 from scalelaws.corpus.funnel import Funnel, require_documents
 from scalelaws.corpus.parts import WHOLE, Part
 from scalelaws.corpus.raw import Raw
-from scalelaws.corpus.settings import Source
+from scalelaws.corpus.settings import Source, is_crawled
 from scalelaws.corpus.sources import bytes_to_read, read_source, source_files
-from scalelaws.io import atomic_path, write_json
+from scalelaws.io import atomic_path, file_digest, write_json
 from scalelaws.recipe import provenance
 from scalelaws.workers import Failure, Show, ordered_map
 
@@ -23,14 +23,17 @@ SECONDS_PER_PAGE = 30.0
 """A page that takes longer is given up; the median page takes ten milliseconds."""
 MEMORY_PER_PAGE = 1 << 30
 """A page that asks for more bytes is given up; a page of 5 MB asks for 300 MB."""
-ENCODINGS = dict.fromkeys(("iso8859-1", "ascii", "cp1252"), ("utf-8", "cp1252", "latin-1")) | {
+LATIN = ("utf-8", "cp1252", "latin-1")
+ENCODINGS = dict.fromkeys(("iso8859-1", "ascii", "cp1252"), LATIN) | {
     "gb2312": ("gb18030",),
     "gbk": ("gb18030",),
     "shift_jis": ("cp932",),
     "euc_kr": ("cp949",),
-    "iso8859-9": ("cp1254",),
+    "iso8859-9": ("utf-8", "cp1254"),
 }
 """What is tried for a charset that pages are said to have and mean more by (see WHATWG, Encoding)."""
+MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+"""How text begins that says itself how it is written, whatever else is said of it."""
 PAGES_PER_PROCESS = 5000
 """Then a fresh process takes over, since the extractor and its parsers keep some memory of every page."""
 
@@ -84,11 +87,19 @@ def extract(
             require_documents(found, f"{folder.parent.name}: extract")
         inputs = [pins, *(file for n, source in enumerate(sources) for file in source_files(source, n, pages, part))]
         made_with = provenance(recipe, seed, {"sources": sources}, inputs, ["trafilatura", "lxml", "pyarrow"])
-        write_json(report, found | {"provenance": made_with})
+        crawled = {
+            file.name: file_digest(file)[:16]
+            for n, source in enumerate(sources)
+            if is_crawled(source)
+            for file in source_files(source, n, pages, part)
+        }
+        write_json(report, found | {"pages": crawled, "provenance": made_with})
 
 
 def extracted(raw: Raw) -> Document | str:
-    """The document in a page or text, or the reason why there is none: no_text or broken_html."""
+    """The document in a page or text, or the reason why there is none: no_text, broken_html, or its own."""
+    if raw.refused:
+        return raw.refused
     text, title = raw.text, raw.title
     if text is None and raw.content_type.partition(";")[0].strip().lower() == "text/plain":
         text = _plain(_decoded(raw))
@@ -112,7 +123,7 @@ def extracted(raw: Raw) -> Document | str:
 def _decoded(raw: Raw) -> bytes | str:
     """A body as text where the server's charset is right; otherwise bytes, whose charset is then guessed.
 
-    Servers say ISO-8859-1 by default: such a page is UTF-8 where it can be, and else Windows-1252.
+    Servers have a charset that they say by default: what is said to have a byte a letter is UTF-8 where it can be.
     """
     assert raw.html is not None
     if isinstance(raw.html, str):
@@ -122,8 +133,15 @@ def _decoded(raw: Raw) -> bytes | str:
         name = codecs.lookup(charset).name if charset else ""
     except (LookupError, ValueError):
         name = ""
-    decoded = _first_decoded(raw.html, ENCODINGS.get(name, (name,) if name else ()))
+    by_byte = name.startswith(("iso8859", "cp125", "koi8", "mac", "cp866"))
+    tried = ENCODINGS.get(name, ("utf-8", name) if by_byte else (name,) if name else ())
+    decoded = _first_decoded(raw.html, (*_marked(raw.html), *tried))
     return raw.html if decoded is None else decoded
+
+
+def _marked(body: bytes) -> list[str]:
+    """The encoding that a body's first bytes say it has."""
+    return [encoding for mark, encoding in MARKS.items() if body.startswith(mark)]
 
 
 def _first_decoded(body: bytes, encodings: Sequence[str]) -> str | None:
@@ -138,8 +156,7 @@ def _first_decoded(body: bytes, encodings: Sequence[str]) -> str | None:
 def _plain(body: bytes | str) -> str:
     """Plain text, whose bytes are UTF-16 if they begin so, UTF-8 if they can be, and else Windows-1252."""
     if isinstance(body, bytes):
-        wide = body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        body = _first_decoded(body, ("utf-16",) if wide else ENCODINGS["ascii"]) or body.decode("latin-1")
+        body = _first_decoded(body, _marked(body) or LATIN) or body.decode("latin-1")
     return body.removeprefix("\ufeff")
 
 

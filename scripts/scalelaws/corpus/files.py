@@ -57,6 +57,8 @@ def record(row: Mapping[str, Any], fields: Mapping[str, str], place: str, source
 
 def raw_page(page: Archived, source: str) -> Raw:
     """A page or a text of a WARC file, as what a source yields."""
+    if page.too_large:
+        return Raw(page.url, source, refused="too_large")
     if page.is_text:
         return Raw(page.url, source, text=page.body.decode("utf-8", "replace"))
     return Raw(page.url, source, html=page.body, content_type=page.content_type)

@@ -34,7 +34,8 @@ PIECE = 4096
 class Raw:
     """One page or text as a source has it: HTML (bytes, or text that was decoded already) or plain text.
 
-    `url_is_identity` is False where `url` only names a place in a file, so that the text is what identifies it.
+    `url_is_identity` is False where `url` only names a place in a file, so that the text is what identifies it. What
+    was `refused`, for this reason, has neither.
     """
 
     url: str
@@ -44,6 +45,7 @@ class Raw:
     title: str = ""
     content_type: str = ""
     url_is_identity: bool = True
+    refused: str = ""
 
 
 class _Counted(io.FileIO):

@@ -19,6 +19,9 @@ DROPPED_HEADERS = {"content-encoding", "transfer-encoding", "content-length"}
 
 ENCODINGS = ("Content-Encoding", "Transfer-Encoding")
 
+MOST_BYTES = 64 << 20
+"""The most that a page or text holds, unpacked; of a larger one no more is read."""
+
 
 @dataclass(frozen=True)
 class Response:
@@ -33,12 +36,13 @@ class Response:
 
 @dataclass(frozen=True)
 class Archived:
-    """One page read from a WARC file."""
+    """One page read from a WARC file; without its body where that is `too_large`."""
 
     url: str
     content_type: str
     body: bytes
     is_text: bool = False
+    too_large: bool = False
 
 
 @dataclass(frozen=True)
@@ -137,7 +141,10 @@ def read_warc(stream: BinaryIO, name: str) -> Iterator[Archived]:
         for record in ArchiveIterator(stream, record_types=kinds, parse_http=True, auto_decode="all"):
             url = (record.headers.get("WARC-Target-URI") or "").strip("<>")
             if record.record_type == WarcRecordType.conversion:
-                promised, text = record.content_length, record.reader.read()
+                promised, text = record.content_length, record.reader.read(MOST_BYTES + 1)
+                if len(text) > MOST_BYTES:
+                    yield Archived(url, "", b"", too_large=True)
+                    continue
                 if len(text) < promised:
                     raise OSError("it ends inside a record")
                 yield Archived(url, "text/plain; charset=utf-8", text, is_text=True)
@@ -145,7 +152,10 @@ def read_warc(stream: BinaryIO, name: str) -> Iterator[Archived]:
             if record.http_headers is None or record.http_headers.status_code != 200:
                 continue
             promised, encoded = record.content_length, any(key in record.http_headers for key in ENCODINGS)
-            body = record.reader.read()
+            body = record.reader.read(MOST_BYTES + 1)
+            if len(body) > MOST_BYTES:
+                yield Archived(url, "", b"", too_large=True)
+                continue
             if len(body) < promised and not encoded:
                 raise OSError("it ends inside a record")
             yield Archived(url, record.http_headers.get("Content-Type") or "", body)
