@@ -1,6 +1,6 @@
 import pytest
 from scalelaws.corpus.clean import clean
-from scalelaws.corpus.documents import DocumentWriter, read_documents
+from scalelaws.corpus.documents import DocumentWriter, document, read_documents
 from scalelaws.errors import InputError
 from scalelaws.io import file_digest, read_json
 from scalelaws.workers import silent
@@ -34,7 +34,8 @@ def test_each_dropped_document_is_counted_under_its_reason_with_examples(tmp_pat
     reasons = {reason: count["documents"] for reason, count in report["removed"].items()}
     assert reasons == {"too_few_words": 1, "other_language": 1}
     example = report["removed"]["too_few_words"]["examples"][0]
-    assert example == {"url": "http://site.example/5", "excerpt": "too short", "note": "2 against gopher.min_words 50"}
+    assert (example["url"], example["excerpt"]) == ("http://site.example/5", "too short")
+    assert example["note"] == "2 against gopher.min_words 50"
 
 
 def test_the_language_is_asked_where_one_is_wanted(tmp_path):
@@ -57,6 +58,27 @@ def test_personal_data_is_masked_and_counted(tmp_path):
     assert kept == [f"{prose(1)}\nWrite to [email] or call [phone] today."]
     assert report["changed"] == {f"{kind}_masked": {"documents": 1, "times": 1} for kind in ("email", "phone")}
     assert report["in"]["bytes"] == len(texts[0])
+
+
+def test_titles_and_examples_of_what_was_dropped_are_masked_too(tmp_path):
+    rows = [document(prose(1), "t", "http://a.example/1", "Write to jane@site.example")]
+    rows.append(document("Call jane@site.example", "t", "http://a.example/2"))
+    with DocumentWriter(tmp_path / "in", "documents") as writer:
+        for row in rows:
+            writer.write(row)
+    clean(
+        tmp_path / "in",
+        tmp_path / "out",
+        tmp_path / "out.json",
+        SETTINGS | {"personal_data": ["email"]},
+        1,
+        "r",
+        1,
+        silent,
+    )
+    assert [row.title for row in read_documents(tmp_path / "out")] == ["Write to [email]"]
+    (example,) = read_json(tmp_path / "out.json")["removed"]["too_few_words"]["examples"]
+    assert example["excerpt"] == "Call [email]"
 
 
 def test_what_a_blocklist_names_is_dropped(tmp_path):

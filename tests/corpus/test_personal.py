@@ -12,6 +12,8 @@ from scalelaws.corpus.personal import KINDS, masked
         ("8.8.8.8", "ip"),
         ("151.101.1.69", "ip"),
         ("2606:4700:20::681a:229", "ip"),
+        ("2606:4700::1111", "ip"),
+        ("::ffff:8.8.8.8", "ip"),
         ("+49 (0)30 1234 5678", "phone"),
         ("+1-212-736-5000", "phone"),
         ("(212) 736-5000", "phone"),
@@ -22,6 +24,10 @@ from scalelaws.corpus.personal import KINDS, masked
 def test_personal_data_gives_way_to_its_kind(text, kind):
     expected = text.replace(text.strip("<>"), f"[{kind}]")
     assert masked(f"See {text}, and so on.", list(KINDS)) == (f"See {expected}, and so on.", {kind: 1})
+
+
+def test_the_port_behind_an_address_stays():
+    assert masked("8.8.8.8:53, 1.1.1.1:8080", list(KINDS)) == ("[ip]:53, [ip]:8080", {"ip": 2})
 
 
 @pytest.mark.parametrize(

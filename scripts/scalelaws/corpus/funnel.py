@@ -6,6 +6,7 @@ from typing import Any
 import xxhash
 
 from scalelaws.corpus.documents import Digest, Document
+from scalelaws.corpus.personal import KINDS, masked
 from scalelaws.errors import InputError
 
 EXAMPLES = 3
@@ -25,7 +26,7 @@ class Funnel:
         self.trimmed = 0
         self.changed: dict[str, dict[str, int]] = {}
         self.removed: dict[str, dict[str, int]] = {}
-        self._examples: dict[str, list[tuple[str, dict[str, str]]]] = {}
+        self._examples: dict[str, list[dict[str, str]]] = {}
 
     def keep(self, document: Document, changes: Mapping[str, int] | None = None, trimmed: int = 0) -> None:
         """Count a document that goes on, how often it was changed for which reason, and the bytes that it lost."""
@@ -47,18 +48,19 @@ class Funnel:
         count = self.removed.setdefault(reason, {"documents": 0, "bytes": 0})
         count["documents"] += 1
         count["bytes"] += len(text.encode())
-        excerpt = " ".join(text[: 4 * EXCERPT].split())[:EXCERPT]
-        example = {"url": url, "excerpt": excerpt} | ({"note": note} if note else {})
+        beginning, _ = masked(" ".join(text[: 4 * EXCERPT].split()), KINDS)
+        example = {"url": url, "excerpt": beginning[:EXCERPT], "hash": _hash(url, text)}
+        example |= {"note": note} if note else {}
         examples = self._examples.setdefault(reason, [])
-        examples.append((_rank(example), example))
-        examples.sort(key=lambda pair: pair[0])
+        examples.append(example)
+        examples.sort(key=_rank)
         del examples[EXAMPLES:]
 
     def as_dict(self, left: Digest) -> dict[str, Any]:
         """The counts: step, documents and bytes in and out, each with a digest of them (`left` is of those that went
         on), each reason with examples, the most frequent first, and what was changed in documents that went on.
         """
-        removed = {r: c | {"examples": [example for _, example in self._examples[r]]} for r, c in self.removed.items()}
+        removed = {reason: count | {"examples": self._examples[reason]} for reason, count in self.removed.items()}
         return {
             "step": self.step,
             "in": self._entered() | {"digest": str(self.entered)},
@@ -75,13 +77,13 @@ class Funnel:
     def name_survivors(self, urls: Mapping[str, str]) -> None:
         """Put URLs into the examples' notes that name a document by its number."""
         for examples in self._examples.values():
-            for _, example in examples:
+            for example in examples:
                 if example.get("note") in urls:
                     example["note"] = f"kept instead: {urls[example['note']]}"
 
     def notes(self) -> set[str]:
         """The notes of all examples."""
-        return {example["note"] for found in self._examples.values() for _, example in found if "note" in example}
+        return {example["note"] for found in self._examples.values() for example in found if "note" in example}
 
     def require_documents(self, where: str) -> None:
         """Raise InputError if nothing was kept."""
@@ -114,7 +116,9 @@ def joined(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         for reason, count in report["changed"].items():
             _add(changed.setdefault(reason, {"documents": 0, "times": 0}), count)
     sources: dict[str, dict[str, int]] = {}
+    pages: dict[str, str] = {}
     for report in reports:
+        pages |= report.get("pages", {})
         for number, count in report.get("sources", {}).items():
             _add(sources.setdefault(number, {"pages": 0, "documents": 0}), count)
     for count in removed.values():
@@ -125,7 +129,7 @@ def joined(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "out": _joined_counts([report["out"] for report in reports]),
         "removed": _by_frequency(removed),
         "changed": dict(sorted(changed.items())),
-        **({"sources": sources} if sources else {}),
+        **({"sources": sources, "pages": pages} if sources else {}),
     }
 
 
@@ -147,6 +151,10 @@ def _by_frequency(removed: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, 
     return dict(sorted(removed.items(), key=lambda item: (-item[1]["documents"], item[0])))
 
 
+def _hash(url: str, text: str) -> str:
+    """Of what was dropped: of its text too, since many pages of a site may have one URL."""
+    return xxhash.xxh3_128_hexdigest(f"{url}\0{text}".encode())
+
+
 def _rank(example: Mapping[str, str]) -> str:
-    """A hash of what was dropped: of its text too, since many pages of a site may have one URL."""
-    return xxhash.xxh3_128_hexdigest(f"{example['url']}\0{example['excerpt']}".encode())
+    return example["hash"]

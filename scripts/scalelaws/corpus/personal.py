@@ -6,7 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 EMAIL = re.compile(r"(?<![\w.+-])[\w.+%-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![\w@-])")
-IP = re.compile(r"(?<![\w.:-])(?:(?:\d{1,3}\.){3}\d{1,3}|[0-9a-fA-F]{1,4}(?:::?[0-9a-fA-F]{1,4}){3,7})(?![\w:-]|\.\d)")
+IP = re.compile(
+    r"(?<![\w.:-])(?:"
+    r"(?:::ffff:)?(?:\d{1,3}\.){3}\d{1,3}(?![\w-]|\.\d)"  # a port may follow
+    r"|(?:[0-9a-fA-F]{1,4}(?:::?[0-9a-fA-F]{1,4}){3,7}|(?:[0-9a-fA-F]{1,4}:){2,6}(?::[0-9a-fA-F]{1,4}){1,5})(?![\w:-]|\.\d)"
+    r")"
+)
 PHONE = re.compile(
     r"(?<![\w.+/=-])(?:"
     r"\+\d{1,3}[ .-]?(?:\(\d{1,4}\)[ .-]?)?\d{1,4}(?:[ .-]?\d{2,4}){2,4}"  # +49 (0)30 1234 5678
