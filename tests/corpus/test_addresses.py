@@ -1,7 +1,8 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scalelaws.corpus.addresses import canonical_url, is_public
+from scalelaws.corpus.addresses import is_public
+from scalelaws.corpus.urls import canonical_url
 
 
 @pytest.mark.parametrize(

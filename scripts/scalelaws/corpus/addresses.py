@@ -1,59 +1,21 @@
-"""Which addresses a crawl may reach: URLs in one canonical form, and no way into the user's own network."""
+"""Which addresses a crawl may reach: no way leads into the user's own network."""
 
 import ipaddress
-import re
 import socket
 from collections.abc import Callable, Collection, Mapping
 
 import aiohttp
 from aiohappyeyeballs import AddrInfoType
 from aiohttp.abc import AbstractResolver, ResolveResult
-from yarl import URL
 
-TRACKING = re.compile(
-    r"(?:utm|mtm|itm|vero|oly|hsa)_\w+|(?:g|fb|dc|y|tw)clid|msclkid|gbraid|wbraid|igsh(?:id)?|mc_[ce]id|mkt_tok|_ga|_gl|"
-    r"_hsenc|_hsmi|ref_src",
-    re.IGNORECASE,
-)
-"""Names of a query's parameters that say whence a reader came, and not which page."""
 TRANSLATED = [ipaddress.IPv6Network(network) for network in ("::/96", "64:ff9b::/96")]
 """Networks whose addresses end in an IPv4 address: IPv4-compatible, and NAT64."""
 OWN_NAT64 = ipaddress.IPv6Network("64:ff9b:1::/48")
 """Addresses that a network translates as it likes."""
-NO_HOST = re.compile(r"[\s\x00-\x1f\x7f]")
-"""What no host's name has, though the libraries let it pass."""
 
 
 class RefusedAddressError(OSError):
     """The host's address is private, loopback or otherwise not on the public internet."""
-
-
-def canonical_url(url: str) -> str | None:
-    """The one form of a web URL: lower-case host, no user, fragment, default port or tracking parameters.
-
-    The rest of its query stays as it is, for a server may tell pages apart by any of it. None where it is not an http
-    or https URL.
-    """
-    try:
-        parsed = URL(url.strip())
-        host = (parsed.raw_host or "").rstrip(".")
-        if parsed.scheme not in ("http", "https") or not host or NO_HOST.search(parsed.host or ""):
-            return None
-        port = "" if parsed.is_default_port() or parsed.explicit_port is None else f":{parsed.explicit_port}"
-        found = URL.build(
-            scheme=parsed.scheme,
-            authority=(f"[{host}]" if ":" in host else host) + port,
-            path=parsed.raw_path or "/",
-            query_string="&".join(part for part in parsed.raw_query_string.split("&") if not _tracks(part)),
-            encoded=True,
-        )
-        return str(found)
-    except ValueError:
-        return None
-
-
-def _tracks(parameter: str) -> bool:
-    return not parameter or bool(TRACKING.fullmatch(parameter.partition("=")[0]))
 
 
 def within_hosts(host: str, hosts: Collection[str]) -> bool:

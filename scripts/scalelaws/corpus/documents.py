@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 
+from scalelaws.corpus.urls import canonical_url
 from scalelaws.errors import InputError
 
 SCHEMA = pa.schema([(name, pa.string()) for name in ("id", "url", "source", "title", "text")])
@@ -42,9 +43,11 @@ class Document:
 
 
 def document(text: str, source: str, url: str, title: str = "", *, url_is_identity: bool = True) -> Document:
-    """A document with its id: a 128-bit hash of its URL or, where that only says where a record stood, of its text."""
+    """A document with its id: a 128-bit hash of its canonical URL or, where its URL only says where a record stood, of
+    its text.
+    """
     text, url = normalized(text), url.encode("utf-8", "replace").decode()
-    identity = xxhash.xxh3_128_hexdigest((url if url_is_identity else text).encode())
+    identity = xxhash.xxh3_128_hexdigest(((canonical_url(url) or url) if url_is_identity else text).encode())
     return Document(identity, url, source, " ".join(normalized(title).split()), text)
 
 

@@ -13,8 +13,9 @@ from protego import Protego
 from yarl import URL
 
 from scalelaws.corpus import content
-from scalelaws.corpus.addresses import KnownHosts, RefusedAddressError, canonical_url, public_socket
+from scalelaws.corpus.addresses import KnownHosts, RefusedAddressError, public_socket
 from scalelaws.corpus.robots import own_part, parsed
+from scalelaws.corpus.urls import canonical_url
 
 PAGE_TYPES = ("text/html", "application/xhtml+xml", "text/plain")
 ACCEPTED = "text/html,application/xhtml+xml;q=0.9,text/plain;q=0.5"

@@ -19,8 +19,9 @@ from typing import Any, BinaryIO
 import xxhash
 from yarl import URL
 
-from scalelaws.corpus.addresses import canonical_url, within_hosts
+from scalelaws.corpus.addresses import within_hosts
 from scalelaws.corpus.raw import reading
+from scalelaws.corpus.urls import canonical_url
 from scalelaws.errors import InputError
 from scalelaws.io import atomic_path, read_json, write_json
 from scalelaws.workers import Show, silent

@@ -16,9 +16,10 @@ from typing import Any
 from lxml import etree
 from yarl import URL
 
-from scalelaws.corpus.addresses import canonical_url, within_hosts
+from scalelaws.corpus.addresses import within_hosts
 from scalelaws.corpus.fetch import LONGEST_WAIT, Fetcher, Limits, Outcome
 from scalelaws.corpus.frontier import host_of
+from scalelaws.corpus.urls import canonical_url
 from scalelaws.errors import InputError
 from scalelaws.workers import Show
 
