@@ -5,7 +5,7 @@ from scalelaws.corpus.dedup import deduplicate
 from scalelaws.corpus.extract import extract
 from scalelaws.corpus.split import split
 from scalelaws.errors import InputError
-from scalelaws.io import file_digest, read_json, write_json
+from scalelaws.io import read_json, write_json
 from scalelaws.workers import silent
 
 from . import test_clean, test_dedup, test_split
@@ -29,7 +29,7 @@ def test_the_card_has_the_papers_table_and_what_each_step_removed(tmp_path):
         tokens[name] = tmp_path / f"c.{name}.json"
         write_json(tokens[name], {"tokens": 1000, "documents": 1, "bytes": 1})
     scraped = {"outcomes": {"0": {"fetched": 41, "not_a_page": 1_002}}, "submissions": {"0": {"kept": 9, "over_18": 1}}}
-    scraped |= {"files": {"00.txt": file_digest(tmp_path / "00.txt")[:16]}}
+    scraped |= {"files": {"0.jsonl": "a digest"}}
     write_json(tmp_path / "pages.json", scraped)
     write_card("mine", "train", [source], tmp_path, steps, tokens, tmp_path / "card.json", tmp_path / "card.md", "r")
 
@@ -50,9 +50,9 @@ def test_the_card_has_the_papers_table_and_what_each_step_removed(tmp_path):
     assert "Crawl of source 1: fetched 41, not a page 1,002." in page
     assert "Submissions of source 1: kept 9, over 18 1." in page
 
-    write_json(tmp_path / "pages.json", scraped | {"files": {"00.txt": "another"}})
+    write_json(tmp_path / "pages.json", scraped | {"files": {"0.000.warc.gz": "another"}})
     places = tmp_path / "card.json", tmp_path / "card.md"
-    with pytest.raises(InputError, match=r"extract did not read the 00\.txt that scrape wrote"):
+    with pytest.raises(InputError, match="extract did not read the pages that scrape wrote"):
         write_card("mine", "train", [source], tmp_path, steps, tokens, *places, "r")
 
     report = read_json(steps[2])

@@ -40,6 +40,19 @@ def test_scores_choose_from_a_list(tmp_path):
     assert len(wanted(tmp_path / "l.csv.gz", None)) == 3
 
 
+@pytest.mark.parametrize("header", ["url,score", '"url","score"', "URL, Score", "score,'url'"])
+def test_columns_are_found_however_they_are_quoted(tmp_path, header):
+    row = "5,http://a.example/" if header.startswith("score") else "http://a.example/,5"
+    (tmp_path / "l.csv").write_text(f"{header}\n{row}\n")
+    assert wanted(tmp_path / "l.csv", 3) == ["http://a.example/"]
+
+
+def test_columns_that_no_comma_separates_are_named(tmp_path):
+    (tmp_path / "l.csv").write_text("url;score\nhttp://a.example/;5\n")
+    with pytest.raises(InputError, match=r"row 1: its columns are not separated by commas"):
+        wanted(tmp_path / "l.csv", None)
+
+
 def test_a_list_may_begin_with_a_byte_order_mark(tmp_path):
     (tmp_path / "l.csv").write_text("\ufeffurl,score\nhttp://a.example/,5\n", encoding="utf-8")
     assert wanted(tmp_path / "l.csv", 3) == ["http://a.example/"]
@@ -175,6 +188,30 @@ def test_every_line_of_a_list_gets_its_outcome_and_every_file_its_digest(tmp_pat
     assert facts["files"] == {
         name: file_digest(tmp_path / "pages" / name)[:16] for name in ("0.000.warc.gz", "0.jsonl")
     }
+
+
+def test_pages_that_were_fetched_stay_when_another_list_is_mended_or_the_crawl_is_made_more_patient(tmp_path):
+    lists = [tmp_path / "good.txt", tmp_path / "bad.txt"]
+    crawl = {name: value for name, value in asdict(QUICK).items() if name != "allow_private"}
+
+    def sources(**changes):
+        common = {"kind": "urls", "min_score": None, "crawl": crawl | changes, "allow_private": True}
+        return [{"path": str(path)} | common for path in lists]
+
+    async def run():
+        async with server({"/a": "<p>one</p>", "/b": "<p>two</p>"}) as (address, hits):
+            lists[0].write_text(f"{address}/a\n")
+            lists[1].write_text(f"{address}/none\n")
+            rest = (PINS, tmp_path / "pages", tmp_path / "state")
+            with pytest.raises(InputError, match=r"source 1 \(urls\): fetched 0 of 1"):
+                await asyncio.to_thread(scrape, sources(), *rest, "one recipe", 1, silent)
+            lists[1].write_text(f"{address}/b\n")
+            await asyncio.to_thread(scrape, sources(connections=3, delay=0.01), *rest, "another", 1, silent)
+            return hits
+
+    hits = asyncio.run(run())
+    assert hits["/a"] == hits["/b"] == 1
+    assert {file.name for file in (tmp_path / "pages").glob("*.warc.gz")} == {"0.000.warc.gz", "1.000.warc.gz"}
 
 
 def test_pages_linked_from_reddit_are_crawled_and_their_karma_kept(tmp_path):

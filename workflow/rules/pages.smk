@@ -6,7 +6,6 @@
 rule scrape:
     """Crawl a corpus's web pages politely into WARC files; a killed crawl resumes from its state folder."""
     input:
-        # Told by its digest, not by its date: a fresh clone beside existing results is no reason to make them again.
         pins=ancient(ROOT / "envs/requirements.txt"),
         files=lambda wildcards: LISTED_FILES[wildcards.corpus],
     output:
@@ -21,9 +20,14 @@ rule scrape:
     resources:
         mem_mb=growing(1500),
         runtime=growing(1440),
+        # One at a time, by the profiles: two would ask a host that both have twice as often as is polite.
+        web_crawls=lambda wildcards: int(wildcards.corpus in FROM_THE_WEB),
     params:
-        recipe=recipe("corpus.sources"),
-        pins=PINS,
+        # Newer code and newer pins are no reason to ask the web again.
+        recipe=lambda wildcards: (
+            "any" if wildcards.corpus in FROM_THE_WEB else recipe("corpus.sources")
+        ),
+        pins=lambda wildcards: "any" if wildcards.corpus in FROM_THE_WEB else PINS,
         sources=lookup(dpath="corpora/{corpus}/sources", within=config),
         state=f"{STUDY}/corpus/{{corpus}}/.scrape",
     message:

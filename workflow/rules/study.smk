@@ -10,6 +10,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 from scalelaws.cluster import PROFILE, claim_jobs, leave_warnings_to_scripts
 from scalelaws.config import OPERATION, checked_config
 from scalelaws.corpus.settings import (
+    all_from_the_web,
     any_crawled,
     blocklist_files,
     input_files,
@@ -63,6 +64,9 @@ TRAIN_CORPUS = next(
     (name for name, corpus in CORPORA.items() if corpus["role"] == "train"), None
 )
 CRAWLED = [name for name, corpus in CORPORA.items() if any_crawled(corpus["sources"])]
+FROM_THE_WEB = [
+    name for name, corpus in CORPORA.items() if all_from_the_web(corpus["sources"])
+]
 IN_PARTS, IN_ONE = (
     any_of(name for name in CORPORA if (CORPORA[name]["parts"] > 1) == several)
     for several in (True, False)

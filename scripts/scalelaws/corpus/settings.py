@@ -31,6 +31,12 @@ def any_crawled(sources: Sequence[Source]) -> bool:
     return any(is_crawled(source) for source in sources)
 
 
+def all_from_the_web(sources: Sequence[Source]) -> bool:
+    """Whether all that a corpus crawls is others' pages, which no code and no package of ours makes."""
+    crawled = [source for source in sources if is_crawled(source)]
+    return bool(crawled) and all(source["kind"] in LINKED | ARCHIVED for source in crawled)
+
+
 def input_files(sources: Sequence[Source], where: str) -> list[str]:
     """The files that sources name, so that a rule depends on them. Raises InputError where there is none."""
     patterns = [path for source in sources if source["kind"] in ("files", "reddit") for path in source["paths"]]

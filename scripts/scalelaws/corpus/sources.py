@@ -6,14 +6,15 @@ import hashlib
 import io
 import json
 import math
+import re
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from scalelaws.corpus import embedded
-from scalelaws.corpus.addresses import canonical_url
 from scalelaws.corpus.commoncrawl import publish_pages, take_pages
 from scalelaws.corpus.crawl import outcome_line
 from scalelaws.corpus.fetch import Limits
@@ -26,14 +27,24 @@ from scalelaws.corpus.settings import ARCHIVED, LINKED, Source, expanded, input_
 from scalelaws.corpus.shards import crawl_in_shards, publish_shards, stretch
 from scalelaws.corpus.site import HOST, build_site, docstring_pages, readme_pages, serving, site_urls
 from scalelaws.corpus.sitemap import listed_pages
+from scalelaws.corpus.urls import canonical_url
 from scalelaws.corpus.warc import read_warc
 from scalelaws.errors import InputError
 from scalelaws.io import atomic_path, file_digest, read_json, write_json
 from scalelaws.recipe import provenance
 from scalelaws.workers import Show, silent
 
-PATIENCE = {"connections", "attempts", "idle_seconds", "backoff", "base"}
-"""Settings of a source that do not change what it holds: under others, what was fetched is still good."""
+PATIENCE = {
+    "connections",
+    "per_host",
+    "delay",
+    "connect_seconds",
+    "idle_seconds",
+    "total_seconds",
+    "attempts",
+    "backoff",
+}
+"""Settings of a crawl that do not change what it fetches: under others, what was fetched is still good."""
 PACKAGES = ("aiohttp", "docutils", "fastwarc", "fsspec", "lxml", "markdown-it-py", "protego", "warcio", "zstandard")
 
 OWN_SITE = Limits(
@@ -65,7 +76,8 @@ def scrape(
 
     A source of Reddit submissions also leaves <n>.links.jsonl: URL, score, date and subreddit of what was crawled. A
     source of archives leaves <n>.<piece>.warc.gz, and in <n>.jsonl a line a piece.
-    `state` is where an interrupted crawl resumes; what is in it under other settings is not used. The counts per
+    `state` is where an interrupted crawl resumes: each source where it was, unless its own settings or its own list are
+    others; pages of the embedded site also where pins or code are. The counts per
     outcome go to `pages.json`, and with them those of Reddit's submissions per reason, the outcome of each sitemap, and
     the digest of each file.
     """
@@ -77,9 +89,7 @@ def scrape(
         for number, source in enumerate(sources):
             if not is_crawled(source):
                 continue
-            lasting = {name: value for name, value in source.items() if name not in PATIENCE}
-            text = json.dumps([lasting, {**made_with, "settings": ""}], sort_keys=True)
-            place = state / hashlib.sha256(text.encode()).hexdigest()[:16]
+            place = state / _identity(source, {**made_with, "settings": ""})
             if source["kind"] in ARCHIVED:
                 found = take_pages(source, place, show)
                 publish_pages(place, temporary, number)
@@ -102,6 +112,19 @@ def scrape(
         facts = {"outcomes": counts, "submissions": chosen, "sitemaps": sitemaps, "files": digests}
         write_json(temporary / "pages.json", facts | {"provenance": made_with})
     shutil.rmtree(state, ignore_errors=True)
+
+
+def _identity(source: Source, made_with: Mapping[str, Any]) -> str:
+    """Names what a source's crawl fetches. What the web was asked for is good whatever code asks for the rest of it."""
+    settings = _lasting(source) | ({"crawl": _lasting(source["crawl"])} if "crawl" in source else {})
+    made_of: Any = made_with
+    if source["kind"] in LINKED | ARCHIVED:
+        made_of = [file_digest(file) for file in input_files([source], "sources")]
+    return hashlib.sha256(json.dumps([settings, made_of], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _lasting(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name not in PATIENCE | {"base"}}
 
 
 def read_source(
@@ -166,7 +189,7 @@ def listed_urls(path: Path, min_score: float | None, unwanted: Path) -> Iterator
     with reading(path) as stream, atomic_path(unwanted) as temporary, temporary.open("w") as others:
         lines = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline="")
         first = lines.readline()
-        header = [name.strip().lower() for name in first.strip().split(",")]
+        header = _header(first, path)
         if "url" in header:
             rows: Iterator[tuple[str, str | None]] = (
                 (row["url"] or "", row.get("score")) for row in csv.DictReader(lines, fieldnames=header, strict=True)
@@ -192,6 +215,15 @@ def listed_urls(path: Path, min_score: float | None, unwanted: Path) -> Iterator
         raise InputError(
             str(path), "holds no http or https URL that is wanted", "Give one URL a line, or url,score CSV."
         )
+
+
+def _header(line: str, path: Path) -> list[str]:
+    """The names of a list's columns, if this is its header."""
+    if "://" in line:
+        return []
+    if re.search(r"\burl\b[\"']?\s*[;\t]|[;\t]\s*[\"']?url\b", line.lower()):
+        raise InputError(f"{path}: row 1", "its columns are not separated by commas", "Write it as CSV with commas.")
+    return [name.strip(" \"'\r\n").lower() for name in line.split(",")]
 
 
 def _score(score: str | None, path: Path, row: int) -> float:
@@ -270,9 +302,17 @@ def _dataset(source: Source, seed: int) -> Iterator[Raw]:
     if most is not None:
         rows = rows.shuffle(seed=seed)  # shards, and rows within a buffer: the first bytes are not a sample otherwise
     fields, read = {"text": source["field"], "html": "html", "url": "url"}, 0
-    for number, row in enumerate(rows, 1):
+    for number, row in enumerate(_rows_of(rows, name), 1):
         raw = record(row, fields, f"{name}#{number}", "dataset")
         read += len((raw.text or "").encode("utf-8", "replace"))
         if most is not None and read > most:
             return
         yield raw
+
+
+def _rows_of(rows: Iterable[Mapping[str, Any]], name: str) -> Iterator[Mapping[str, Any]]:
+    try:
+        yield from rows
+    except Exception as error:  # of whatever library reads its files, or of the network
+        problem = f"not readable to its end ({' '.join(str(error).split())[:300]})"
+        raise InputError(f"dataset {name}", problem, "Give the same command again, or look at its files.") from error
