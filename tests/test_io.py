@@ -4,9 +4,10 @@ import math
 import os
 import platform
 import subprocess
+import sys
 
 import pytest
-from scalelaws.io import atomic_path, file_digest, read_json, write_json
+from scalelaws.io import atomic_path, file_digest, read_json, scratch_folder, write_json
 
 
 def _names(folder):
@@ -99,3 +100,12 @@ def test_a_digest_of_a_folder_follows_the_names_in_it(tmp_path):
     before = file_digest(tmp_path)
     (tmp_path / "a").rename(tmp_path / "b")
     assert file_digest(tmp_path) != before
+
+
+def test_a_scratch_folder_is_gone_afterwards_and_so_is_what_a_killed_process_left(tmp_path):
+    script = "import os; from scalelaws.io import scratch_folder\nwith scratch_folder('work') as folder:\n    "
+    subprocess.run([sys.executable, "-c", script + "(folder / 'a').write_text('x'); os._exit(9)"], cwd=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 1
+    with scratch_folder(tmp_path / "work") as folder:
+        assert list(tmp_path.iterdir()) == [folder] and not list(folder.iterdir())
+    assert not list(tmp_path.iterdir())

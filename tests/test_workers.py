@@ -54,6 +54,19 @@ def test_an_item_that_asks_for_too_much_memory_costs_only_itself():
     assert results == {n: n for n in range(40) if n != 7}
 
 
+KEPT = []
+
+
+def _keep_much_in_all(item):
+    KEPT.append(bytearray(400 << 20))
+    return item
+
+
+def test_what_others_have_left_in_a_process_is_no_items_fault():
+    results = dict(ordered_map(_keep_much_in_all, range(6), 1, memory=1 << 30))
+    assert results == {n: n for n in range(6)}
+
+
 def _process(_):
     return os.getpid()
 

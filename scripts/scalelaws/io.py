@@ -35,6 +35,20 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         _remove(temporary)
 
 
+@contextmanager
+def scratch_folder(path: str | Path) -> Iterator[Path]:
+    """An empty folder beside `path`, gone when the block ends; what a killed process left goes with the next one."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.tmp")
+    for abandoned in _abandoned(path):
+        _remove(abandoned)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+    finally:
+        _remove(temporary)
+
+
 def write_json(path: str | Path, value: Any) -> None:
     """Write `value` as readable JSON, atomically. NaN and infinities are refused (ValueError): JSON has none."""
     with atomic_path(path) as temporary:

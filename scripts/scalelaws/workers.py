@@ -64,7 +64,8 @@ def ordered_map(
     """(item, function(item)) for each item, in order, computed in `processes` processes.
 
     An item that runs longer than `seconds`, or asks for more than `memory` bytes beyond what its process began with, is
-    given up: its process is killed and replaced. So is a process after `lifetime` items, for libraries that leak. An
+    given up: its process is killed and replaced. So is a process after `lifetime` items, for libraries that leak.
+    Whether an item asks for too much is found out in a process that has served no other. An
     exception in the function is raised here, with the worker's traceback. At most AHEAD × processes items are held.
     """
     source = iter(items)
@@ -104,6 +105,13 @@ def ordered_map(
                 else:
                     continue
                 assert worker.slot
+                if isinstance(outcome, Failure) and outcome.reason == "out_of_memory" and worker.served:
+                    slot = worker.slot
+                    _stop(worker)
+                    workers.remove(worker)
+                    workers.append(_start(function, workers, memory))
+                    _assign(workers[-1], slot, seconds)
+                    continue
                 worker.slot.result, worker.slot.done, worker.slot = outcome, True, None
                 worker.served += 1
                 if isinstance(outcome, Failure) or worker.served == lifetime:

@@ -5,7 +5,6 @@ these, round by round (`match`); at last the survivors are written, ordered by i
 depends on how the documents came, nor on how many jobs signed and matched them.
 """
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import groupby
@@ -38,7 +37,7 @@ from scalelaws.corpus.settings import ROUNDS
 from scalelaws.corpus.shuffle import in_order_of_id
 from scalelaws.corpus.signatures import KEYS, SignatureFiles, Signed, open_signatures, signed_digest
 from scalelaws.errors import InputError
-from scalelaws.io import atomic_path, write_json
+from scalelaws.io import atomic_path, scratch_folder, write_json
 from scalelaws.recipe import provenance
 from scalelaws.workers import Show, ordered_map, sure
 
@@ -72,20 +71,20 @@ def deduplicate(
     funnel = Funnel("deduplicate")
     shards = [shard for part in _parts(len(signed)) for shard in part.chosen(shards_of(documents))]
     with (
-        tempfile.TemporaryDirectory(prefix=".signatures-", dir=folder.parent) as scratch,
+        scratch_folder(folder.with_name("duplicates")) as scratch,
         atomic_path(folder) as temporary,
         atomic_path(signatures) as kept_signatures,
         DocumentWriter(temporary, "documents") as writer,
     ):
         if not signed:
             open_signatures([], minhash, training)  # settings that do not fit are told before any work
-            sign(shards, Path(scratch, "signed"), settings, seed, processes, show)
-        every = open_signatures(signed or [Path(scratch, "signed")], minhash, training)
+            sign(shards, scratch / "signed", settings, seed, processes, show)
+        every = open_signatures(signed or [scratch / "signed"], minhash, training)
         lost = lost_of(_read(matches) if matches else _all_pairs(every, minhash), every)
         survivors = _survivors(digested(read_documents(shards), funnel.entered), every.fixed, lost, funnel)
-        order = Path(scratch, "order")
+        order = scratch / "order"
         with order.open("wb") as places:
-            for place, document in in_order_of_id(survivors, Path(scratch), text_bytes(documents)):
+            for place, document in in_order_of_id(survivors, scratch, text_bytes(documents)):
                 writer.write(document)
                 places.write(place.to_bytes(8, "little"))
         funnel.require_documents(f"{folder.parent.name}: deduplicate")

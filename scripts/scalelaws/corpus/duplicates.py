@@ -9,7 +9,7 @@ the longest of a group survives, ties by id, text and the rest, so that who surv
 their order.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,7 @@ PART = 1 << 24
 """Documents whose hashes are sorted at a time."""
 ALL_PAIRS = 64
 ANCHORS = 64
+COMPARED = 4096
 """In a bucket up to ALL_PAIRS documents each pair is compared; in a larger one the first ANCHORS with all others."""
 
 
@@ -103,23 +104,32 @@ def _near(signed: Signed, gone: NDArray[np.int64], minhash: MinHash, part: Part)
         for bucket in _buckets(band, None, gone, part):
             if bucket[-1] < signed.fixed or len({root(place) for place in bucket.tolist()}) == 1:
                 continue
-            for pair in near_pairs(worth_order(bucket, signed), signed, minhash.threshold):
+            for pair in near_pairs(worth_order(bucket, signed), signed, minhash.threshold, root):
                 one, other = map(root, pair)
                 if one != other:
                     parent[other] = one
                     yield pair
 
 
-def near_pairs(bucket: NDArray[np.int64], signed: Signed, threshold: float) -> Iterator[tuple[int, int]]:
-    """Pairs in a bucket, given in the order of worth, that are near-duplicates; not those of another corpus."""
+def near_pairs(
+    bucket: NDArray[np.int64], signed: Signed, threshold: float, root: Callable[[int], int]
+) -> Iterator[tuple[int, int]]:
+    """Pairs in a bucket, given in the order of worth, that are near-duplicates; not those of another corpus.
+
+    Some thousand documents are looked at at a time, and none any more once all have one `root`: whoever takes the pairs
+    gives the documents of each one root.
+    """
     anchors = len(bucket) - 1 if len(bucket) <= ALL_PAIRS else ANCHORS
-    members = signed.signatures[bucket]
+    leaders = signed.signatures[bucket[:anchors]]
     first_own = int(np.searchsorted(bucket >= signed.fixed, True))
     for place in range(anchors):
-        start = max(place + 1, first_own)
-        similarity = (members[start:] == members[place]).mean(axis=1)
-        for other in np.flatnonzero(similarity >= threshold):
-            yield int(bucket[place]), int(bucket[start + other])
+        for start in range(max(place + 1, first_own), len(bucket), COMPARED):
+            others = bucket[start : start + COMPARED]
+            similarity = (signed.signatures[others] == leaders[place]).mean(axis=1)
+            for other in others[similarity >= threshold].tolist():
+                yield int(bucket[place]), other
+        if len({root(member) for member in bucket.tolist()}) == 1:
+            return
 
 
 def _of_components(pairs: NDArray, signed: Signed) -> NDArray:

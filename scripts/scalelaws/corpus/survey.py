@@ -1,6 +1,6 @@
 """What must be known of all documents of a corpus before any of them is judged."""
 
-import tempfile
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ import xxhash
 from scalelaws.corpus.boilerplate import boilerplate
 from scalelaws.corpus.documents import read_documents
 from scalelaws.corpus.ngrams import Hashes
-from scalelaws.io import atomic_path
+from scalelaws.io import atomic_path, scratch_folder
 from scalelaws.workers import Show
 
 LAST_PLACE = 2**64 - 1
@@ -35,8 +35,8 @@ def survey(
     last, rule = _last_place(documents, settings["max_bytes"], seed), settings["boilerplate"]
     if not rule:
         return Survey(last, np.zeros(0, np.uint64))
-    with tempfile.TemporaryDirectory(prefix=".paragraphs-", dir=scratch) as folder:
-        return Survey(last, boilerplate(documents, rule, Path(folder), processes, show))
+    with scratch_folder(scratch / "paragraphs") as folder:
+        return Survey(last, boilerplate(documents, rule, folder, processes, show))
 
 
 def write_survey(found: Survey, path: Path) -> None:
@@ -60,9 +60,12 @@ def _last_place(documents: Path, max_bytes: float | None, seed: int) -> int:
     """The place up to which the documents, taken in the seeded order, hold at most `max_bytes` of text."""
     if max_bytes is None:
         return LAST_PLACE
-    found = [(place(document.id, seed), document.bytes) for document in read_documents(documents)]
-    places, sizes = np.array([p for p, _ in found], np.uint64), np.array([b for _, b in found])
+    kept, lengths = array("Q"), array("q")
+    for document in read_documents(documents):
+        kept.append(place(document.id, seed))
+        lengths.append(document.bytes)
+    places, sizes = np.frombuffer(kept, np.uint64), np.frombuffer(lengths, np.int64)
     order = np.lexsort((sizes, places))
     size = np.cumsum(sizes[order])
     within = int(np.searchsorted(size, max_bytes, "right"))
-    return int(places[order[max(within, 1) - 1]]) if within < len(found) else LAST_PLACE
+    return int(places[order[max(within, 1) - 1]]) if within < len(sizes) else LAST_PLACE
