@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import asdict
 from itertools import pairwise
 
@@ -165,6 +165,37 @@ def test_robots_txt_counts_as_a_request_and_is_not_hurried(tmp_path, limits):
     assert reasons(outcomes) == {"/a": "fetched"}
     assert times["/robots.txt"][1] - times["/robots.txt"][0] >= 1
     assert times["/a"][0] - times["/robots.txt"][1] >= 0.2
+
+
+def test_hosts_that_rest_before_their_robots_txt_hold_nobody_up(tmp_path, limits):
+    """Three of them, and three connections: the pages of a fourth come first."""
+    came = []
+
+    def answers(name, status):
+        async def robots(request):
+            came.append(f"{name} robots.txt")
+            return web.Response(status=status, headers={"Retry-After": "1"} if status != 200 else {})
+
+        async def page(request):
+            came.append(name)
+            return web.Response(text="x", content_type="text/html")
+
+        return {"/robots.txt": robots, "/a": page}
+
+    async def run():
+        async with AsyncExitStack() as servers:
+            urls = []
+            for name, status in (("busy 1", 503), ("busy 2", 503), ("busy 3", 503), ("good", 200)):
+                address, _ = await servers.enter_async_context(server(answers(name, status)))
+                urls.append(f"{address}/a")
+            started = time.monotonic()
+            await crawl(urls, limits(connections=3, attempts=2), tmp_path / "state")
+            return time.monotonic() - started
+
+    assert 1 <= asyncio.run(run()) < 15
+    assert came.index("good") < 5 and came.count("busy 1 robots.txt") == 2
+    outcomes, _ = published(tmp_path, limits(), "")
+    assert sorted(reasons(outcomes).values()) == ["fetched", *["robots_unreachable"] * 3]
 
 
 def test_a_host_that_asks_for_hours_of_peace_is_not_asked_again(tmp_path, limits):

@@ -36,7 +36,7 @@ def test_the_port_behind_an_address_stays():
         "user@localhost, @name and a@b",
         "127.0.0.1, 10.1.2.3, 192.168.1.1 and 999.1.1.1",
         "version 1.2.3, 1.2.3.4.5 and v1.2.3.4",
-        "std::vector, 12:30:45 and ab:cd",
+        "std::vector, 12:30:45, a:b::c, 12:30::15 and ab:cd",
         "1914-1918, 2024-11-25, 12,345,678 and 3.14159265",
         "ISBN 978-3-16-148410-0 and 555-0100",
         "order 2127365000 of 10+20",

@@ -34,7 +34,7 @@ STUDY = {
     "tokenizer": {"vocabulary": 512},
     "training": {"parameters": [1_600], "dataset_tokens": [4_000], "max_tokens": 4_000, "batch_tokens": 1_024},
 }
-KILLS = 3
+KILLS = 4
 
 
 def make_pages(folder: Path, pages: range) -> None:
@@ -107,7 +107,7 @@ def test_a_corpus_stage_killed_at_random_moments_ends_with_the_same_documents(un
     for _ in range(KILLS):
         process = start(killed)
         try:
-            process.wait(draw.uniform(0.2, 0.8) * seconds)
+            process.wait(draw.uniform(0.1, 0.4) * seconds)
         except subprocess.TimeoutExpired:
             interrupted += 1
             os.killpg(process.pid, signal.SIGKILL)

@@ -21,7 +21,9 @@ rule scrape:
         mem_mb=growing(1500),
         runtime=growing(1440),
         # One at a time, by the profiles: two would ask a host that both have twice as often as is polite.
-        web_crawls=lambda wildcards: int(wildcards.corpus in FROM_THE_WEB),
+        web_crawls=lambda wildcards: int(
+            any_from_the_web(config["corpora"][wildcards.corpus]["sources"])
+        ),
     params:
         # Newer code and newer pins are no reason to ask the web again.
         recipe=lambda wildcards: (

@@ -12,6 +12,7 @@ from scalelaws.config import OPERATION, checked_config
 from scalelaws.corpus.settings import (
     all_from_the_web,
     any_crawled,
+    any_from_the_web,
     blocklist_files,
     input_files,
     matches_of,

@@ -122,11 +122,11 @@ class _Crawl:
         if self.frontier.abandoned(visit, ABANDON_AFTER):
             self._settle(visit, Outcome("host_abandoned", visit.address, reachable=False))
         elif not self.fetcher.has_met(visit.address):
-            await self.fetcher.meet(visit.address)
-            self.frontier.put_off(visit, time.monotonic(), await self.fetcher.crawl_delay(visit.address))
+            wait = await self.fetcher.meet(visit.address)
+            self.frontier.put_off(visit, time.monotonic(), wait)
         else:
             visit.attempts += 1
-            self.frontier.started(visit, time.monotonic(), await self.fetcher.crawl_delay(visit.address))
+            self.frontier.started(visit, time.monotonic(), self.fetcher.crawl_delay(visit.address))
             self.changed.set()
             self._settle(visit, await self.fetcher.fetch(visit.address))
         self.active -= 1

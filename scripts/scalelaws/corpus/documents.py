@@ -43,11 +43,13 @@ class Document:
 
 
 def document(text: str, source: str, url: str, title: str = "", *, url_is_identity: bool = True) -> Document:
-    """A document with its id: a 128-bit hash of its canonical URL or, where its URL only says where a record stood, of
-    its text.
+    """A document with its id: a 128-bit hash of its canonical URL, and of the fragment that may name a part of the
+    page; or, where its URL only says where a record stood, of its text.
     """
     text, url = normalized(text), url.encode("utf-8", "replace").decode()
-    identity = xxhash.xxh3_128_hexdigest(((canonical_url(url) or url) if url_is_identity else text).encode())
+    page, mark, fragment = url.partition("#")
+    place = (canonical_url(page) or page) + (mark + fragment if fragment else "")
+    identity = xxhash.xxh3_128_hexdigest((place if url_is_identity else text).encode())
     return Document(identity, url, source, " ".join(normalized(title).split()), text)
 
 

@@ -123,12 +123,14 @@ def near_pairs(
     leaders = signed.signatures[bucket[:anchors]]
     first_own = int(np.searchsorted(bucket >= signed.fixed, True))
     for place in range(anchors):
+        found = False
         for start in range(max(place + 1, first_own), len(bucket), COMPARED):
             others = bucket[start : start + COMPARED]
             similarity = (signed.signatures[others] == leaders[place]).mean(axis=1)
             for other in others[similarity >= threshold].tolist():
+                found = True
                 yield int(bucket[place]), other
-        if len({root(member) for member in bucket.tolist()}) == 1:
+        if found and all(root(member) == root(int(bucket[0])) for member in bucket.tolist()):
             return
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import email.utils
 import ssl
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -76,7 +77,8 @@ class Fetcher:
         self.limits = limits
         self.known_hosts = known_hosts
         self.types = types
-        self._robots: dict[str, asyncio.Future[str | None]] = {}
+        self._robots: dict[str, str | None] = {}
+        self._tries = Counter[str]()
 
     async def __aenter__(self) -> "Fetcher":
         limits = self.limits
@@ -104,23 +106,41 @@ class Fetcher:
         await self._session.close()
 
     def has_met(self, url: str) -> bool:
-        """Whether the robots.txt of the URL's host was read, or could not be."""
-        future = self._robots.get(_origin(url))
-        return future is not None and future.done()
+        """Whether it is known what the robots.txt of the URL's host says, or that it cannot be reached."""
+        return _origin(url) in self._robots
 
-    async def meet(self, url: str) -> None:
-        """Read the robots.txt of the URL's host, the first time."""
-        await self._rules(url)
+    async def meet(self, url: str) -> float:
+        """Ask once for the robots.txt of the URL's host, if it is not known yet; one at a time for a host.
 
-    async def crawl_delay(self, url: str) -> float:
-        """Seconds that the URL's host wants between requests: its robots.txt's wish, or the limit if that is longer."""
-        rules = await self._rules(url)
+        Gives the seconds until that host may be asked again: for a page, or for its robots.txt another time.
+        """
+        name = _origin(url)
+        if name not in self._robots:
+            self._tries[name] += 1
+            text, wait = await self._read_robots(f"{name}/robots.txt", self._tries[name])
+            if wait is not None:
+                return wait
+            self._robots[name] = text
+            del self._tries[name]
+        return self.crawl_delay(url)
+
+    async def make_known(self, url: str) -> None:
+        """Ask for the robots.txt of the URL's host until it is known."""
+        while not self.has_met(url):
+            await asyncio.sleep(await self.meet(url))
+
+    def crawl_delay(self, url: str) -> float:
+        """Seconds that the URL's host, which is known, wants between requests: its robots.txt's wish, or the limit if
+        that is longer.
+        """
+        rules = self._rules(url)
         wish = rules.crawl_delay(self.limits.user_agent) if rules else None
         return max(self.limits.delay, min(wish or 0.0, LONGEST_CRAWL_DELAY))
 
     async def sitemaps(self, url: str) -> list[str]:
         """The sitemaps that the robots.txt of the URL's host names."""
-        rules = await self._rules(url)
+        await self.make_known(url)
+        rules = self._rules(url)
         return list(rules.sitemaps) if rules else []
 
     async def fetch(self, url: str) -> Outcome:
@@ -137,7 +157,8 @@ class Fetcher:
 
     async def _asked(self, url: str) -> Outcome:
         try:
-            rules = await self._rules(url)
+            await self.make_known(url)
+            rules = self._rules(url)
             if rules is None:
                 return Outcome("robots_unreachable", url, reachable=False)
             if not rules.can_fetch(url, self.limits.user_agent):
@@ -168,34 +189,31 @@ class Fetcher:
                 return Outcome("too_large", url, response.status)
             return Outcome("fetched", url, response.status, headers, body)
 
-    async def _rules(self, url: str) -> Protego | None:
-        """The robots.txt of the URL's host: everything is allowed without one, nothing while it cannot be reached."""
-        name = _origin(url)
-        if name not in self._robots:
-            self._robots[name] = asyncio.ensure_future(self._read_robots(f"{name}/robots.txt"))
-        text = await asyncio.shield(self._robots[name])
+    def _rules(self, url: str) -> Protego | None:
+        """The rules of a known host: everything is allowed without any, nothing while it cannot be reached."""
+        text = self._robots[_origin(url)]
         return None if text is None else parsed(text)
 
-    async def _read_robots(self, url: str) -> str | None:
-        """The part of a robots.txt that is for this crawler; None if it cannot be reached."""
-        for attempt in range(1, self.limits.attempts + 1):
-            wait = self.limits.backoff * 2 ** (attempt - 1)
-            try:
-                async with asyncio.timeout(self.limits.total_seconds):
-                    async with self._session.get(url, max_redirects=self.limits.max_redirects) as response:
-                        if response.status < 500 and response.status != 429:
-                            text = (await _body(response, ROBOTS_BYTES))[0] if response.status == 200 else b""
-                            return own_part(text.decode("utf-8", "replace"), self.limits.user_agent)
-                        wait = max(wait, _retry_after(response.headers))
-            except Exception as error:
-                if isinstance(_cause(error), RefusedAddressError):
-                    # Of a host that is refused itself, the page will say why; another's may have led inside.
-                    ours = getattr(error, "host", None) == URL(url).raw_host
-                    return "" if ours else None
-            if attempt == self.limits.attempts or wait > LONGEST_WAIT:
-                return None
-            await asyncio.sleep(max(wait, self.limits.delay))
-        return None
+    async def _read_robots(self, url: str, attempt: int) -> tuple[str | None, float | None]:
+        """The part of a robots.txt that is for this crawler, None if it cannot be reached; or after how many seconds
+        to try again.
+        """
+        wait = self.limits.backoff * 2 ** (attempt - 1)
+        try:
+            async with asyncio.timeout(self.limits.total_seconds):
+                async with self._session.get(url, max_redirects=self.limits.max_redirects) as response:
+                    if response.status < 500 and response.status != 429:
+                        text = (await _body(response, ROBOTS_BYTES))[0] if response.status == 200 else b""
+                        return own_part(text.decode("utf-8", "replace"), self.limits.user_agent), None
+                    wait = max(wait, _retry_after(response.headers))
+        except Exception as error:  # whatever a server says, it costs no other host
+            if isinstance(_cause(error), RefusedAddressError):
+                # Of a host that is refused itself, the page will say why; another's may have led inside.
+                ours = getattr(error, "host", None) == URL(url).raw_host
+                return ("" if ours else None), None
+        if attempt >= self.limits.attempts or wait > LONGEST_WAIT:
+            return None, None
+        return None, max(wait, self.limits.delay)
 
 
 def _origin(url: str) -> str:

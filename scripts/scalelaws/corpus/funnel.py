@@ -48,10 +48,12 @@ class Funnel:
         count = self.removed.setdefault(reason, {"documents": 0, "bytes": 0})
         count["documents"] += 1
         count["bytes"] += len(text.encode())
-        beginning, _ = masked(" ".join(text[: 4 * EXCERPT].split()), KINDS)
-        example = {"url": url, "excerpt": beginning[:EXCERPT], "hash": _hash(url, text)}
-        example |= {"note": note} if note else {}
         examples = self._examples.setdefault(reason, [])
+        example = {"url": url, "excerpt": "", "hash": _hash(url, text)} | ({"note": note} if note else {})
+        if len(examples) == EXAMPLES and _rank(example) > _rank(examples[-1]):
+            return
+        beginning, _ = masked(" ".join(text[: 4 * EXCERPT].split()), KINDS)
+        example["excerpt"] = beginning[:EXCERPT]
         examples.append(example)
         examples.sort(key=_rank)
         del examples[EXAMPLES:]

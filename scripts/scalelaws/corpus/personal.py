@@ -18,6 +18,8 @@ PHONE = re.compile(
     r"|(?:1[ .-])?(?:\([2-9]\d\d\) ?|[2-9]\d\d[.-])[2-9]\d\d[ .-]\d{4}"  # (212) 736-5000, of North America
     r")(?![\w/=-]|\.\d)"
 )
+GIVEN_OUT = ipaddress.IPv6Network("2000::/3")
+"""The addresses of IPv6 that hosts have."""
 LEAST_DIGITS, MOST_DIGITS = 8, 15
 """Of an international number, by ITU-T E.164."""
 
@@ -48,11 +50,14 @@ def _replaced(text: str, pattern: re.Pattern[str], mask: str, accepts: Callable[
 
 
 def _is_public(address: str) -> bool:
-    """Private, loopback and documentation addresses are nobody's."""
+    """Private, loopback and documentation addresses are nobody's; what only looks like IPv6 lies outside its net."""
     try:
-        return ipaddress.ip_address(address).is_global
+        ip = ipaddress.ip_address(address)
     except ValueError:
         return False
+    if isinstance(ip, ipaddress.IPv6Address):
+        return ip.ipv4_mapped.is_global if ip.ipv4_mapped else ip in GIVEN_OUT and ip.is_global
+    return ip.is_global
 
 
 def _is_number(phone: str) -> bool:

@@ -31,6 +31,11 @@ def any_crawled(sources: Sequence[Source]) -> bool:
     return any(is_crawled(source) for source in sources)
 
 
+def any_from_the_web(sources: Sequence[Source]) -> bool:
+    """Whether a corpus crawls pages of others."""
+    return any(source["kind"] in LINKED | ARCHIVED for source in sources)
+
+
 def all_from_the_web(sources: Sequence[Source]) -> bool:
     """Whether all that a corpus crawls is others' pages, which no code and no package of ours makes."""
     crawled = [source for source in sources if is_crawled(source)]

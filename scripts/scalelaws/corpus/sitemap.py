@@ -236,7 +236,8 @@ async def _read(address: str, fetcher: Fetcher, limits: Limits, closed: set[str]
 async def _followed(address: str, fetcher: Fetcher, limits: Limits) -> Outcome:
     """What is at an address, or where it leads: every request waits as its host asks for."""
     for _ in range(limits.max_redirects + 1):
-        await asyncio.sleep(await fetcher.crawl_delay(address))
+        await fetcher.make_known(address)
+        await asyncio.sleep(fetcher.crawl_delay(address))
         outcome = await fetcher.fetch(address)
         if outcome.reason != "redirect":
             return outcome

@@ -221,7 +221,7 @@ def _header(line: str, path: Path) -> list[str]:
     """The names of a list's columns, if this is its header."""
     if "://" in line:
         return []
-    if re.search(r"\burl\b[\"']?\s*[;\t]|[;\t]\s*[\"']?url\b", line.lower()):
+    if re.search(r"\burl\b[\"']? *[;\t]|[;\t] *[\"']?url\b", line[:1000].lower()):
         raise InputError(f"{path}: row 1", "its columns are not separated by commas", "Write it as CSV with commas.")
     return [name.strip(" \"'\r\n").lower() for name in line.split(",")]
 

@@ -34,7 +34,7 @@ def canonical_url(url: str) -> str | None:
             encoded=True,
         )
         return str(found)
-    except ValueError:
+    except (ValueError, IndexError):  # the latter of brackets before an @
         return None
 
 
