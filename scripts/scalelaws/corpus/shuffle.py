@@ -9,10 +9,10 @@ import zstandard
 
 from scalelaws.corpus.documents import Document
 
-BYTES_PER_PART = 32 << 20
+BYTES_PER_PART = 16 << 20
 """Text that is sorted in memory at a time."""
 MOST_PARTS = 4096
-BUFFERED_BYTES = 64 << 20
+BUFFERED_BYTES = 16 << 20
 """Text held back, over all parts together, before it is written."""
 
 
@@ -21,7 +21,7 @@ def in_order_of_id(
 ) -> Iterator[tuple[int, Document]]:
     """The (number, document) pairs by the documents' ids, which are hexadecimal digits and differ.
 
-    They go through files in `scratch`, one for each part of the ids' beginnings, of about 32 MB of the `text` bytes.
+    They go through files in `scratch`, one for each part of the ids' beginnings, of about 16 MB of the `text` bytes.
     """
     parts = min(1 + text // BYTES_PER_PART, MOST_PARTS)
     waiting: list[list[dict]] = [[] for _ in range(parts)]
