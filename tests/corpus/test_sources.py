@@ -6,6 +6,7 @@ from dataclasses import asdict
 import pytest
 from scalelaws.corpus.embedded import code, licences, messages
 from scalelaws.corpus.fetch import Limits
+from scalelaws.corpus.parts import Part
 from scalelaws.corpus.pinned import pinned_packages
 from scalelaws.corpus.readmes import readme_page
 from scalelaws.corpus.settings import any_crawled, input_files
@@ -124,6 +125,31 @@ def test_a_local_dataset_is_read(tmp_path):
     (tmp_path / "j").mkdir()
     (tmp_path / "j" / "rows.jsonl").write_text('{"body": "three"}\n')
     assert [raw.text for raw in read_source(source | {"path": str(tmp_path / "j")}, 0, None, PINS, 1)] == ["three"]
+
+
+@pytest.mark.parametrize(("files", "parts"), [(1, 3), (5, 3), (3, 3), (0, 2)])
+def test_the_rows_of_a_dataset_are_dealt_out_to_the_parts_each_to_one(tmp_path, files, parts):
+    """Streamed from one file, from more files than parts or as many; and one that `datasets` has saved."""
+    rows = [{"text": f"row {n}"} for n in range(20)]
+    if files:
+        for file in range(files):
+            lines = "".join(json.dumps(row) + "\n" for row in rows[file::files])
+            (tmp_path / f"{file}.jsonl").write_text(lines)
+    else:
+        pytest.importorskip("datasets").Dataset.from_list(rows).save_to_disk(tmp_path)
+    source = {"kind": "dataset", "path": str(tmp_path), "name": None, "split": "train", "field": "text"}
+    source |= {"max_bytes": None}
+    whole = list(read_source(source, 0, None, PINS, 1))
+    dealt = [list(read_source(source, 0, None, PINS, 1, part=Part(part, parts))) for part in range(parts)]
+    assert all(dealt) and len(whole) == 20
+    assert sorted((raw.url, raw.text) for part in dealt for raw in part) == sorted((raw.url, raw.text) for raw in whole)
+
+
+def test_a_dataset_that_breaks_off_is_one_line(tmp_path):
+    (tmp_path / "0.jsonl").write_text('{"text": "one"}\n' * 3 + '{"text": half a row')
+    source = {"kind": "dataset", "path": str(tmp_path), "name": None, "split": "train", "field": "text"}
+    with pytest.raises(InputError, match=rf"dataset {tmp_path}: "):
+        list(read_source(source | {"max_bytes": None}, 0, None, PINS, 1))
 
 
 def test_of_a_large_dataset_only_a_seeded_part_is_read(tmp_path):

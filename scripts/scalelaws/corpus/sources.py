@@ -17,8 +17,9 @@ from typing import Any
 from scalelaws.corpus import embedded
 from scalelaws.corpus.commoncrawl import publish_pages, take_pages
 from scalelaws.corpus.crawl import outcome_line
+from scalelaws.corpus.dataset_rows import dataset_rows
 from scalelaws.corpus.fetch import Limits
-from scalelaws.corpus.files import raw_page, read_files, record
+from scalelaws.corpus.files import raw_page, read_files
 from scalelaws.corpus.parts import WHOLE, Part
 from scalelaws.corpus.pinned import pinned_packages
 from scalelaws.corpus.raw import Raw, Seen, reading, unseen
@@ -138,8 +139,8 @@ def read_source(
 ) -> Iterator[Raw]:
     """What of a source is in a part of its corpus, in an order that is fixed by it and `seed`.
 
-    `pages` is the folder that `scrape` wrote, `number` the source's place in its corpus. Files are dealt out to the
-    parts; a source that is no files is in one part as a whole.
+    `pages` is the folder that `scrape` wrote, `number` the source's place in its corpus. Files and the rows of datasets
+    are dealt out to the parts; any other source is in one part as a whole.
     """
     files = source_files(source, number, pages, part)
     if is_crawled(source):
@@ -151,13 +152,11 @@ def read_source(
     elif source["kind"] == "files":
         fields = {name: source[f"{name}_field"] for name in ("text", "html", "url")}
         yield from read_files(files, fields, seen)
-    elif not part.has(number):
-        return
-    elif source["kind"] == "installed-docs":
+    elif source["kind"] == "dataset":
+        yield from dataset_rows(source, number, seed, part)
+    elif part.has(number):
         readers = {"code": embedded.code, "licences": embedded.licences, "messages": embedded.messages}
         yield from readers[source["content"]](pinned_packages(pins, source["packages"], source["exclude"]))
-    else:
-        yield from _dataset(source, seed)
 
 
 def source_files(source: Source, number: int, pages: Path | None, part: Part = WHOLE) -> list[Path]:
@@ -280,39 +279,3 @@ async def _listed(source: Source, state: Path, limits: Limits, show: Show) -> li
 
 def _limits(source: Source) -> Limits:
     return Limits(**source["crawl"], allow_private=source["allow_private"]) if source["kind"] in LINKED else OWN_SITE
-
-
-def _dataset(source: Source, seed: int) -> Iterator[Raw]:
-    import datasets  # seconds to import, and few corpora come from here
-
-    local = Path(source["path"])
-    name = source["path"] if source["name"] is None else f"{source['path']}/{source['name']}"
-    try:
-        if (local / "dataset_info.json").exists() or (local / "dataset_dict.json").exists():
-            loaded = datasets.load_from_disk(source["path"])
-            rows = loaded[source["split"]] if isinstance(loaded, datasets.DatasetDict) else loaded
-        else:
-            rows = datasets.load_dataset(source["path"], source["name"], split=source["split"], streaming=True)
-    except Exception as error:
-        problem = f"datasets cannot open it ({' '.join(str(error).split())[:300]})"
-        raise InputError(
-            f"dataset {name}", problem, "Check path, name, split and, for a hub name, the network."
-        ) from error
-    most = source["max_bytes"]
-    if most is not None:
-        rows = rows.shuffle(seed=seed)  # shards, and rows within a buffer: the first bytes are not a sample otherwise
-    fields, read = {"text": source["field"], "html": "html", "url": "url"}, 0
-    for number, row in enumerate(_rows_of(rows, name), 1):
-        raw = record(row, fields, f"{name}#{number}", "dataset")
-        read += len((raw.text or "").encode("utf-8", "replace"))
-        if most is not None and read > most:
-            return
-        yield raw
-
-
-def _rows_of(rows: Iterable[Mapping[str, Any]], name: str) -> Iterator[Mapping[str, Any]]:
-    try:
-        yield from rows
-    except Exception as error:  # of whatever library reads its files, or of the network
-        problem = f"not readable to its end ({' '.join(str(error).split())[:300]})"
-        raise InputError(f"dataset {name}", problem, "Give the same command again, or look at its files.") from error
