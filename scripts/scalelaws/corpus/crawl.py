@@ -23,7 +23,8 @@ from scalelaws.workers import Show, silent
 
 ABANDON_AFTER = 5
 """Visits in a row without an answer after which a host is given up for this crawl."""
-LINE = ("url", "outcome", "status", "final_url", "bytes", "attempts", "date")
+UNASKED = {"url": "", "outcome": "", "status": 0, "final_url": "", "bytes": 0, "attempts": 0, "date": ""}
+"""What the line of a URL that was never asked for says, beside its outcome."""
 FIXED_DATE = "1970-01-01T00:00:00Z"
 
 
@@ -60,22 +61,13 @@ def publish(state: Path, warc: Path, outcomes: Path, limits: Limits) -> dict[str
                 pages.seek(line["offset"])
                 out.write(pages.read(line["length"]))
     with atomic_path(outcomes) as temporary, temporary.open("w") as file:
-        file.writelines(outcome_line(**{key: line[key] for key in LINE}) for line in lines)
+        file.writelines(map(outcome_line, lines))
     return dict(sorted(counts.items()))
 
 
-def outcome_line(
-    url: str,
-    outcome: str,
-    status: int = 0,
-    final_url: str = "",
-    bytes: int = 0,
-    attempts: int = 0,
-    date: str = "",
-) -> str:
-    """The line that says what became of a URL; the defaults are those of one that was never asked for."""
-    values = (url, outcome, status, final_url, bytes, attempts, date)
-    return json.dumps(dict(zip(LINE, values, strict=True))) + "\n"
+def outcome_line(facts: Mapping[str, Any]) -> str:
+    """The line that says what became of a URL."""
+    return json.dumps({key: facts.get(key, default) for key, default in UNASKED.items()}) + "\n"
 
 
 class _Crawl:

@@ -201,12 +201,12 @@ def listed_urls(path: Path, min_score: float | None, unwanted: Path) -> Iterator
             for number, (url, score) in enumerate(rows, 1):
                 canonical = canonical_url(url)
                 if min_score is not None and _score(score, path, number) < min_score:
-                    others.write(outcome_line(canonical or url.strip(), "low_score"))
+                    others.write(outcome_line({"url": canonical or url.strip(), "outcome": "low_score"}))
                 elif canonical:
                     found = True
                     yield canonical
                 elif url.strip():
-                    others.write(outcome_line(url.strip(), "not_a_url"))
+                    others.write(outcome_line({"url": url.strip(), "outcome": "not_a_url"}))
         except csv.Error as error:
             remedy = "Close the quotes of its fields, and double those inside them."
             raise InputError(f"{path}: after row {number}", f"not CSV ({error})", remedy) from None
