@@ -144,7 +144,7 @@ class Fetcher:
         return list(rules.sitemaps) if rules else []
 
     async def fetch(self, url: str) -> Outcome:
-        """Ask for a URL once, where robots.txt and the address rules allow it.
+        """Ask once for a URL, whose host is known, where robots.txt and the address rules allow it.
 
         A redirect is not followed, since another request has to wait its turn: it is the outcome `redirect`, and its
         `url` is where it leads.
@@ -157,19 +157,16 @@ class Fetcher:
 
     async def _asked(self, url: str) -> Outcome:
         try:
-            await self.make_known(url)
             rules = self._rules(url)
             if rules is None:
                 return Outcome("robots_unreachable", url, reachable=False)
             if not rules.can_fetch(url, self.limits.user_agent):
                 return Outcome("robots_disallowed", url)
             return await self._get(url)
-        except (aiohttp.ClientError, OSError, ValueError, asyncio.IncompleteReadError) as error:
+        except Exception as error:  # whatever a server says, it costs no other page
             if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ClientError):
                 raise
             return _failed(url, error)
-        except Exception:  # whatever a server says, it costs no other page
-            return Outcome("broken_response", url)
 
     async def _get(self, url: str) -> Outcome:
         async with self._session.get(url, allow_redirects=False) as response:
