@@ -21,9 +21,8 @@ from scalelaws.io import atomic_path, write_json
 from scalelaws.recipe import provenance
 from scalelaws.workers import Show, ordered_map, sure
 
-Verdict = tuple[str, str, tuple[str, str] | None, Mapping[str, int]]
-"""A document's title and text as they go on, the reason and the measure that end it or None, and what was changed how
-often."""
+Verdict = tuple[str, tuple[str, str] | None, Mapping[str, int]]
+"""A document's text as it goes on, the reason and the measure that end it or None, and what was changed how often."""
 
 
 def clean(
@@ -54,10 +53,11 @@ def clean(
         judge = partial(judged, settings=settings, seed=seed, found=found)
         total, done = count_documents(shards), 0
         for batch, verdicts in sure(ordered_map(judge, batches(shards, digest=funnel.entered), processes)):
-            for document, (title, text, broken, changes) in zip(batch, verdicts, strict=True):
+            for document, (text, broken, changes) in zip(batch, verdicts, strict=True):
                 if broken:
                     funnel.drop(document, *broken)
                 else:
+                    title, _ = masked(document.title, settings["personal_data"])
                     changed = replace(document, title=title, text=text)
                     writer.write(changed)
                     funnel.keep(changed, changes, document.bytes - changed.bytes)
@@ -73,17 +73,10 @@ def clean(
 
 def judged(batch: list[Document], settings: Mapping[str, Any], seed: int, found: Survey) -> list[Verdict]:
     """What becomes of each document."""
-    verdicts = []
-    for document in batch:
-        text, broken, changes = _verdict(document, settings, seed, found)
-        title, _ = masked(document.title, settings["personal_data"])
-        verdicts.append((title, text, broken, changes))
-    return verdicts
+    return [_verdict(document, settings, seed, found) for document in batch]
 
 
-def _verdict(
-    document: Document, settings: Mapping[str, Any], seed: int, found: Survey
-) -> tuple[str, tuple[str, str] | None, Mapping[str, int]]:
+def _verdict(document: Document, settings: Mapping[str, Any], seed: int, found: Survey) -> Verdict:
     text, changes = document.text, Counter[str]()
     if place(document.id, seed) > found.last:
         return text, ("beyond_max_bytes", ""), changes
