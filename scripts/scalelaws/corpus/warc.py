@@ -140,24 +140,18 @@ def read_warc(stream: BinaryIO, name: str) -> Iterator[Archived]:
         kinds = WarcRecordType.response | WarcRecordType.conversion
         for record in ArchiveIterator(stream, record_types=kinds, parse_http=True, auto_decode="all"):
             url = (record.headers.get("WARC-Target-URI") or "").strip("<>")
-            if record.record_type == WarcRecordType.conversion:
-                promised, text = record.content_length, record.reader.read(MOST_BYTES + 1)
-                if len(text) > MOST_BYTES:
-                    yield Archived(url, "", b"", too_large=True)
-                    continue
-                if len(text) < promised:
-                    raise OSError("it ends inside a record")
-                yield Archived(url, "text/plain; charset=utf-8", text, is_text=True)
+            is_text = record.record_type == WarcRecordType.conversion
+            headers = record.http_headers
+            if not is_text and (headers is None or headers.status_code != 200):
                 continue
-            if record.http_headers is None or record.http_headers.status_code != 200:
-                continue
-            promised, encoded = record.content_length, any(key in record.http_headers for key in ENCODINGS)
-            body = record.reader.read(MOST_BYTES + 1)
+            packed = not is_text and any(key in headers for key in ENCODINGS)
+            promised, body = record.content_length, record.reader.read(MOST_BYTES + 1)
             if len(body) > MOST_BYTES:
                 yield Archived(url, "", b"", too_large=True)
                 continue
-            if len(body) < promised and not encoded:
+            if len(body) < promised and not packed:
                 raise OSError("it ends inside a record")
-            yield Archived(url, record.http_headers.get("Content-Type") or "", body)
+            kind = "text/plain; charset=utf-8" if is_text else headers.get("Content-Type") or ""
+            yield Archived(url, kind, body, is_text)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(name, f"not readable as WARC ({error})", "Fetch the file again, or leave it out.") from None
