@@ -21,10 +21,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     left goes when the artifact is next written on its machine.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.tmp")
-    for abandoned in _abandoned(path):
-        _remove(abandoned)
+    temporary = _temporary_of(path)
     try:
         yield temporary
         _sync(temporary)
@@ -38,11 +35,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 @contextmanager
 def scratch_folder(path: str | Path) -> Iterator[Path]:
     """An empty folder beside `path`, gone when the block ends; what a killed process left goes with the next one."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.tmp")
-    for abandoned in _abandoned(path):
-        _remove(abandoned)
-    temporary.mkdir(parents=True)
+    temporary = _temporary_of(Path(path))
+    temporary.mkdir()
     try:
         yield temporary
     finally:
@@ -79,6 +73,14 @@ def link_or_copy(file: Path, target: Path) -> None:
         os.link(file, target)
     except OSError:
         shutil.copyfile(file, target)
+
+
+def _temporary_of(path: Path) -> Path:
+    """This process's own temporary of `path`, which is not there yet; those of processes that are gone go."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for abandoned in _abandoned(path):
+        _remove(abandoned)
+    return path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.tmp")
 
 
 def _abandoned(path: Path) -> Iterator[Path]:
