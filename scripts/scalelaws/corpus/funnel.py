@@ -1,6 +1,7 @@
 """What a step kept and what it removed, under named reasons with examples: the rows of the corpus card."""
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import xxhash
@@ -11,6 +12,7 @@ from scalelaws.errors import InputError
 
 EXAMPLES = 3
 EXCERPT = 160
+RANK = itemgetter("hash")
 
 
 class Funnel:
@@ -50,12 +52,12 @@ class Funnel:
         count["bytes"] += len(text.encode())
         examples = self._examples.setdefault(reason, [])
         example = {"url": url, "excerpt": "", "hash": _hash(url, text)} | ({"note": note} if note else {})
-        if len(examples) == EXAMPLES and _rank(example) > _rank(examples[-1]):
+        if len(examples) == EXAMPLES and RANK(example) > RANK(examples[-1]):
             return
         beginning, _ = masked(" ".join(text[: 4 * EXCERPT].split()), KINDS)
         example["excerpt"] = beginning[:EXCERPT]
         examples.append(example)
-        examples.sort(key=_rank)
+        examples.sort(key=RANK)
         del examples[EXAMPLES:]
 
     def as_dict(self, left: Digest) -> dict[str, Any]:
@@ -111,20 +113,19 @@ def joined(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The reports of one step's parts as that of the whole: as `Funnel.as_dict`, and with its sources."""
     removed: dict[str, dict[str, Any]] = {}
     changed: dict[str, dict[str, int]] = {}
-    for report in reports:
-        for reason, count in report["removed"].items():
-            _add(removed.setdefault(reason, {"documents": 0, "bytes": 0, "examples": []}), count)
-            removed[reason]["examples"] += count["examples"]
-        for reason, count in report["changed"].items():
-            _add(changed.setdefault(reason, {"documents": 0, "times": 0}), count)
     sources: dict[str, dict[str, int]] = {}
     pages: dict[str, str] = {}
     for report in reports:
         pages |= report.get("pages", {})
         for number, count in report.get("sources", {}).items():
             _add(sources.setdefault(number, {"pages": 0, "documents": 0}), count)
+        for reason, count in report["removed"].items():
+            _add(removed.setdefault(reason, {"documents": 0, "bytes": 0, "examples": []}), count)
+            removed[reason]["examples"] += count["examples"]
+        for reason, count in report["changed"].items():
+            _add(changed.setdefault(reason, {"documents": 0, "times": 0}), count)
     for count in removed.values():
-        count["examples"] = sorted(count["examples"], key=_rank)[:EXAMPLES]
+        count["examples"] = sorted(count["examples"], key=RANK)[:EXAMPLES]
     return {
         "step": reports[0]["step"],
         "in": _joined_counts([report["in"] for report in reports]),
@@ -156,7 +157,3 @@ def _by_frequency(removed: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, 
 def _hash(url: str, text: str) -> str:
     """Of what was dropped: of its text too, since many pages of a site may have one URL."""
     return xxhash.xxh3_128_hexdigest(f"{url}\0{text}".encode())
-
-
-def _rank(example: Mapping[str, str]) -> str:
-    return example["hash"]
