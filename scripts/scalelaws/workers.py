@@ -65,8 +65,8 @@ def ordered_map(
 
     An item that runs longer than `seconds`, or asks for more than `memory` bytes beyond what its process began with, is
     given up: its process is killed and replaced. So is a process after `lifetime` items, for libraries that leak.
-    Whether an item asks for too much is found out in a process that has served no other. An
-    exception in the function is raised here, with the worker's traceback. At most AHEAD × processes items are held.
+    Whether an item asks for too much is found out in a process that has served no other. An exception in the function
+    is raised here, with the worker's traceback. At most AHEAD × processes items are held.
     """
     source = iter(items)
     window: deque[_Slot[Item]] = deque()

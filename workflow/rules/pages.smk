@@ -6,6 +6,7 @@
 rule scrape:
     """Crawl a corpus's web pages politely into WARC files; a killed crawl resumes from its state folder."""
     input:
+        # Told by its digest, not by its date: a fresh clone beside existing results is no reason to make them again.
         pins=ancient(ROOT / "envs/requirements.txt"),
         files=lambda wildcards: LISTED_FILES[wildcards.corpus],
     output:

@@ -35,16 +35,8 @@ from scalelaws.io import atomic_path, file_digest, read_json, write_json
 from scalelaws.recipe import provenance
 from scalelaws.workers import Show, silent
 
-PATIENCE = {
-    "connections",
-    "per_host",
-    "delay",
-    "connect_seconds",
-    "idle_seconds",
-    "total_seconds",
-    "attempts",
-    "backoff",
-}
+PATIENCE = {"connections", "per_host", "delay", "attempts", "backoff", "base"}
+PATIENCE |= {"connect_seconds", "idle_seconds", "total_seconds"}
 """Settings of a crawl that do not change what it fetches: under others, what was fetched is still good."""
 PACKAGES = ("aiohttp", "docutils", "fastwarc", "fsspec", "lxml", "markdown-it-py", "protego", "warcio", "zstandard")
 
@@ -78,9 +70,8 @@ def scrape(
     A source of Reddit submissions also leaves <n>.links.jsonl: URL, score, date and subreddit of what was crawled. A
     source of archives leaves <n>.<piece>.warc.gz, and in <n>.jsonl a line a piece.
     `state` is where an interrupted crawl resumes: each source where it was, unless its own settings or its own list are
-    others; pages of the embedded site also where pins or code are. The counts per
-    outcome go to `pages.json`, and with them those of Reddit's submissions per reason, the outcome of each sitemap, and
-    the digest of each file.
+    others; pages of the embedded site also where pins or code are. The counts per outcome go to `pages.json`, and with
+    them those of Reddit's submissions per reason, the outcome of each sitemap, and the digest of each file.
     """
     inputs: list[str | Path] = [pins, *input_files([source for source in sources if is_crawled(source)], "sources")]
     made_with = provenance(recipe, 0, {"sources": sources}, inputs, PACKAGES)
@@ -125,7 +116,7 @@ def _identity(source: Source, made_with: Mapping[str, Any]) -> str:
 
 
 def _lasting(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in settings.items() if name not in PATIENCE | {"base"}}
+    return {name: value for name, value in settings.items() if name not in PATIENCE}
 
 
 def read_source(
