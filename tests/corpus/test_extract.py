@@ -145,7 +145,8 @@ def test_no_mark_up_breaks_the_extractor(page, times):
 @pytest.mark.parametrize("name", ["div", "b", "table", "blockquote", "li", "span"])
 def test_elements_within_elements_without_end_cost_no_more_than_their_page(name):
     page = f"<html><body>{f'<{name}>' * 20_000}<p>{prose(1)}</p>".encode()
-    assert isinstance(extracted(Raw("http://a.example/", "urls", html=page)), Document | str)
+    found = extracted(Raw("http://a.example/", "urls", html=page))
+    assert isinstance(found, Document) or found in ("no_text", "broken_html")
 
 
 def test_what_its_source_refused_is_a_reason():

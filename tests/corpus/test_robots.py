@@ -1,7 +1,5 @@
 """What a robots.txt is cut down to says the same as the whole, however it is written."""
 
-import time
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from protego import Protego
@@ -31,9 +29,9 @@ def test_the_own_part_allows_and_wishes_what_the_whole_does(text, user_agent):
     assert list(own.sitemaps) == list(whole.sitemaps)
 
 
-def test_many_agents_and_many_rules_cost_no_more_than_their_lines():
-    agents = [f"User-agent: robot{number}" for number in range(10_000)]
-    text = "\n".join([*agents, "User-agent: *", *(f"Disallow: /{number}" for number in range(10_000))])
-    started = time.process_time()
-    assert not parsed(own_part(text, "scalelaws")).can_fetch("http://a.example/9999", "scalelaws")
-    assert time.process_time() - started < 10, "it took minutes, and gigabytes"
+def test_of_many_agents_with_many_rules_none_but_ours_is_left():
+    """The parser would keep each rule for each of them, a hundred million in all."""
+    agents, rules = ([f"{head}{number}" for number in range(10_000)] for head in ("User-agent: robot", "Disallow: /"))
+    own = own_part("\n".join([*agents, "User-agent: *", *rules]), "scalelaws")
+    assert own.splitlines() == ["user-agent: *", *rules]
+    assert not parsed(own).can_fetch("http://a.example/9999", "scalelaws")
