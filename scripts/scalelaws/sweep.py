@@ -22,8 +22,8 @@ SHORT = {
     "max_epochs": "epochs",
 }
 """How the name of a variant begins that changes this setting; a setting that is not here goes by its own name."""
-RULES = {"times_width": "ratewidth", "half_life_tokens": "halflife"}
-"""The same for settings that are given by a rule and its number."""
+RULES = {"times_width": "ratewidth", "at_batch_tokens": "at", "half_life_tokens": "halflife", "tokens": "warmuptokens"}
+"""The same for settings that are given by a rule and its numbers."""
 WORDS = ("family", "positions", "parametrization", "optimizer", "schedule", "precision")
 """Settings whose values say by themselves what they are of."""
 BATCHES = ("batch_tokens", "max_tokens")
@@ -80,6 +80,5 @@ def _label(key: str, value: Any) -> str:
     if key in WORDS:
         return str(value)
     if isinstance(value, dict):
-        ((rule, number),) = value.items()
-        return f"{RULES[rule]}{number:g}"
+        return "".join(f"{RULES[rule]}{number:g}" for rule, number in value.items())
     return f"{SHORT.get(key, key)}{value}"

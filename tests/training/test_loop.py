@@ -17,7 +17,7 @@ from scalelaws.training.engine import LARGEST_GRADIENT, Engine
 from scalelaws.training.loop import run_record, train
 from scalelaws.training.optimizers import BETA1, EPSILON
 from scalelaws.training.run import Run
-from scalelaws.training.schedule import learning_rate
+from scalelaws.training.schedule import evaluation_steps, learning_rate, passing_steps
 from scalelaws.training.speed import native_precision
 from scalelaws.training.state import initial_state, views
 
@@ -55,13 +55,16 @@ def result_loss(state, corpus, split):
     return row["loss"]
 
 
-def test_a_run_learns_and_every_corpus_is_evaluated_at_every_evaluation(tokens, tmp_path):
+def test_a_run_learns_and_is_evaluated_on_held_out_text_throughout_and_on_every_corpus_in_passing(tokens, tmp_path):
     state = trained(RUN, tokens, tmp_path)
     losses = pd.DataFrame(state.losses)
     assert state.status == "finished"
     assert state.step == state.best_step == RUN.steps
-    counts = losses[losses["split"] == "train"].groupby("corpus").size()
-    assert counts.to_dict() == {"pages": 6}
+    steps = losses.groupby(["corpus", "split"])["step"].apply(list)
+    every = evaluation_steps(RUN.steps, RUN.evaluations)
+    assert steps["pages", "test"] == every
+    for text in (("pages", "train"), ("other", "test")):
+        assert steps[text] == every[2::3] == passing_steps(RUN.steps, RUN.evaluations)
     assert result_loss(state, "pages", "test") < 3.0 < np.log(40) < result_loss(state, "other", "test") + 1.0
     assert (losses["flops"] == 6 * 3072 * losses["tokens"]).all()
     assert (losses["loss_sem"] > 0).all()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scalelaws.training.schedule import average_weight, check_steps, evaluation_steps, learning_rate
+from scalelaws.training.schedule import average_weight, check_steps, evaluation_steps, learning_rate, passing_steps
 
 
 @given(st.sampled_from(["cosine", "constant", "wsd"]), st.integers(2, 5000), st.integers(0, 3000))
@@ -35,6 +35,10 @@ def test_evaluations_are_log_spaced_and_end_with_the_run(steps, evaluations):
     assert found[0] >= 1
     assert found[-1] == steps
     assert len(found) <= evaluations
+    passing = passing_steps(steps, evaluations)
+    assert passing[-1] == steps
+    assert set(passing) <= set(found)
+    assert len(passing) == -(-len(found) // 3)
 
 
 @given(st.integers(2, 10_000), st.floats(0.1, 5_000))

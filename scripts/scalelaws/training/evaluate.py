@@ -14,6 +14,7 @@ from scalelaws.tokens.subset import subset, unseen_from, windows
 from scalelaws.training import processes
 from scalelaws.training.batches import seen_starts, sequences
 from scalelaws.training.run import Run
+from scalelaws.training.schedule import PASSING_STRIDE
 from scalelaws.units import bits_per_byte
 
 WINDOW_SEED = 0
@@ -22,9 +23,6 @@ WINDOW_SEED = 0
 UNSEEN = "unseen"
 """The split of training text that a run does not train on. Held-out text is other text, and not only by chance: of it
 the documents were dropped that share much with the training text."""
-
-PASSING_STRIDE = 3
-"""In passing, only every third window is evaluated of all but the held-out text of a run's own corpus."""
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from scalelaws.training.evaluate import (
 )
 from scalelaws.training.memory import check_memory, keep_freed_memory
 from scalelaws.training.run import Run
-from scalelaws.training.schedule import check_steps, evaluation_steps, fork_steps
+from scalelaws.training.schedule import check_steps, evaluation_steps, fork_steps, passing_steps
 from scalelaws.training.sharding import scattered
 from scalelaws.training.speed import QUICK_SIZE, matrix_product_rate
 from scalelaws.training.spikes import has_diverged
@@ -84,7 +84,7 @@ def train(
     sets = evaluation_sets(run, tokens, train_corpus)
     held_out = next(s for s in sets if (s.corpus, s.split) == (train_corpus, "test"))
     ids = subset(tokens[train_corpus, "train"], run.stream_tokens or run.dataset_tokens)
-    full = set(evaluation_steps(run.steps, run.evaluations))
+    recorded, passing = (set(steps(run.steps, run.evaluations)) for steps in (evaluation_steps, passing_steps))
     checks = set(check_steps(run.steps, run.dataset_tokens / run.batch_tokens))
     forks = set(fork_steps(run.steps)) if run.schedule == "trunk" else set()
     peak = matrix_product_rate(run.precision, threads, QUICK_SIZE)
@@ -99,11 +99,13 @@ def train(
                 break
             if state.step in checks:
                 _check(engine, held_out, run.patience)
-            if state.step in full:
+            elif state.step in recorded:
+                _record(engine, [held_out])
+            if state.step in passing:
                 others = [s for s in sets if s is not held_out]
                 if state.step < run.steps:
                     others = [s.in_passing() for s in others if s.split != UNSEEN]
-                _record(engine, others if state.step in checks else [held_out, *others])
+                _record(engine, others)
             if state.step == run.steps and state.status == "running":
                 state.status = "finished"
             now = time.monotonic()

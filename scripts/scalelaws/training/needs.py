@@ -7,7 +7,7 @@ from itertools import takewhile
 
 from scalelaws.training.hardware import Hardware
 from scalelaws.training.run import Run
-from scalelaws.training.schedule import check_steps, evaluation_steps
+from scalelaws.training.schedule import PASSING_STRIDE, check_steps, evaluation_steps, passing_steps
 
 PROCESS_BYTES = 600 << 20
 """Of Python with PyTorch, before it holds anything."""
@@ -160,11 +160,11 @@ def _seconds(run: Run, rate: float, devices: int, layer_seconds: float, evaluate
     update = 3 * run.shape.forward_flops * run.batch_tokens / rate
     least = layer_seconds * run.n_layer * run.recurrence
     updates = (run.steps - run.first_step) * max(update, least)
-    recorded = set(evaluation_steps(run.steps, run.evaluations))
-    held_out = recorded | set(check_steps(run.steps, run.dataset_tokens / run.batch_tokens))
-    # The other sets are evaluated on a third of their windows in passing, and on all of them for the result; training
-    # text that the run has not seen, for the result alone.
-    windows = len(held_out) + (evaluated_sets - 1) * (len(recorded) / 3 + 1) + 1
+    checks = check_steps(run.steps, run.dataset_tokens / run.batch_tokens)
+    held_out = {*evaluation_steps(run.steps, run.evaluations), *checks}
+    # Training text that the run has not seen is evaluated for the result alone.
+    passing = len(passing_steps(run.steps, run.evaluations)) / PASSING_STRIDE
+    windows = len(held_out) + (evaluated_sets - 1) * (passing + 1) + 1
     return updates + windows * run.evaluation_tokens * run.shape.forward_flops / rate
 
 

@@ -13,7 +13,7 @@ from scalelaws.sweep import Variant, variants
 from scalelaws.training.branches import trunks_and_branches
 from scalelaws.training.hardware import DEVICES
 from scalelaws.training.needs import Needs, disk_bytes
-from scalelaws.training.rates import peak_rate, second_moment_decay, tokens_per_batch
+from scalelaws.training.rates import peak_rate, second_moment_decay, tokens_per_batch, warmup_steps
 from scalelaws.training.run import Run
 from scalelaws.units import readable
 
@@ -176,9 +176,9 @@ def _run(variant: Variant, shape: Shape, dataset_tokens: int, seed: int, place: 
         seed=seed,
         batch_tokens=batch_tokens,
         steps=steps,
-        learning_rate=peak_rate(training["learning_rate"], shape, steps * batch_tokens),
+        learning_rate=peak_rate(training["learning_rate"], shape, steps * batch_tokens, batch_tokens),
         schedule=training["schedule"],
-        warmup_steps=training["warmup_steps"],
+        warmup_steps=warmup_steps(training["warmup_steps"], batch_tokens),
         averaging=float(training["averaging"]),
         dropout=float(training["dropout"]),
         weight_decay=float(training["weight_decay"]),

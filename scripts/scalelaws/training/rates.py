@@ -1,21 +1,23 @@
-"""Learning rate, batch size and β2 by published rules. Each extrapolates where its authors did not measure."""
+"""Learning rate, warm-up, batch size and β2 by published rules, which extrapolate where nobody measured."""
 
 import math
 
 from scalelaws.models.shapes import Shape
 
 
-def peak_rate(rule: float | str | dict[str, float], shape: Shape, tokens: float) -> float:
+def peak_rate(rule: float | str | dict[str, float], shape: Shape, tokens: float, batch_tokens: int) -> float:
     """The peak learning rate that a rule of the configuration gives a shape that will process so many tokens.
 
     kaplan: 0.003239 − 0.0001395 ln N (Kaplan et al. 2020, equation D.1; N 768 to 1.5e9).
     porian: 3.7 N^−0.36 (Porian et al. 2024, N 5e6 to 9e8, as Li et al. 2025 tabulate it).
     step_law: 1.79 N^−0.713 tokens^0.307 (Li et al. 2025, equation 1; N 6e7 to 1e9).
     {"times_width": x}: x/d_model (Yang et al. 2022: with Adam, a matrix's best rate falls as one over its input width).
+    {"times_width": x, "at_batch_tokens": B}: that rate at a batch of B, and at others as the root of the batch (Malladi
+    et al. 2022, the rule for Adam).
     """
     N = shape.parameters
     if isinstance(rule, dict):
-        return rule["times_width"] / shape.d_model
+        return rule["times_width"] / shape.d_model * math.sqrt(batch_tokens / rule.get("at_batch_tokens", batch_tokens))
     if rule == "kaplan":
         return 0.003239 - 0.0001395 * math.log(N)
     if rule == "porian":
@@ -35,6 +37,11 @@ def tokens_per_batch(rule: int | str, shape: Shape, tokens: float) -> int:
         return rule
     best = 0.7576 * shape.parameters**0.703 if rule == "porian" else 0.58 * tokens**0.571
     return max(1, round(best / shape.context)) * shape.context
+
+
+def warmup_steps(rule: int | dict[str, float], batch_tokens: int) -> int:
+    """Updates in which the rate rises: as given, or as many as {"tokens": x} tokens take."""
+    return round(rule["tokens"] / batch_tokens) if isinstance(rule, dict) else rule
 
 
 def second_moment_decay(rule: float | dict[str, float], batch_tokens: int) -> float:

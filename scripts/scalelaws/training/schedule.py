@@ -7,6 +7,10 @@ import numpy as np
 DECAY_SHARE = 0.2
 """Share of a wsd run's steps in which its rate falls to zero (Hägele et al. 2024 find 10 to 20% enough)."""
 
+PASSING_SPACING = PASSING_STRIDE = 3
+"""In passing, all but the held-out text of a run's own corpus is evaluated only at every third of the steps at which
+this is, and of it only every third window."""
+
 CHECK_SPACING = 1.1
 CHECK_EPOCHS = 0.5
 """Early stopping looks at the held-out loss whenever the steps have grown by this factor, and by this many epochs."""
@@ -47,6 +51,11 @@ def evaluation_steps(steps: int, evaluations: int) -> list[int]:
     """About `evaluations` log-spaced steps; the last is `steps`. The first is 1/256 of the run, but at least 1."""
     first = max(1.0, steps / 256)
     return sorted({round(step) for step in np.geomspace(first, steps, evaluations)})
+
+
+def passing_steps(steps: int, evaluations: int) -> list[int]:
+    """Those of the `evaluation_steps` at which all text is evaluated: the last, and every third before it."""
+    return evaluation_steps(steps, evaluations)[::-PASSING_SPACING][::-1]
 
 
 def check_steps(steps: int, epoch_steps: float) -> list[int]:
