@@ -62,7 +62,7 @@ def test_a_run_learns_and_is_evaluated_on_held_out_text_throughout_and_on_every_
     assert state.step == state.best_step == RUN.steps
     steps = losses.groupby(["corpus", "split"])["step"].apply(list)
     every = evaluation_steps(RUN.steps, RUN.evaluations)
-    assert steps["pages", "test"] == every
+    assert set(every) <= set(steps["pages", "test"])
     for text in (("pages", "train"), ("other", "test")):
         assert steps[text] == every[2::3] == passing_steps(RUN.steps, RUN.evaluations)
     assert result_loss(state, "pages", "test") < 3.0 < np.log(40) < result_loss(state, "other", "test") + 1.0
