@@ -142,6 +142,7 @@ def test_runs_that_share_a_job_lose_nothing_that_one_of_them_has_finished(cluste
         cluster.ask("scancel", *cluster.shared_jobs(study))
         ended(start)
     assert "finished before" in log_of(study, names[-1])
+    assert resumed(study, names[0]), "the one that was cancelled has left a checkpoint"
     assert len(cluster.shared_jobs(study, "all")) == 2, "all runs in one job, and what was left of it in another"
     assert not list((study / RESULTS / "checkpoints").glob("*/finished"))
     same_study(study, undisturbed)

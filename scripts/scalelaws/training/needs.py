@@ -3,6 +3,7 @@
 import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import takewhile
 
 from scalelaws.training.hardware import Hardware
@@ -160,12 +161,17 @@ def _seconds(run: Run, rate: float, devices: int, layer_seconds: float, evaluate
     update = 3 * run.shape.forward_flops * run.batch_tokens / rate
     least = layer_seconds * run.n_layer * run.recurrence
     updates = (run.steps - run.first_step) * max(update, least)
-    checks = check_steps(run.steps, run.dataset_tokens / run.batch_tokens)
-    held_out = {*evaluation_steps(run.steps, run.evaluations), *checks}
+    held_out, passing = _evaluations(run.steps, run.dataset_tokens / run.batch_tokens, run.evaluations)
     # Training text that the run has not seen is evaluated for the result alone.
-    passing = len(passing_steps(run.steps, run.evaluations)) / PASSING_STRIDE
-    windows = len(held_out) + (evaluated_sets - 1) * (passing + 1) + 1
+    windows = held_out + (evaluated_sets - 1) * (passing / PASSING_STRIDE + 1) + 1
     return updates + windows * run.evaluation_tokens * run.shape.forward_flops / rate
+
+
+@lru_cache
+def _evaluations(steps: int, epoch_steps: float, evaluations: int) -> tuple[int, int]:
+    """How often the held-out text is evaluated, and how often all text in passing; the same for many runs."""
+    held_out = {*evaluation_steps(steps, evaluations), *check_steps(steps, epoch_steps)}
+    return len(held_out), len(passing_steps(steps, evaluations))
 
 
 def _working_bytes(run: Run, sequences_at_once: int, evaluated_sets: int) -> int:
