@@ -108,7 +108,7 @@ def test_what_has_no_finite_value_is_left_out_and_the_rest_stays(laws):
         name: replace(each, value=2.0) if name.startswith("alpha") else each for name, each in law.parameters.items()
     }
     # With exponents of two, half the best size never reaches the loss: 1 + (1 - 2²) is below zero.
-    found = derived({law.name: replace(law, parameters=steep)}, {}, None)
+    found = derived({law.name: replace(law, parameters=steep)}, {}, None, None)
     assert "cost_of_half_size" not in found
     assert "efficient_excess" in found
     json.dumps([asdict(each.estimate) for each in found.values()], allow_nan=False)
@@ -117,5 +117,5 @@ def test_what_has_no_finite_value_is_left_out_and_the_rest_stays(laws):
 @pytest.mark.parametrize("status", ["determined", "undetermined"])
 def test_an_undetermined_frontier_implies_nothing(laws, status):
     frontier = replace(laws.allocations["envelope"], status=status)
-    found = derived(laws.laws, laws.allocations, frontier)
+    found = derived(laws.laws, laws.allocations, laws.laws["critical_batch_by_scans"], frontier)
     assert any(name.startswith("measured_") for name in found) == (status == "determined")
