@@ -30,6 +30,8 @@ BATCHES = ("batch_tokens", "max_tokens")
 """What runs differ in that tell what a batch is worth."""
 HELD = ("constant", "trunk", "max_epochs")
 """What they may differ in beside that where the grid is made of branches."""
+REPEATED = ("constant", "averaging", "max_tokens", "max_epochs")
+"""What runs over repeated subsets may differ in from a grid that sees each token once."""
 IN_SHAPE = ("family", "aspect_ratio", "recurrence")
 """Settings that the name of a model's shape tells already."""
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scalelaws.laws import kaplan
+from scalelaws.laws.batches import scan_task, usable
 from scalelaws.laws.derived import derived
 from scalelaws.laws.study import fit_laws
 from scalelaws.observations.read import read_table
@@ -16,6 +17,7 @@ STEPS = {"alpha_N": 0.077, "alpha_S": 0.76, "N_c": 6.5e13, "S_c": 2.1e3}
 BATCH = {"alpha_B": 0.21, "B_star": 2.1e8}
 SIZES = np.geomspace(1e6, 1e9, 7)
 SCANNED = SIZES[3]
+STEPS_SEEN = np.geomspace(3e3, 3e5, 12).round()
 
 
 def loss_at(size, step, batch):
@@ -28,10 +30,9 @@ def loss_at(size, step, batch):
     return brentq(excess, 0.5, 100)
 
 
-def curve(size, batch, rng, noise):
-    steps = np.geomspace(3e3, 3e5, 12).round()
+def curve(size, batch, rng, noise, steps=STEPS_SEEN, warmup=0.0):
     shift = np.exp(noise * rng.standard_normal())
-    loss = [loss_at(size, step, batch) * shift for step in steps]
+    loss = [loss_at(size, step - warmup / 2, batch) * shift for step in steps]
     run = f"{size:.3g}-{batch:.3g}"
     return pd.DataFrame(
         {"run": run, "step": steps, "batch_tokens": batch, "N": size, "tokens": steps * batch, "loss": loss}
@@ -64,6 +65,33 @@ def test_the_critical_batch_comes_back_from_scans_and_from_noise_scales(laws, na
     assert law.status == "determined"
     assert all(law.parameters[key].contains(value) for key, value in BATCH.items())
     assert law.parameters["alpha_B"].value == pytest.approx(BATCH["alpha_B"], rel=0.1)
+
+
+def test_a_warm_up_that_takes_as_many_tokens_of_every_batch_is_not_taken_for_a_larger_critical_batch(tmp_path):
+    tokens, rng, seen = 2.5e8, np.random.default_rng(3), np.geomspace(3e8, 3e10, 24)
+    rows = [curve(SCANNED, batch, rng, 0.0, seen / batch, tokens / batch) for batch in (1e5, 3e5, 1e6, 3e6)]
+    pd.concat(rows).to_csv(tmp_path / "scan.csv", index=False)
+    observations = read_table(tmp_path / "scan.csv").observations
+    warmed = replace(
+        observations, runs=observations.runs.assign(warmup_steps=tokens / observations.runs["batch_tokens"])
+    )
+    task, _ = scan_task(warmed, 0.001, 10, 1)
+    assert task.rows["observed"].to_numpy() == pytest.approx(
+        kaplan.critical_batch(task.rows["loss"], **BATCH).to_numpy(), rel=0.15
+    )
+    unaware, _ = scan_task(observations, 0.001, 10, 1)
+    assert (unaware.rows["observed"] > 1.5 * kaplan.critical_batch(unaware.rows["loss"], **BATCH)).any()
+
+
+def test_a_scan_that_does_not_tell_the_critical_batch_where_it_is_needed_gives_way_to_the_noise_scale(
+    table, laws, tmp_path
+):
+    table.to_csv(tmp_path / "batches.csv", index=False)
+    observations = read_table(tmp_path / "batches.csv").observations
+    scan = laws.laws["critical_batch_by_scans"]
+    assert usable(laws.laws, observations) is scan
+    unsure = replace(scan, draws=scan.draws * np.geomspace(0.5, 2, len(scan.draws))[:, None])
+    assert usable({**laws.laws, scan.name: unsure}, observations).name == "critical_batch_by_noise_scale"
 
 
 def test_learning_curves_give_the_law_of_size_and_least_steps(laws):

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -6,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scalelaws.laws.files import read_laws, write_laws
-from scalelaws.laws.rows import LAWS, at_largest_shared
+from scalelaws.laws.rows import LAWS, at_largest_shared, of_gaps
 from scalelaws.laws.study import fit_laws, fit_study
 from scalelaws.observations.table import Observations, write_observations
 
@@ -37,6 +38,16 @@ def test_the_laws_of_the_gap_to_held_out_and_to_unseen_text_come_back(laws, name
     law = laws.laws[f"{name}_of_parameters_and_data"]
     for name, value in truth.items():
         assert law.parameters[name].value == pytest.approx(value, rel=1e-3)
+
+
+def test_a_gap_is_of_runs_that_repeat_their_subset_where_these_vary_enough(observations):
+    longest = observations.runs["dataset_tokens"] == max(synthetic.SUBSETS)
+    of_sweep = observations.runs.assign(variant=np.where(longest, "", "constant-averaging0.1-max4000000"))
+    chosen = of_gaps(replace(observations, runs=of_sweep)).runs
+    assert set(chosen["variant"]) == {"constant-averaging0.1-max4000000"}
+    few = of_sweep.assign(variant=np.where(of_sweep["dataset_tokens"] < 2e5, of_sweep["variant"], "batch256"))
+    few.loc[longest, "variant"] = ""
+    assert set(of_gaps(replace(observations, runs=few)).runs["variant"]) == {""}
 
 
 @pytest.mark.parametrize(("corpus", "constant"), [("same_offset", True), ("growing", False)])

@@ -15,6 +15,7 @@ from scalelaws.figures.words import law_label
 from scalelaws.laws.fitted import DETERMINED, Laws
 from scalelaws.laws.kaplan import DataLaw
 from scalelaws.observations.table import Observations
+from scalelaws.sweep import REPEATED
 from scalelaws.units import readable
 
 BUT_FOR_SEEDS = ["parameters", "dataset_tokens", "batch_tokens", "learning_rate", "schedule", "family", "n_layer"]
@@ -138,6 +139,7 @@ def sample_efficiency(observations: Observations, laws: Laws) -> Figure:
     "When to stop, against its bound",
     "The step at which each run that overfits had its lowest held-out loss, against the earliest step at which the "
     "laws say that it could. Points below the line stopped too early for one of the laws.",
+    sweeps=REPEATED,
 )
 def stopping_bound(observations: Observations, laws: Laws) -> Figure:
     """S_stop against S_c/[L(N,D) - L(N,∞)]^(1/α_S) (Kaplan et al. 2020, figure 16, left)."""
@@ -166,9 +168,10 @@ def stopping_bound(observations: Observations, laws: Laws) -> Figure:
 
 @figure(
     "Training and held-out loss: early stopping",
-    "The largest size on every subset D: loss on held-out text (solid) and on the text it trains on (dashed). On a "
-    "small subset the held-out loss turns while the training loss goes on falling; the ring marks the step taken as "
-    "the result.",
+    "The largest size that was trained on most subsets D: loss on held-out text (solid) and on the text it trains on "
+    "(dashed). On a small subset the held-out loss turns while the training loss goes on falling; the ring marks the "
+    "step taken as the result.",
+    sweeps=REPEATED,
 )
 def train_and_test_curves(observations: Observations, laws: Laws) -> Figure:
     """Train and test loss against tokens processed, by D, for the largest N (Kaplan et al. 2020, figure 16, right)."""
@@ -176,10 +179,12 @@ def train_and_test_curves(observations: Observations, laws: Laws) -> Figure:
     train = observations.curves(observations.train_corpus, "train")
     if train.empty:
         raise NotDrawableError("the loss on training text was not recorded (split 'train')")
-    largest = test["parameters"].max()
-    chosen = _one_run_a_subset(test[test["parameters"] == largest])
-    if test[test["run"].isin(chosen)].groupby("run")["step"].nunique().max() < 2:
+    several = test[test.groupby("run")["step"].transform("nunique") > 1]
+    if several.empty:
         raise NotDrawableError("every run was evaluated at one step only")
+    subsets = several.groupby("parameters")["dataset_tokens"].nunique()
+    largest = subsets.index[subsets == subsets.max()].max()
+    chosen = _one_run_a_subset(several[several["parameters"] == largest])
     sheet, (ax,) = canvas()
     colours = SizeColours(list(chosen.values()), "D")
     for run, subset in chosen.items():

@@ -23,6 +23,7 @@ from scalelaws.figures.style import LAW_COLOUR, MOST_LABELS, UNDETERMINED_COLOUR
 from scalelaws.figures.words import law_label, number
 from scalelaws.laws.fitted import DETERMINED, FittedLaw, Laws
 from scalelaws.observations.table import Observations
+from scalelaws.sweep import REPEATED
 from scalelaws.units import readable
 
 NORMAL_95 = 1.96
@@ -115,6 +116,7 @@ def overfitting_collapse(observations: Observations, laws: Laws) -> Figure:
     "Generalization gap",
     "Held-out loss minus loss on the training text, against D, by size N, with its law. The gap is what a model has "
     "learnt of its own subset that does not carry over: it grows with N and shrinks with D.",
+    sweeps=REPEATED,
 )
 def generalization_gap(observations: Observations, laws: Laws) -> Figure:
     """The gap between test and train loss as a law of N and D (compare Kaplan et al. 2020, section 4.2)."""
@@ -127,6 +129,7 @@ def generalization_gap(observations: Observations, laws: Laws) -> Figure:
     "Loss on training text that a run has not seen minus loss on that which it has, against D, by size N, with its "
     "law: what of the generalization gap a run remembers. Held-out text may be harder without that, for documents "
     "that are much like training text were left out of it.",
+    sweeps=REPEATED,
 )
 def memory(observations: Observations, laws: Laws) -> Figure:
     """The part of the gap between held-out and training loss that is memory, as a law of N and D."""

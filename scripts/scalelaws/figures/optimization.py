@@ -8,9 +8,10 @@ from scalelaws.figures.axes import LABELS, log_axis
 from scalelaws.figures.crossings import reached
 from scalelaws.figures.marks import canvas, curve, key, law_curve, legend_above, points, size_bar
 from scalelaws.figures.registry import NotDrawableError, figure
-from scalelaws.figures.select import fresh_curves
+from scalelaws.figures.select import fresh_curves, of_one_kind
 from scalelaws.figures.style import UNDETERMINED_COLOUR, SizeColours, category_marks
 from scalelaws.figures.words import law_label
+from scalelaws.laws.batches import scanned
 from scalelaws.laws.fitted import DETERMINED, Laws
 from scalelaws.observations.table import Observations
 from scalelaws.sweep import BATCHES, HELD
@@ -30,8 +31,7 @@ ALIKE = ["parameters", "dataset_tokens", "batch_tokens", "family", "n_layer", "d
 )
 def batch_scan(observations: Observations, laws: Laws) -> Figure:
     """Tokens and steps to a loss by batch size (Kaplan et al. 2020, figure 18)."""
-    curves = fresh_curves(observations.of_batches())
-    curves = curves[curves["batch_tokens"] > 0]
+    curves = of_one_kind(scanned(observations.of_batches()))
     counts = curves.groupby("parameters")["batch_tokens"].nunique()
     if counts.empty or counts.max() < 3:
         raise NotDrawableError("no size N was trained with three batch sizes")

@@ -16,6 +16,8 @@ Array = npt.NDArray[np.float64]
 FEWEST_BATCHES = 3
 LEVELS = 8
 """Losses at which a scan's curves are compared."""
+WIDEST = 10.0
+"""The interval of a B_crit that is of use, as a factor."""
 TRANSIENT = 0.05
 """The first part of a run that is no power law of its steps yet."""
 RELATIVE_NOISE = Objective("log", 0.4)
@@ -23,36 +25,35 @@ RELATIVE_NOISE = Objective("log", 0.4)
 
 
 def noise_scale_task(observations: Observations) -> Task | None:
-    """B_crit(L) from the gradient noise scale, every measurement of a run at the loss it had."""
+    """B_crit(L) from the gradient noise scale, every measurement of a run on fresh tokens at the loss it had."""
     curves = observations.curves(observations.train_corpus)
     if "noise_scale" not in curves or not (curves["noise_scale"] > 0).any():
         return None
-    rows = curves[curves["noise_scale"] > 0]
-    # Measurements of one run err apart from each other, so each is resampled on its own.
-    named = rows["run"] + " step " + rows["step"].astype(str)
-    rows = rows[["step", "flops", "parameters", "loss"]].assign(run=named, observed=rows["noise_scale"], used=True)
+    rows = _settled(curves[curves["noise_scale"] > 0])
+    # Measurements are running averages, so that those of one run err together: runs are resampled whole.
+    rows = rows[["run", "step", "flops", "parameters", "loss"]].assign(observed=rows["noise_scale"], used=True)
     return _task("critical_batch_by_noise_scale", "B_crit(L), noise scale", observations, rows, RELATIVE_NOISE)
 
 
 def scan_task(observations: Observations, noise: float, resamples: int, seed: int) -> tuple[Task, Resampled] | None:
     """B_crit(L) from runs of one size at several batch sizes, and its resamples.
 
-    A batch size's longest curve on fresh tokens stands for it: others repeat, or end early for lack of data.
-
     At each of LEVELS losses the steps S and tokens E to it lie on (S/S_min - 1)(E/E_min - 1) = 1, and B_crit is
-    E_min/S_min. Resamples redraw each run's noise in ln loss, which shifts its whole curve.
+    E_min/S_min: an average over the way to that loss, below what the noise scale says at it. Resamples redraw the noise
+    in ln loss of every recorded point. Updates of a warm-up count as their rate does, half.
     """
     rng = np.random.default_rng(seed)
     tables, redrawn = [], []
     runs = 0
-    for size, curves in _scanned(observations).groupby("parameters"):
+    for size, curves in scanned(observations).groupby("parameters"):
         tracks = [curve.sort_values("step") for _, curve in curves.groupby("run")]
         levels = _levels(tracks)
         batches = np.array([track["batch_tokens"].iloc[0] for track in tracks])
         if len(np.unique(batches)) < FEWEST_BATCHES or not len(levels):
             continue
-        shifts = np.zeros((len(tracks), 1 + resamples))
-        shifts[:, 1:] = noise * rng.standard_normal((len(tracks), resamples))
+        shifts = [noise * rng.standard_normal((1 + resamples, len(track))) for track in tracks]
+        for shift in shifts:
+            shift[0] = 0.0
         steps = np.stack([_steps_to(levels, t, s) for t, s in zip(tracks, shifts, strict=True)], axis=-1)
         critical = _critical(steps, batches)
         runs += len(tracks)
@@ -105,24 +106,44 @@ def steps_task(observations: Observations, law: FittedLaw, objective: Objective)
     return Task(name, "kaplan_steps", title, observations.train_corpus, "test", rows, objective)
 
 
-def usable(laws: dict[str, FittedLaw]) -> FittedLaw | None:
-    """The law of B_crit that adjustments go by: of scans, which measure it, before the noise scale."""
-    found = [laws.get(name) for name in ("critical_batch_by_scans", "critical_batch_by_noise_scale")]
-    return next((law for law in found if law and law.parameters and law.status == DETERMINED), None)
+def usable(laws: dict[str, FittedLaw], observations: Observations) -> FittedLaw | None:
+    """The law of B_crit that adjustments go by: of scans, which measure it, before the noise scale.
+
+    It must know B_crit to WIDEST all over the losses of the curves it is for, beyond those it was measured at.
+    """
+    losses = _settled(observations.curves(observations.train_corpus))["loss"]
+    ends = np.array([losses.min(), losses.max()])
+    for name in ("critical_batch_by_scans", "critical_batch_by_noise_scale"):
+        law = laws.get(name)
+        if law and law.parameters and law.status == DETERMINED:
+            low, high = law.band(0.95, loss=ends)
+            if (high < WIDEST * low).all():
+                return law
+    return None
+
+
+def scanned(observations: Observations) -> pd.DataFrame:
+    """The learning curves that stand for each batch size of each size N, on fresh tokens and after the warm-up.
+
+    Of several runs of one batch that is the one whose subset most batches share, and among these the longest.
+    """
+    curves = _settled(observations.curves(observations.train_corpus))
+    curves = curves[(curves["batch_tokens"] > 0) & (curves.groupby("run")["step"].transform("count") > 1)]
+    ends = curves.groupby(["parameters", "batch_tokens", "dataset_tokens", "run"], as_index=False)["tokens"].max()
+    ends["sharing"] = ends.groupby(["parameters", "dataset_tokens"])["batch_tokens"].transform("nunique")
+    best = ends.sort_values(["sharing", "tokens"]).groupby(["parameters", "batch_tokens"])["run"].last()
+    return curves[curves["run"].isin(best)]
+
+
+def _settled(curves: pd.DataFrame) -> pd.DataFrame:
+    """Rows of learning curves on fresh tokens, after the warm-up."""
+    fresh = curves["tokens"] <= FIRST_EPOCH * curves["dataset_tokens"]
+    return curves[fresh & (curves["step"] > curves["warmup_steps"])]
 
 
 def _task(name: str, title: str, observations: Observations, rows: pd.DataFrame, objective: Objective) -> Task:
     train = observations.train_corpus
     return Task(name, "critical_batch", title, train, "test", rows, objective, tested=False)
-
-
-def _scanned(observations: Observations) -> pd.DataFrame:
-    curves = observations.curves(observations.train_corpus)
-    fresh = curves["tokens"] <= FIRST_EPOCH * curves["dataset_tokens"]
-    curves = curves[fresh & (curves["batch_tokens"] > 0) & (curves["step"] > curves["warmup_steps"])]
-    curves = curves[curves.groupby("run")["step"].transform("count") > 1]
-    longest = curves.groupby(["parameters", "batch_tokens"])["tokens"].transform("max")
-    return curves[curves.groupby("run")["tokens"].transform("max") == longest]
 
 
 def _levels(tracks: list[pd.DataFrame]) -> Array:
@@ -133,18 +154,21 @@ def _levels(tracks: list[pd.DataFrame]) -> Array:
 
 
 def _steps_to(levels: Array, track: pd.DataFrame, shifts: Array) -> Array:
-    """Steps (R, levels) after which a curve, shifted by `shifts` (R,) in ln loss, has reached each level.
+    """Steps (R, levels) after which a curve, its points shifted by `shifts` (R, points) in ln loss, reaches each level.
 
     Beyond the ends of the curve its last segment is continued.
     """
-    log_loss = np.minimum.accumulate(np.log(track["loss"].to_numpy(float)))
-    keep = np.concatenate([[True], np.diff(log_loss) < 0])
-    x, y = -log_loss[keep], np.log(track["step"].to_numpy(float)[keep])
-    wanted = -(levels[None, :] - shifts[:, None])
-    found = np.interp(wanted, x, y)
-    if len(x) > 1:
-        found += np.maximum(wanted - x[-1], 0) * (y[-1] - y[-2]) / (x[-1] - x[-2])
-        found += np.minimum(wanted - x[0], 0) * (y[1] - y[0]) / (x[1] - x[0])
+    log_steps = np.log(track["step"].to_numpy(float) - track["warmup_steps"].to_numpy(float) / 2)
+    log_losses = np.minimum.accumulate(np.log(track["loss"].to_numpy(float)) + shifts, axis=1)
+    found = []
+    for log_loss in log_losses:
+        keep = np.concatenate([[True], np.diff(log_loss) < 0])
+        x, y = -log_loss[keep], log_steps[keep]
+        each = np.interp(-levels, x, y)
+        if len(x) > 1:
+            each += np.maximum(-levels - x[-1], 0) * (y[-1] - y[-2]) / (x[-1] - x[-2])
+            each += np.minimum(-levels - x[0], 0) * (y[1] - y[0]) / (x[1] - x[0])
+        found.append(each)
     return np.exp(found)
 
 

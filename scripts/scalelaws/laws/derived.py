@@ -24,15 +24,18 @@ LETTERS = {
 
 
 def derived(
-    laws: Mapping[str, FittedLaw], allocations: Mapping[str, Allocation], least: Allocation | None
+    laws: Mapping[str, FittedLaw],
+    allocations: Mapping[str, Allocation],
+    batch: FittedLaw | None,
+    least: Allocation | None,
 ) -> dict[str, Derived]:
-    """Everything that the determined laws imply. `least` is the envelope against C_min, if there is one.
+    """Everything that the determined laws imply. `batch` is the law of B_crit that S_min and C_min go by, and `least`
+    the envelope against C_min, if there are any.
 
     What has no finite value is left out: a model of half the best size may reach the loss at no compute at all.
     """
     found = _overfitting(laws.get("loss_of_parameters_and_data_kaplan"))
     steps = laws.get("loss_of_parameters_and_steps")
-    batch = next((laws[n] for n in ("critical_batch_by_scans", "critical_batch_by_noise_scale") if n in laws), None)
     found |= _efficient(steps)
     if _known(steps) and _known(batch):
         found |= _predicted(steps, batch)

@@ -83,7 +83,7 @@ def fit_law(
     data = rows.assign(predicted=predicted)
     residual = (problem.target(_observed(used)) - problem.fitted(best.theta)[0]) / problem.scale
     status, messages = assessed(form, problem, best, estimates, draws, used.assign(residual=residual))
-    if noise is not None and task.objective.residual == "log":
+    if noise is not None and task.objective.residual == "log" and task.form != "critical_batch":
         messages += misfit(residual, noise)
     tests: list[Backtest | None] = [None, None]
     if task.tested:

@@ -3,12 +3,14 @@
 import numpy as np
 import pandas as pd
 
-from scalelaws.laws.curves import BUDGETS_PER_DECADE, Profiles, lowest_sizes, unbiased
+from scalelaws.laws.curves import BUDGETS_PER_DECADE, FIRST_EPOCH, Profiles, lowest_sizes, unbiased
 from scalelaws.laws.estimate import Task
 from scalelaws.laws.forms import FORMS
 from scalelaws.laws.problem import Objective
+from scalelaws.laws.status import FEWEST_VALUES
 from scalelaws.laws.uncertainty import Resampled
 from scalelaws.observations.table import Observations
+from scalelaws.sweep import REPEATED
 
 LAWS = (
     "loss_of_parameters",
@@ -91,6 +93,21 @@ def at_largest_shared(rows: pd.DataFrame, variable: str, other: str) -> "pd.Seri
     counts = rows.groupby(variable)[other].nunique()
     shared = counts.index[counts >= SHARED * rows[other].nunique()]
     return rows[variable] == (shared.max() if len(shared) else rows[variable].max())
+
+
+def of_gaps(observations: Observations) -> Observations:
+    """The runs whose gaps make one law: those that repeat their subset, of the grid, else of its sweep too.
+
+    What is seen once is hardly remembered, so that a law of both would take repeating for an effect of D. Where
+    repeated runs have fewer than three N or three D, these are the grid's runs.
+    """
+    grid = observations.of_variants()
+    for several in (grid, observations.of_variants(*REPEATED)):
+        results = several.results(observations.train_corpus)
+        repeated = results[results["tokens"] > FIRST_EPOCH * results["dataset_tokens"]]
+        if min(repeated["parameters"].nunique(), repeated["dataset_tokens"].nunique()) >= FEWEST_VALUES:
+            return several.of_runs(several.runs["run"].isin(repeated["run"]))
+    return grid
 
 
 def gap_tasks(observations: Observations) -> list[Task]:

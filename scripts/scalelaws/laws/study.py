@@ -29,7 +29,7 @@ from scalelaws.laws.files import write_laws
 from scalelaws.laws.fitted import Allocation, FittedLaw, Laws
 from scalelaws.laws.forms import FORMS
 from scalelaws.laws.problem import Objective
-from scalelaws.laws.rows import LAWS, envelope_task, gap_tasks, held_out_tasks, ood_tasks
+from scalelaws.laws.rows import LAWS, envelope_task, gap_tasks, held_out_tasks, of_gaps, ood_tasks
 from scalelaws.laws.status import sparse
 from scalelaws.laws.uncertainty import Resampled
 from scalelaws.observations.table import Observations, read_observations
@@ -114,7 +114,7 @@ def _fitted(
     resamples = settings["resamples"]
     wanted = set(settings["fit"])
     excluded = _excluded(observations)
-    shapes, batched = observations.of_variants("aspect_ratio"), observations.of_batches()
+    shapes, batched, gaps = observations.of_variants("aspect_ratio"), observations.of_batches(), of_gaps(observations)
     observations = observations.of_variants()
     train = observations.train_corpus
     results = observations.results(train)
@@ -128,7 +128,7 @@ def _fitted(
         return fit_law(task, resamples, _seed(seed, task.name), settings["backtest"], redrawn, between_seeds)
 
     held_out = held_out_tasks(observations, objective)
-    direct = [*held_out, *design_tasks(shapes, objective), *gap_tasks(observations)]
+    direct = [*held_out, *design_tasks(shapes, objective), *gap_tasks(gaps)]
     direct = [
         task for task in direct if task.name in CORE or not sparse(FORMS[task.form], task.rows[task.rows["used"]])
     ]
@@ -166,11 +166,11 @@ def _fitted(
     if parametric:
         budgets = results["flops"].min(), results["flops"].max()
         allocations["parametric"] = allocation.parametric(parametric, budgets)
-    batch_laws, least = _batch_laws(batched, objective, wanted, noise, resamples, seed, fit)
+    batch_laws, critical, least = _batch_laws(batched, objective, wanted, noise, resamples, seed, fit)
     laws |= batch_laws
     names = [name for name in LAWS if name in laws] + [task.name for task in beyond]
     ordered = {name: laws[name] for name in names if name in laws}
-    found = derived(ordered, allocations, least)
+    found = derived(ordered, allocations, critical, least)
     return Laws(study, ordered, allocations, excluded, dict(settings), derived=found)
 
 
@@ -182,16 +182,16 @@ def _batch_laws(
     resamples: int,
     seed: int,
     fit: Callable[[Task, Resampled | None], FittedLaw],
-) -> tuple[dict[str, FittedLaw], Allocation | None]:
-    """The laws that need batch sizes: B_crit(L), and with it L(N, S_min), L(C_min) and the envelope against C_min."""
+) -> tuple[dict[str, FittedLaw], FittedLaw | None, Allocation | None]:
+    """The laws that need batch sizes: B_crit(L), and by one of its laws, which is given beside them with the envelope
+    against C_min, L(N, S_min) and L(C_min)."""
     laws: dict[str, FittedLaw] = {}
     scans = batches.scan_task(observations, noise, resamples, _seed(seed, "scans"))
     measured = batches.noise_scale_task(observations)
     for task, redrawn in (scans or (None, None), (measured, None)):
         if task and not sparse(FORMS[task.form], task.rows[task.rows["used"]]):
             laws[task.name] = fit(task, redrawn)
-    law = batches.usable(laws)
-    least = None
+    law, least = batches.usable(laws, observations), None
     if law:
         steps = batches.steps_task(observations, law, objective)
         if steps and not sparse(FORMS[steps.form], steps.rows):
@@ -206,7 +206,7 @@ def _batch_laws(
             )
             if not sparse(FORMS[task.form], task.rows[task.rows["used"]]):
                 laws[name] = fit(task, redrawn)
-    return {name: law for name, law in laws.items() if name in wanted}, least
+    return {name: law for name, law in laws.items() if name in wanted}, law, least
 
 
 def fit_study(

@@ -127,9 +127,10 @@ class Observations:
         """The runs of the study's own grid, and of its sweep those that change nothing but these settings."""
         if "variant" not in self.runs:
             return self
-        return self._of([changes_only(variant, settings) for variant in self.runs["variant"].fillna("")])
+        return self.of_runs([changes_only(variant, settings) for variant in self.runs["variant"].fillna("")])
 
-    def _of(self, chosen: Sequence[bool] | pd.Series) -> "Observations":
+    def of_runs(self, chosen: Sequence[bool] | pd.Series) -> "Observations":
+        """Some of the runs: a flag for each row of the runs table."""
         runs = self.runs[chosen]
         kept = None if self.positions is None else self.positions[self.positions["run"].isin(runs["run"])]
         return Observations(self.losses[self.losses["run"].isin(runs["run"])], runs, kept)
@@ -142,7 +143,7 @@ class Observations:
         if "variant" not in self.runs or not (self.runs["variant"] == "trunk").any():
             return self.of_variants(*BATCHES)
         held = self.of_variants(*BATCHES, *HELD)
-        return held._of(held.runs["schedule"] != "branch")
+        return held.of_runs(held.runs["schedule"] != "branch")
 
     def curves(self, corpus: str, split: str = "test", *, diverged: bool = False) -> pd.DataFrame:
         """Every evaluated step of every run on a corpus, joined with the runs table, sorted by run and step."""
