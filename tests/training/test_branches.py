@@ -77,6 +77,18 @@ def test_a_branch_equals_the_same_run_made_alone_bit_for_bit(tokens, tmp_path, t
     assert min(row["step"] for row in forked.losses) > branch.first_step  # the trunk's evaluations are the trunk's
 
 
+def test_a_trunk_of_new_settings_leaves_no_fork_of_the_old_ones(tokens, tmp_path):  # noqa: F811
+    trunk, branch = trunks_and_branches(planned(2560), "config")
+    trained(replace(trunk, learning_rate=0.01), tokens, tmp_path / "again", owner="old")
+    for folder in ("again", "once"):
+        trained(trunk, tokens, tmp_path / folder)
+    forks = [tmp_path / folder / FORKS for folder in ("again", "once")]
+    assert len(list(forks[0].iterdir())) == len(list(forks[1].iterdir())) == len(fork_steps(trunk.steps))
+    again, once = (trained(branch, tokens, tmp_path / at.parent.name / "branch", trunk=at) for at in forks)
+    assert again.first_step == branch.first_step
+    assert torch.equal(again.weights, once.weights)
+
+
 def test_a_damaged_fork_costs_a_branch_some_training_and_nothing_else(tokens, tmp_path):  # noqa: F811
     trunk, branch = trunks_and_branches(planned(2560), "config")
     trained(trunk, tokens, tmp_path / "trunk")
