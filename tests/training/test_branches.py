@@ -49,6 +49,14 @@ def test_settings_that_differ_with_the_tokens_are_refused():
         trunks_and_branches(planned(256, 2560), "config")
 
 
+def test_a_warm_up_that_the_trunk_would_shorten_is_refused():
+    (alone,) = planned(2560)  # 20 steps, of which the trunk makes 16
+    trunk, branch = trunks_and_branches([replace(alone, warmup_steps=8)], "config")
+    assert learning_rate(8, trunk.steps, 1.0, "trunk", 8) == learning_rate(8, branch.steps, 1.0, "branch", 8) == 1.0
+    with pytest.raises(InputError, match="warm-up of 9 steps is more than half of 1L16d-trunk-s3's 16"):
+        trunks_and_branches([replace(alone, warmup_steps=9)], "config")
+
+
 def test_a_branch_holds_its_trunks_rate_and_falls_to_zero():
     rates = [learning_rate(step, 20, 1.0, "branch", 2) for step in range(1, 21)]
     assert rates == [learning_rate(step, 20, 1.0, "wsd", 2) for step in range(1, 21)]
