@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from scalelaws.job import Progress
 from scalelaws.training import files, loop
 from scalelaws.training.branches import trunks_and_branches
 from scalelaws.training.engine import Engine
-from scalelaws.training.files import RECIPE, planned_run, train_planned
+from scalelaws.training.files import RECIPE, RunFiles, planned_run, train_planned, train_to_files
 from scalelaws.training.loop import train
 from scalelaws.training.schedule import fork_steps
 from scalelaws.training.state import views
@@ -120,6 +121,19 @@ def test_a_trunk_hands_its_forks_over_without_a_copy(tree, monkeypatch):
     forks = list((tree / "runs/1L16d-trunk-s3/forks").iterdir())
     assert len(forks) == len(fork_steps(16))
     assert all(fork.samefile(tree / "checkpoints/1L16d-trunk-s3/forks" / fork.name) for fork in forks)
+
+
+def test_a_finished_run_whose_job_is_done_again_is_not_trained_again(tree, monkeypatch):
+    folder, sidecars = tree / "runs/trunk", sorted(map(str, tree.glob("tokens/*.json")))
+    into = RunFiles(*(folder / name for name in ("run.json", "losses", "weights")), tree / "checkpoints/trunk")
+    job = planned_run(tree / "plan.csv", "1"), sidecars, "pages", into, "recipe", 1, Progress("train", io.StringIO())
+    train_to_files(*job, kept=True)
+    made = sorted(path.name for path in folder.rglob("*"))
+    shutil.rmtree(folder)  # as Snakemake does before it does a job again
+    monkeypatch.setattr(Engine, "update", None)
+    train_to_files(*job, kept=True)
+    assert sorted(path.name for path in folder.rglob("*")) == made
+    assert len(made) == 5 + len(fork_steps(16))
 
 
 def test_a_branch_by_hand_begins_from_the_study_s_trunk_wherever_its_results_go(tree, tmp_path):

@@ -62,15 +62,15 @@ def train_to_files(
     made_by: str,
     threads: int,
     progress: Progress,
-    shares_job: bool = False,
     *,
+    kept: bool = False,
     sharded: bool = False,
 ) -> None:
     """Train one run, or go on with it from its checkpoint, and write its results. A diverged run keeps its checkpoints.
 
-    sidecars: token files <corpus>.<split>.json, all of which are evaluated. made_by: the recipe's hash. shares_job: its
-    job is other runs' too, whose failure must not cost this one its results. sharded: each of several processes holds
-    only its pieces of the state.
+    sidecars: token files <corpus>.<split>.json, all of which are evaluated. made_by: the recipe's hash. kept: until
+    the study is gathered its results stay under second names too, for Snakemake may delete them. sharded: each of
+    several processes holds only its pieces of the state.
     """
     tokens = {}
     for path in sidecars:
@@ -83,8 +83,9 @@ def train_to_files(
             check_ids(file, file.tokens)
     run = replace(run, precision=native_precision(run.precision, processes.device()))
     owner = owner_of(run, made_by, {Path(path).name: file_digest(path) for path in sidecars})
-    if processes.count() == 1 and take_finished(files.results, files.checkpoints, owner):
-        progress.say("finished before, in a job that failed later")
+    results = (files.forks, *files.results) if run.schedule == "trunk" else files.results
+    if processes.any_of_all(processes.rank() == 0 and take_finished(results, files.checkpoints, owner))[0]:
+        progress.say("finished before, in a job that failed or was cancelled later")
         return
     trunk = files.forks_of(run.trunk) if run.first_step else None
     state = train(run, tokens, train_corpus, files.checkpoints, owner, threads, progress, trunk, sharded=sharded)
@@ -105,8 +106,8 @@ def train_to_files(
     made_with = provenance(made_by, run.seed, asdict(run), sidecars, ["torch", "numpy"])
     good = newest_step(files.checkpoints, owner) if state.status == "diverged" else None
     write_json(files.record, {"run": {**record, "good_checkpoint_step": good}, "provenance": made_with})
-    if shares_job:
-        keep_finished(files.results, files.checkpoints, owner)
+    if kept:
+        keep_finished(results, files.checkpoints, owner)
     if good is None:
         forget_checkpoints(files.checkpoints)
     progress.say(f"{state.status} at step {state.step:,}; {_what_is_left(state, good, files.checkpoints)}")

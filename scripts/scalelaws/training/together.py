@@ -97,7 +97,9 @@ def _take_part(job: str) -> None:
     processes.join()
     # One thread each: side by side they beat one process of several threads.
     progress, sharded = Progress(f"train {run.run}"), said["sharded"]
-    train_to_files(run, said["sidecars"], said["corpus"], files, said["recipe"], 1, progress, sharded=sharded)
+    train_to_files(
+        run, said["sidecars"], said["corpus"], files, said["recipe"], 1, progress, kept=True, sharded=sharded
+    )
     processes.leave()
 
 
