@@ -20,4 +20,4 @@ with logged(snakemake.log[0], f"train {run.run}") as progress:
     if nodes * snakemake.threads > 1:
         train_together(*job, snakemake.threads, nodes, launcher, sharded=bool(resources.sharded))
     else:
-        train_to_files(*job, snakemake.threads, progress, bool(resources.shares_job))
+        train_to_files(*job, snakemake.threads, progress, kept=True)

@@ -1,4 +1,4 @@
-"""A finished run outlives the job that it shares with others."""
+"""A finished run outlives its job."""
 
 import pytest
 from scalelaws.finished import forget_checkpoints, forget_finished, keep_finished, take_finished
@@ -28,9 +28,22 @@ def test_nothing_is_taken_that_was_made_otherwise(finished):
     outputs, checkpoints = finished
     for output in outputs:
         output.unlink()
-    assert not take_finished(outputs, checkpoints, "other settings")
     assert not take_finished(outputs, checkpoints.with_name("b"), "owner")
+    assert not take_finished(outputs, checkpoints, "other settings")
     assert not any(output.exists() for output in outputs)
+    assert not list(checkpoints.iterdir())
+
+
+def test_a_folder_is_kept_without_a_copy_and_comes_back(tmp_path):
+    forks = tmp_path / "runs/a/forks"
+    forks.mkdir(parents=True)
+    (forks / "state").write_text("whole")
+    keep_finished([forks], tmp_path / "checkpoints/a", "owner")
+    assert (forks / "state").stat().st_nlink == 2
+    (forks / "state").unlink()
+    forks.rmdir()
+    assert take_finished([forks], tmp_path / "checkpoints/a", "owner")
+    assert (forks / "state").read_text() == "whole"
 
 
 def test_checkpoints_go_and_what_is_kept_stays(finished):

@@ -1,7 +1,8 @@
-"""How a finished run outlives a job that it shares with others.
+"""How a finished run outlives its job.
 
-Snakemake deletes what every run of a shared job has made when one of them fails. Each finished run therefore keeps its
-files under second names (hard links) among the checkpoints, until all of the study's runs are gathered.
+Snakemake deletes what every run of a shared job has made when one of them fails, and what a job makes that an earlier
+start left in a cluster is not taken for done. Each finished run therefore keeps its files under second names (hard
+links) among the checkpoints, until all of the study's runs are gathered.
 """
 
 import os
@@ -25,9 +26,13 @@ def keep_finished(outputs: Sequence[Path], checkpoints: Path, owner: str) -> Non
 
 
 def take_finished(outputs: Sequence[Path], checkpoints: Path, owner: str) -> bool:
-    """Put back the files of a run that was finished before, and say whether it was, by this very owner."""
+    """Put back the files of a run that was finished before, and say whether it was, by this very owner.
+
+    What another owner left there goes: a trunk's states would take their place on the disk twice.
+    """
     kept = checkpoints / FINISHED
     if not (kept / OWNER).is_file() or (kept / OWNER).read_text() != owner:
+        shutil.rmtree(kept, ignore_errors=True)
         return False
     for output in outputs:
         with atomic_path(output) as temporary:

@@ -68,7 +68,12 @@ def file_digest(path: str | Path) -> str:
 
 
 def link_or_copy(file: Path, target: Path) -> None:
-    """A second name for a file, or a copy where the file system knows no hard links."""
+    """A second name for a file, or for all files of a folder; copies where the file system knows no hard links."""
+    if file.is_dir():
+        target.mkdir()
+        for inner in file.iterdir():
+            link_or_copy(inner, target / inner.name)
+        return
     try:
         os.link(file, target)
     except OSError:

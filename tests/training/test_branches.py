@@ -49,6 +49,14 @@ def test_settings_that_differ_with_the_tokens_are_refused():
         trunks_and_branches(planned(256, 2560), "config")
 
 
+def test_a_warm_up_that_the_trunk_would_shorten_is_refused():
+    (alone,) = planned(2560)  # 20 steps, of which the trunk makes 16
+    trunk, branch = trunks_and_branches([replace(alone, warmup_steps=8)], "config")
+    assert learning_rate(8, trunk.steps, 1.0, "trunk", 8) == learning_rate(8, branch.steps, 1.0, "branch", 8) == 1.0
+    with pytest.raises(InputError, match="warm-up of 9 steps is more than half of 1L16d-trunk-s3's 16"):
+        trunks_and_branches([replace(alone, warmup_steps=9)], "config")
+
+
 def test_a_branch_holds_its_trunks_rate_and_falls_to_zero():
     rates = [learning_rate(step, 20, 1.0, "branch", 2) for step in range(1, 21)]
     assert rates == [learning_rate(step, 20, 1.0, "wsd", 2) for step in range(1, 21)]
@@ -75,6 +83,18 @@ def test_a_branch_equals_the_same_run_made_alone_bit_for_bit(tokens, tmp_path, t
     ]
     assert sorted(results[0]) == sorted(results[1])
     assert min(row["step"] for row in forked.losses) > branch.first_step  # the trunk's evaluations are the trunk's
+
+
+def test_a_trunk_of_new_settings_leaves_no_fork_of_the_old_ones(tokens, tmp_path):  # noqa: F811
+    trunk, branch = trunks_and_branches(planned(2560), "config")
+    trained(replace(trunk, learning_rate=0.01), tokens, tmp_path / "again", owner="old")
+    for folder in ("again", "once"):
+        trained(trunk, tokens, tmp_path / folder)
+    forks = [tmp_path / folder / FORKS for folder in ("again", "once")]
+    assert len(list(forks[0].iterdir())) == len(list(forks[1].iterdir())) == len(fork_steps(trunk.steps))
+    again, once = (trained(branch, tokens, tmp_path / at.parent.name / "branch", trunk=at) for at in forks)
+    assert again.first_step == branch.first_step
+    assert torch.equal(again.weights, once.weights)
 
 
 def test_a_damaged_fork_costs_a_branch_some_training_and_nothing_else(tokens, tmp_path):  # noqa: F811

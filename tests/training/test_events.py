@@ -84,6 +84,18 @@ def test_every_loss_of_every_run_is_there(tmp_path):
     assert (200, 50.0, "loss/books/test", pytest.approx(0.025)) in scalars
 
 
+def test_a_run_that_diverged_before_anything_was_measured_stops_no_other(tmp_path):
+    rows = [
+        {"step": 1, "corpus": "web", "split": "test", "loss": 5.0, "bits_per_byte": 2.0, "tokens": 64, "flops": 6.0}
+    ]
+    for name, losses, steps in (("lost", [], 0), ("other", rows, 1)):
+        run = tmp_path / "runs" / name
+        run.mkdir(parents=True)
+        pd.DataFrame(losses).to_parquet(run / "losses.parquet")
+        (run / "run.json").write_text(json.dumps({"run": {"seconds": 50.0, "steps": steps}}))
+    assert [file.parent.name for file in write_events(tmp_path)] == ["other"]
+
+
 def test_a_folder_without_runs_gets_one_line(tmp_path):
     with pytest.raises(InputError, match=r"holds no finished run\. Name a folder results/<study>"):
         write_events(tmp_path)

@@ -61,10 +61,12 @@ def newest_step(folder):
     return max((int(path.name.split("-")[0]) for path in folder.glob("*.safetensors")), default=0)
 
 
-def test_a_full_disk_costs_a_checkpoint_and_not_the_run(tokens, tmp_path, monkeypatch, capfd):  # noqa: F811
+@pytest.mark.parametrize("schedule", ["constant", "trunk"])
+def test_a_full_disk_costs_a_checkpoint_and_not_the_run(tokens, tmp_path, monkeypatch, schedule):  # noqa: F811
+    run = replace(RUN, schedule=schedule)
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr(loop, "CHECKPOINT_SHARE", 0.0)
-    undisturbed = trained(RUN, tokens, tmp_path / "whole")
+    undisturbed = trained(run, tokens, tmp_path / "whole")
     plain_update = Engine.update
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
 
@@ -75,7 +77,7 @@ def test_a_full_disk_costs_a_checkpoint_and_not_the_run(tokens, tmp_path, monkey
 
     monkeypatch.setattr(Engine, "update", disk_full_from_step_20)
     try:
-        state = trained(RUN, tokens, tmp_path / "full")
+        state = trained(run, tokens, tmp_path / "full")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert state.losses == undisturbed.losses
@@ -120,11 +122,13 @@ def test_a_run_whose_losses_explode_without_overflow_is_marked_diverged(tokens, 
     assert state.step < 400
 
 
-def test_a_run_whose_held_out_loss_is_no_number_is_marked_diverged_and_the_best_before_it_kept(
+def test_a_run_whose_held_out_loss_is_no_number_is_marked_diverged_and_what_was_good_before_it_kept(
     tokens,  # noqa: F811
     tmp_path,
     monkeypatch,
 ):
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "CHECKPOINT_SHARE", 0.0)
     plain_update = Engine.update
 
     def broken_from_step_30(engine, inputs, targets):
@@ -137,6 +141,7 @@ def test_a_run_whose_held_out_loss_is_no_number_is_marked_diverged_and_the_best_
     state = trained(RUN, tokens, tmp_path)
     assert state.status == "diverged"
     assert 0 < state.best_step < 30 <= state.step < 60
+    assert newest_step(tmp_path) == state.step - 1
     assert torch.isfinite(state.best).all()
     assert np.isfinite(state.best_loss)
 

@@ -1,9 +1,14 @@
 """A run by hand from a study's plan and tokens: the run that the workflow would have made."""
 
 import io
+import os
 import re
+import shutil
+import signal
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from safetensors.torch import load_file
@@ -11,9 +16,12 @@ from scalelaws.cli import main
 from scalelaws.errors import InputError
 from scalelaws.io import read_json
 from scalelaws.job import Progress
-from scalelaws.training import loop
-from scalelaws.training.files import RECIPE, planned_run, train_planned
+from scalelaws.training import files, loop
+from scalelaws.training.branches import trunks_and_branches
+from scalelaws.training.engine import Engine
+from scalelaws.training.files import RECIPE, RunFiles, planned_run, train_planned, train_to_files
 from scalelaws.training.loop import train
+from scalelaws.training.schedule import fork_steps
 from scalelaws.training.state import views
 
 from workflow.rules import rules
@@ -31,6 +39,14 @@ def study(tmp_path, tokens):  # noqa: F811
     for (corpus, split), file in tokens.items():
         write_tokens(tmp_path, f"{corpus}.{split}", file.ids, vocabulary=40)
     return tmp_path
+
+
+@pytest.fixture
+def tree(study):
+    """The same tokens with a plan of a trunk of 16 steps and a branch from its last."""
+    longest = replace(RUN, run="1L16d-2.56k-s3", parameters=RUN.shape.parameters, dataset_tokens=2560, steps=20)
+    write_plan(study, trunks_and_branches([replace(longest, warmup_steps=2, evaluations=4)], "config"))
+    return study
 
 
 def test_a_plan_gives_back_its_runs(study):
@@ -75,6 +91,80 @@ def test_a_diverged_run_keeps_its_last_good_checkpoint_and_names_it(study, monke
     assert record["good_checkpoint_step"] == record["steps"] - 1
     kept = study / "checkpoints" / RUN.run
     assert any(path.name.startswith(f"{record['good_checkpoint_step']:09}-") for path in kept.iterdir())
+
+
+def test_a_checkpoint_of_the_step_whose_batch_had_no_finite_loss_is_good(study, monkeypatch):
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "CHECKPOINT_SHARE", 0.0)
+    plain_update = Engine.update
+    monkeypatch.setattr(
+        Engine, "update", lambda engine, *pair: np.nan if engine.state.step == 20 else plain_update(engine, *pair)
+    )
+    train_planned(study / "plan.csv", "1", None, threads=1)
+    record = read_json(study / f"runs/{RUN.run}/run.json")["run"]
+    assert (record["status"], record["steps"], record["good_checkpoint_step"]) == ("diverged", 20, 20)
+
+
+def test_a_trunk_that_diverges_before_its_first_fork_is_recorded_and_leaves_none(tree, monkeypatch):
+    stale = tree / "checkpoints/1L16d-trunk-s3/forks/000000016-a-b.safetensors"
+    stale.parent.mkdir(parents=True)
+    stale.touch()
+    monkeypatch.setattr(Engine, "update", lambda *_: np.nan)
+    train_planned(tree / "plan.csv", "1", None, threads=1)
+    assert read_json(tree / "runs/1L16d-trunk-s3/run.json")["run"]["status"] == "diverged"
+    assert list((tree / "runs/1L16d-trunk-s3/forks").iterdir()) == []
+
+
+def test_a_trunk_hands_its_forks_over_without_a_copy(tree, monkeypatch):
+    monkeypatch.setattr(files, "forget_checkpoints", lambda _: None)
+    train_planned(tree / "plan.csv", "1", None, threads=1)
+    forks = list((tree / "runs/1L16d-trunk-s3/forks").iterdir())
+    assert len(forks) == len(fork_steps(16))
+    assert all(fork.samefile(tree / "checkpoints/1L16d-trunk-s3/forks" / fork.name) for fork in forks)
+
+
+def test_a_finished_run_whose_job_is_done_again_is_not_trained_again(tree, monkeypatch):
+    folder, sidecars = tree / "runs/trunk", sorted(map(str, tree.glob("tokens/*.json")))
+    into = RunFiles(*(folder / name for name in ("run.json", "losses", "weights")), tree / "checkpoints/trunk")
+    job = planned_run(tree / "plan.csv", "1"), sidecars, "pages", into, "recipe", 1, Progress("train", io.StringIO())
+    train_to_files(*job, kept=True)
+    made = sorted(path.name for path in folder.rglob("*"))
+    shutil.rmtree(folder)  # as Snakemake does before it does a job again
+    monkeypatch.setattr(Engine, "update", None)
+    train_to_files(*job, kept=True)
+    assert sorted(path.name for path in folder.rglob("*")) == made
+    assert len(made) == 5 + len(fork_steps(16))
+
+
+def test_a_branch_by_hand_begins_from_the_study_s_trunk_wherever_its_results_go(tree, tmp_path):
+    train_planned(tree / "plan.csv", "1", None, threads=1)
+    train_planned(tree / "plan.csv", "2", tmp_path / "elsewhere/mine", threads=1)
+    assert read_json(tmp_path / "elsewhere/mine/run.json")["run"]["first_step"] == 16
+
+
+def test_a_trunk_by_hand_leaves_its_forks_in_the_folder_named_and_a_branch_tells_that_it_finds_none(tree, capfd):
+    train_planned(tree / "plan.csv", "1", tree / "mine", threads=1)
+    assert len(list((tree / "mine/forks").iterdir())) == len(fork_steps(16))
+    train_planned(tree / "plan.csv", "2", None, threads=1)
+    assert read_json(next((tree / "runs").glob("*/run.json")))["run"]["first_step"] == 0
+    assert "no state of the trunk up to step 16" in capfd.readouterr().err
+
+
+def test_a_checkpoint_is_taken_up_however_the_plan_s_path_is_typed(study, monkeypatch):
+    plain_update, steps = Engine.update, []
+
+    def killed_at_step_20(engine, *pair):
+        steps.append(engine.state.step)
+        if steps == list(range(21)):
+            os.kill(os.getpid(), signal.SIGTERM)
+        return plain_update(engine, *pair)
+
+    monkeypatch.setattr(Engine, "update", killed_at_step_20)
+    with pytest.raises(SystemExit):
+        train_planned(study / "plan.csv", "1", None, threads=1)
+    monkeypatch.chdir(study)
+    train_planned(Path("plan.csv"), "1", None, threads=1)
+    assert steps == list(range(RUN.steps))
 
 
 @pytest.mark.parametrize(

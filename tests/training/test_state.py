@@ -1,6 +1,6 @@
 import torch
 from scalelaws.models.shapes import Shape
-from scalelaws.training.state import initial_state, read_checkpoint, views, write_checkpoint
+from scalelaws.training.state import initial_state, newest_step, read_checkpoint, views, write_checkpoint
 
 SHAPE = Shape(2, 16, 1, 32, 100)
 
@@ -47,6 +47,21 @@ def test_a_checkpoint_of_other_settings_is_not_taken_up(tmp_path):
     write_checkpoint(tmp_path, state_at(7), "someone else")
     assert read_checkpoint(tmp_path, "me") is None
     assert read_checkpoint(tmp_path / "absent", "me") is None
+
+
+def test_a_run_s_checkpoint_outlives_those_of_other_settings_that_had_come_further(tmp_path):
+    for step in (900, 1000):
+        write_checkpoint(tmp_path, state_at(step), "someone else")
+    write_checkpoint(tmp_path, state_at(50), "me")
+    assert same(read_checkpoint(tmp_path, "me"), state_at(50))
+    assert newest_step(tmp_path, "me") == 50
+    assert newest_step(tmp_path, "someone else") is None
+
+
+def test_what_a_killed_process_was_writing_goes_with_the_next_checkpoint(tmp_path):
+    (tmp_path / ".000000003-a-b.safetensors.elsewhere.1.tmp").touch()
+    write_checkpoint(tmp_path, state_at(7), "me")
+    assert [path.name[:9] for path in tmp_path.iterdir()] == ["000000007"]
 
 
 def test_views_share_the_flat_buffer():

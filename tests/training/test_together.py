@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from scalelaws.errors import InputError
 from scalelaws.io import read_json, write_json
 from scalelaws.job import Progress
 from scalelaws.training.files import RunFiles, train_to_files
-from scalelaws.training.together import train_together
+from scalelaws.training.together import _wait_for, train_together
 
 from .test_files import RUN, study, tokens  # noqa: F401  (fixtures)
 
@@ -74,7 +75,7 @@ def test_several_processes_leave_the_files_of_one(study, alone, tmp_path, device
     assert list(losses["step"]) == list(alone["step"])
     assert losses["loss"].to_numpy() == pytest.approx(alone["loss"].to_numpy(), rel=1e-4)
     assert read_json(tmp_path / "both/run.json")["run"]["status"] == "finished"
-    assert not list((tmp_path / "both/checkpoints").rglob("*.*"))
+    assert [path.name for path in (tmp_path / "both/checkpoints/run").iterdir()] == ["finished"]
 
 
 def test_several_nodes_without_a_launcher_are_refused_in_one_line(study, tmp_path):  # noqa: F811
@@ -87,7 +88,8 @@ def test_a_process_that_fails_is_told(study, tmp_path):  # noqa: F811
         train_together(EXACT, ["absent.test.json"], "pages", files_in(tmp_path / "run"), "recipe", 1, 1, "")
 
 
-def test_a_warning_of_the_cluster_reaches_every_process_and_leaves_a_checkpoint(study, tmp_path):  # noqa: F811
+@pytest.mark.parametrize("send", [os.kill, os.killpg])
+def test_a_warning_to_the_job_or_to_all_its_processes_leaves_a_checkpoint(study, tmp_path, send):  # noqa: F811
     long = replace(EXACT, steps=30_000)
     folder = tmp_path / "long"
     files = files_in(folder)
@@ -97,14 +99,23 @@ def test_a_warning_of_the_cluster_reaches_every_process_and_leaves_a_checkpoint(
     )
     script = tmp_path / "job.py"
     script.write_text(JOB)
-    job = subprocess.Popen([sys.executable, str(script), str(tmp_path / "said.json"), str(tmp_path / "log")])
+    command = [sys.executable, str(script), str(tmp_path / "said.json"), str(tmp_path / "log")]
+    job = subprocess.Popen(command, start_new_session=True)
     deadline = time.monotonic() + 120
     while not (Path(tmp_path / "log").exists() and "tokens/s" in (tmp_path / "log").read_text()):
         assert time.monotonic() < deadline and job.poll() is None, (tmp_path / "log").read_text()
         time.sleep(0.2)
     started = time.monotonic()
-    os.kill(job.pid, signal.SIGUSR1)
+    send(job.pid, signal.SIGUSR1)
     assert job.wait(timeout=60) == 143
     assert time.monotonic() - started < 30
     assert list(files.checkpoints.glob("*.safetensors"))
     assert not files.record.exists()
+
+
+@pytest.mark.parametrize(("ends", "left"), [("exit(0)", None), ("exit(1)", 143)])
+def test_a_signal_to_processes_that_end_well_all_the_same_is_no_failure(ends, left):
+    ending = f"import os, signal, time; signal.signal(signal.SIGTERM, lambda *_: {ends})"
+    told = "os.kill(os.getppid(), signal.SIGUSR1); time.sleep(30)"
+    with nullcontext() if left is None else pytest.raises(SystemExit, match=str(left)):
+        _wait_for([sys.executable, "-c", f"{ending}; {told}"])

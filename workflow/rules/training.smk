@@ -74,7 +74,6 @@ rule train:
         mem_mb=growing(lambda wildcards: NEEDS[wildcards.run].memory_mb),
         runtime=growing(lambda wildcards: NEEDS[wildcards.run].minutes),
         gpu=lambda wildcards: gpus_asked(wildcards.run, NEEDS, SHARING_JOBS),
-        shares_job=lambda wildcards: int(wildcards.run in SHARING_JOBS),
         sharded=lambda wildcards: int(NEEDS[wildcards.run].sharded),
         # Not a parameter: that another run wants more tokens is no reason to train this one again.
         largest_subset=max((run.dataset_tokens for run in RUNS.values()), default=0),
@@ -112,7 +111,6 @@ use rule train as train_on_nodes with:
         gpu=lambda wildcards: NEEDS[wildcards.run].gpus,
         nodes=lambda wildcards: NEEDS[wildcards.run].nodes,
         tasks=lambda wildcards: NEEDS[wildcards.run].nodes,
-        shares_job=0,
         sharded=lambda wildcards: int(NEEDS[wildcards.run].sharded),
         largest_subset=max((run.dataset_tokens for run in RUNS.values()), default=0),
 

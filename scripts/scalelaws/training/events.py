@@ -22,7 +22,10 @@ VARINT, DOUBLE, BYTES, FLOAT = 0, 1, 2, 5
 
 
 def write_events(study: Path) -> list[Path]:
-    """Write <study>/tensorboard/<run>/events.out.tfevents for every run that has finished; returns the files."""
+    """Write <study>/tensorboard/<run>/events.out.tfevents for every run that has finished; returns the files.
+
+    A run that diverged before anything was measured has none.
+    """
     records = sorted(study.glob("runs/*/run.json"))
     if not records:
         raise InputError(str(study), "holds no finished run", "Name a folder results/<study> with runs in it.")
@@ -30,6 +33,8 @@ def write_events(study: Path) -> list[Path]:
     for record in records:
         run = read_json(record)["run"]
         losses = pd.read_parquet(record.with_name("losses.parquet"))
+        if losses.empty:
+            continue
         path = study / "tensorboard" / record.parent.name / "events.out.tfevents"
         with atomic_path(path) as temporary:
             temporary.write_bytes(b"".join(framed(event) for event in events(losses, run["seconds"] / run["steps"])))

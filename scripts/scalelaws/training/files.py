@@ -1,6 +1,5 @@
 """One run from its plan and tokens to its files: record, losses and weights."""
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from safetensors.torch import save_file
 
 from scalelaws.errors import InputError
 from scalelaws.finished import forget_checkpoints, keep_finished, take_finished
-from scalelaws.io import atomic_path, file_digest, write_json
+from scalelaws.io import atomic_path, file_digest, link_or_copy, write_json
 from scalelaws.job import Progress
 from scalelaws.recipe import provenance, recipe
 from scalelaws.tokens.store import check_ids, open_tokens
@@ -20,7 +19,7 @@ from scalelaws.training import processes
 from scalelaws.training.loop import FORKS, run_record, train
 from scalelaws.training.run import Run
 from scalelaws.training.speed import native_precision
-from scalelaws.training.state import State, last_step_before, owner_of, views
+from scalelaws.training.state import State, checkpoints_of, newest_step, owner_of, views
 
 RECIPE = ("training.files", "training.run", "training.together")
 """The modules whose meaning is that of a run, as the rule `train` names them."""
@@ -45,9 +44,14 @@ class RunFiles:
         """What every run leaves; the record last, which says that the others are there."""
         return self.losses, self.positions, self.weights, self.record
 
-    def forks(self, run: str) -> Path:
-        """The states that a trunk, a run of the same study, keeps for its branches."""
-        return self.record.parents[1] / run / FORKS
+    @property
+    def forks(self) -> Path:
+        """The states that a trunk keeps for its branches."""
+        return self.record.with_name(FORKS)
+
+    def forks_of(self, trunk: str) -> Path:
+        """Those of another run of the study, wherever this one's results go."""
+        return self.checkpoints.parents[1] / "runs" / trunk / FORKS
 
 
 def train_to_files(
@@ -58,15 +62,15 @@ def train_to_files(
     made_by: str,
     threads: int,
     progress: Progress,
-    shares_job: bool = False,
     *,
+    kept: bool = False,
     sharded: bool = False,
 ) -> None:
     """Train one run, or go on with it from its checkpoint, and write its results. A diverged run keeps its checkpoints.
 
-    sidecars: token files <corpus>.<split>.json, all of which are evaluated. made_by: the recipe's hash. shares_job: its
-    job is other runs' too, whose failure must not cost this one its results. sharded: each of several processes holds
-    only its pieces of the state.
+    sidecars: token files <corpus>.<split>.json, all of which are evaluated. made_by: the recipe's hash. kept: until
+    the study is gathered its results stay under second names too, for Snakemake may delete them. sharded: each of
+    several processes holds only its pieces of the state.
     """
     tokens = {}
     for path in sidecars:
@@ -78,11 +82,12 @@ def train_to_files(
         else:
             check_ids(file, file.tokens)
     run = replace(run, precision=native_precision(run.precision, processes.device()))
-    owner = owner_of(run, made_by, {path: file_digest(path) for path in sidecars})
-    if processes.count() == 1 and take_finished(files.results, files.checkpoints, owner):
-        progress.say("finished before, in a job that failed later")
+    owner = owner_of(run, made_by, {Path(path).name: file_digest(path) for path in sidecars})
+    results = (files.forks, *files.results) if run.schedule == "trunk" else files.results
+    if processes.any_of_all(processes.rank() == 0 and take_finished(results, files.checkpoints, owner))[0]:
+        progress.say("finished before, in a job that failed or was cancelled later")
         return
-    trunk = files.forks(run.trunk) if run.first_step else None
+    trunk = files.forks_of(run.trunk) if run.first_step else None
     state = train(run, tokens, train_corpus, files.checkpoints, owner, threads, progress, trunk, sharded=sharded)
     if processes.rank() > 0:
         return
@@ -91,16 +96,18 @@ def train_to_files(
     with atomic_path(files.positions) as temporary:
         pd.DataFrame(state.positions).to_parquet(temporary, index=False)
     if run.schedule == "trunk":
-        with atomic_path(files.forks(run.run)) as temporary:
-            shutil.copytree(files.checkpoints / FORKS, temporary)
+        with atomic_path(files.forks) as temporary:
+            temporary.mkdir()
+            for fork in checkpoints_of(files.checkpoints / FORKS, owner):
+                link_or_copy(fork, temporary / fork.name)
     with atomic_path(files.weights) as temporary:
         save_file({name: view.contiguous() for name, view in views(state.best, run.shape).items()}, temporary)
     record = run_record(run, state, train_corpus, threads)
     made_with = provenance(made_by, run.seed, asdict(run), sidecars, ["torch", "numpy"])
-    good = last_step_before(files.checkpoints, state.step) if state.status == "diverged" else None
+    good = newest_step(files.checkpoints, owner) if state.status == "diverged" else None
     write_json(files.record, {"run": {**record, "good_checkpoint_step": good}, "provenance": made_with})
-    if shares_job:
-        keep_finished(files.results, files.checkpoints, owner)
+    if kept:
+        keep_finished(results, files.checkpoints, owner)
     if good is None:
         forget_checkpoints(files.checkpoints)
     progress.say(f"{state.status} at step {state.step:,}; {_what_is_left(state, good, files.checkpoints)}")

@@ -33,7 +33,7 @@ from scalelaws.training.schedule import check_steps, evaluation_steps, fork_step
 from scalelaws.training.sharding import scattered
 from scalelaws.training.speed import QUICK_SIZE, matrix_product_rate
 from scalelaws.training.spikes import has_diverged
-from scalelaws.training.state import State, branched_state, initial_state, read_checkpoint, write_checkpoint
+from scalelaws.training.state import KEPT, State, branched_state, initial_state, read_checkpoint, write_checkpoint
 
 FORKS = "forks"
 CHECKPOINT_SECONDS = 30.0
@@ -106,14 +106,14 @@ def train(
                 if state.step < run.steps:
                     others = [s.in_passing() for s in others if s.split != UNSEEN]
                 _record(engine, others)
+            if state.status == "diverged":
+                break
             if state.step == run.steps and state.status == "running":
                 state.status = "finished"
             now = time.monotonic()
             state.seconds = earlier_seconds + now - started
             if state.step in forks:
-                fork = engine.whole_state()
-                if processes.rank() == 0:
-                    write_checkpoint(checkpoints / FORKS, fork, owner, kept=None)
+                _try_to_write(checkpoints / FORKS, engine, owner, say, kept=None)
             stopping, due = processes.any_of_all(terminated(), now > next_checkpoint)
             if due or stopping:
                 _try_to_write(checkpoints, engine, owner, say)
@@ -128,7 +128,7 @@ def train(
                 share = 3 * run.shape.forward_flops * speed / peak
                 note = f"loss {loss:.3f}  {speed / 1e3:,.0f}k tokens/s  {share:.0%} of the machine's matrix products"
                 progress.show(state.step, run.steps, note, before=counted_from)
-    if state.status != "diverged":  # of a diverged run the last good checkpoints stay
+    if state.status != "diverged":  # of a diverged run only good checkpoints are there
         # What follows may be killed, or find the disk full: nothing is trained again for that.
         _try_to_write(checkpoints, engine, owner, say)
     _record_result(engine, sets, held_out)
@@ -221,12 +221,14 @@ def _record_result(engine: Engine, sets: list[EvaluationSet], held_out: Evaluati
         row["result"] = row["step"] == state.best_step
 
 
-def _try_to_write(checkpoints: Path, engine: Engine, owner: str, say: Callable[[str], None]) -> None:
+def _try_to_write(
+    checkpoints: Path, engine: Engine, owner: str, say: Callable[[str], None], kept: int | None = KEPT
+) -> None:
     """Write a checkpoint; a full disk costs no more than this one: the last one stays, and the run goes on."""
     state = engine.whole_state()
     if processes.rank() == 0:
         try:
-            write_checkpoint(checkpoints, state, owner)
+            write_checkpoint(checkpoints, state, owner, kept)
         except OSError as error:
             say(f"no checkpoint at step {state.step:,} ({error.strerror}); the one before it stays")
 

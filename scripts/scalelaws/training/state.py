@@ -77,56 +77,72 @@ def views(flat: Tensor, shape: Shape) -> dict[str, Tensor]:
 
 
 def write_checkpoint(folder: Path, state: State, owner: str, kept: int | None = KEPT) -> None:
-    """Write the state to <step>-<digest>.safetensors and keep the newest. `owner` says whose state it is."""
-    content = save(
-        {name: getattr(state, name) for name in BUFFERS},
-        metadata={"owner": owner, "numbers": json.dumps(state.numbers())},
-    )
-    digest = hashlib.sha256(content).hexdigest()[:16]
-    with atomic_path(folder / f"{state.step:09}-{digest}.safetensors") as temporary:
+    """Write the state to <step>-<owner>-<digest>.safetensors. `owner` says whose state it is.
+
+    Only the owner's newest stay in the folder (all of them, if kept is None), and nothing of other owners, nor what a
+    process was writing when it was killed: one process at a time writes to a folder.
+    """
+    for abandoned in folder.glob(".*.safetensors.*.tmp"):
+        abandoned.unlink()
+    buffers = {name: getattr(state, name) for name in BUFFERS}
+    content = save(buffers, metadata={"numbers": json.dumps(state.numbers())})
+    with atomic_path(folder / f"{state.step:09}-{_short(owner.encode())}-{_short(content)}.safetensors") as temporary:
         temporary.write_bytes(content)
-    for old in sorted(folder.glob("*.safetensors"))[:-kept] if kept else []:
-        old.unlink()
+    own = checkpoints_of(folder, owner)
+    for other in set(folder.glob("*.safetensors")) - set(own[-kept:] if kept else own):
+        other.unlink()
+
+
+def checkpoints_of(folder: Path, owner: str) -> list[Path]:
+    """The owner's checkpoints in a folder, the newest last."""
+    return sorted(folder.glob(f"*-{_short(owner.encode())}-*.safetensors"))
 
 
 def read_checkpoint(folder: Path, owner: str, say: Callable[[str], None] = print) -> State | None:
     """The newest whole checkpoint of this owner, or None. A damaged file is passed over for the one before it."""
+    own = checkpoints_of(folder, owner)
     for path in sorted(folder.glob("*.safetensors"), reverse=True):
-        found = _read(path, say)
-        if found is None:
-            continue
-        if found[0] == owner:
-            return found[1]
-        say(f"{path.name}: checkpoint of other settings, not used")
+        if path not in own:
+            say(f"{path.name}: checkpoint of other settings, not used")
+        elif state := _read(path, say):
+            return state
     return None
 
 
-def last_step_before(folder: Path, step: int) -> int | None:
-    """The newest checkpoint's step before `step`, or None: of a run that diverged there, the last one known as good."""
-    steps = [int(path.name.split("-")[0]) for path in folder.glob("*.safetensors")]
-    return max((found for found in steps if found < step), default=None)
+def newest_step(folder: Path, owner: str) -> int | None:
+    """The step of the owner's newest checkpoint, or None."""
+    own = checkpoints_of(folder, owner)
+    return _step_of(own[-1]) if own else None
 
 
 def branched_state(trunk: Path, last_step: int, say: Callable[[str], None] = print) -> State | None:
     """The newest of a trunk's saved states at or before `last_step`, as the beginning of a branch; or None."""
     for path in sorted(trunk.glob("*.safetensors"), reverse=True):
-        if int(path.name.split("-")[0]) <= last_step and (found := _read(path, say)):
-            state = found[1]
+        if _step_of(path) <= last_step and (state := _read(path, say)):
             state.first_step, state.seconds, state.flops_total, state.losses = state.step, 0.0, 0.0, []
             state.best_step, state.best_loss, state.status = 0, float("inf"), "running"
             return state
+    say(f"{trunk}: no state of the trunk up to step {last_step:,}; the branch begins at its first step")
     return None
 
 
-def _read(path: Path, say: Callable[[str], None]) -> tuple[str, State] | None:
-    """The owner and the state in a file, or None if it is not what was written."""
+def _read(path: Path, say: Callable[[str], None]) -> State | None:
+    """The state in a file, or None if it is not what was written."""
     content = path.read_bytes()
-    if hashlib.sha256(content).hexdigest()[:16] != path.stem.split("-")[1]:
+    if _short(content) != path.stem.split("-")[-1]:
         say(f"{path.name}: damaged checkpoint, taking the one before it")
         return None
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
     fields: dict[str, Any] = {**load(content), **json.loads(header["numbers"])}
-    return header["owner"], State(**fields)
+    return State(**fields)
+
+
+def _step_of(checkpoint: Path) -> int:
+    return int(checkpoint.name.split("-")[0])
+
+
+def _short(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def owner_of(run: Any, recipe: str, inputs: dict[str, str]) -> str:

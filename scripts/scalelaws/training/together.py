@@ -18,6 +18,14 @@ from scalelaws.training import processes
 from scalelaws.training.files import RunFiles, train_to_files
 from scalelaws.training.run import Run
 
+TORCHRUN = """
+import signal
+signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+from torch.distributed.run import main
+main()
+"""
+"""torchrun on each node. A cluster's warning comes to it too, and would end it before its processes have written."""
+
 
 def train_together(
     run: Run,
@@ -52,7 +60,7 @@ def train_together(
 
 
 def _torchrun(devices_per_node: int, nodes: int, launcher: str) -> list[str]:
-    torchrun = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={devices_per_node}"]
+    torchrun = [sys.executable, "-c", TORCHRUN, f"--nproc-per-node={devices_per_node}"]
     if nodes == 1:
         return [*torchrun, "--standalone"]
     with socket.socket() as free:  # found free on the node of the batch script, whose torchrun will listen there
@@ -75,7 +83,7 @@ def _wait_for(command: Sequence[str]) -> None:
         status = child.wait()
         for number, handler in before.items():
             signal.signal(number, handler)
-    if asked:
+    if asked and status:
         raise SystemExit(143)
     if status:
         raise RuntimeError(f"a process that trained ended with {status}")
@@ -89,7 +97,9 @@ def _take_part(job: str) -> None:
     processes.join()
     # One thread each: side by side they beat one process of several threads.
     progress, sharded = Progress(f"train {run.run}"), said["sharded"]
-    train_to_files(run, said["sidecars"], said["corpus"], files, said["recipe"], 1, progress, sharded=sharded)
+    train_to_files(
+        run, said["sidecars"], said["corpus"], files, said["recipe"], 1, progress, kept=True, sharded=sharded
+    )
     processes.leave()
 
 
