@@ -3,8 +3,10 @@
 Everything that names SLURM is here and in workflow/profiles/slurm.
 """
 
+import atexit
 import getpass
 import os
+import platform
 import re
 import shutil
 import signal
@@ -70,21 +72,22 @@ def site_of(profile: str | Path) -> dict[str, Any]:
 
 
 def claim_jobs(workflow: Any, study: str, say: Any) -> None:
-    """Name the jobs of this start after the study, and cancel those that an earlier start of it has left.
+    """Claim the study's jobs for this start, name them after it, and cancel those that an earlier start has left.
 
-    For Snakemake's `onstart`, which holds the folder's lock: no other start of this study lives, so jobs that bear its
-    name are orphans, and would write the same files as those that are about to be submitted. A training that is
-    cancelled leaves its checkpoint. Does nothing for other executors.
+    For Snakemake's `onstart`. Snakemake's own lock is one of files: of one study, two starts pass it that make different
+    ones, and two that begin together. The claim lets one alone pass, so that jobs that bear the study's name are orphans,
+    and would write the same files as those that are about to be submitted. A training that is cancelled leaves its
+    checkpoint. Does nothing for other executors, nor where nothing is submitted.
     """
     executor = workflow.scheduler._executor
-    if "slurm" not in type(executor).__module__:
+    if "slurm" not in type(executor).__module__ or all(job.is_local for job in workflow.dag.needrun_jobs()):
         return
-    prefix = f"{study}-"
-    orphans = _jobs(prefix)
+    _claim(Path(workflow.persistence.path) / f"{study}.claim")
+    orphans = _jobs(study)
     if orphans:
         _answer("scancel", *orphans)
         deadline = time.monotonic() + PATIENCE
-        while left := _jobs(prefix):
+        while left := _jobs(study):
             if time.monotonic() > deadline:
                 raise InputError(
                     f"SLURM jobs {', '.join(left)}",
@@ -93,7 +96,7 @@ def claim_jobs(workflow: Any, study: str, say: Any) -> None:
                 )
             time.sleep(1)
         say(f"cancelled {len(orphans)} jobs that an earlier start left in SLURM; what is unfinished is done again")
-    executor.run_uuid = prefix + executor.run_uuid
+    executor.run_uuid = f"{study}-{executor.run_uuid[-36:]}"
 
 
 def leave_warnings_to_scripts(workflow: Any) -> None:
@@ -105,12 +108,75 @@ def leave_warnings_to_scripts(workflow: Any) -> None:
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 
-def _jobs(prefix: str) -> list[str]:
-    """Numbers of the user's jobs, not ended, whose names begin so and whose working directory is this one."""
+def _claim(claim: Path) -> None:
+    """Make this process the claim's holder until it ends. Raises InputError if another is, or may be.
+
+    The claim is a link to nowhere that names its holder: made in one step with what it says, on any file system, and by
+    one process alone. A killed holder's stays, and is removed by the next start on its machine.
+    """
+    while not _made(claim):
+        holder = _holder(claim)
+        if not holder:
+            continue  # given back in this instant
+        if not _is_gone(holder):
+            raise _held(claim, holder)
+        taking = claim.with_suffix(".taken")  # two that find the same dead holder: the later would remove the other's
+        if not _made(taking):
+            raise _held(taking, _holder(taking))
+        if _holder(claim) == holder:
+            claim.unlink(missing_ok=True)
+        taking.unlink()
+    atexit.register(claim.unlink, missing_ok=True)
+
+
+def _made(claim: Path) -> bool:
+    """Whether a claim could be made; it names this machine, this process, and when it began."""
+    try:
+        claim.symlink_to(f"{platform.node()}:{os.getpid()}:{_beginning(os.getpid())}")
+    except FileExistsError:
+        return False
+    return True
+
+
+def _holder(claim: Path) -> str:
+    """What a claim says; nothing if it is gone."""
+    try:
+        return os.readlink(claim)
+    except FileNotFoundError:
+        return ""
+
+
+def _held(claim: Path, holder: str) -> InputError:
+    host, process, _ = f"{holder}::".split(":")[:3]
+    return InputError(
+        str(claim),
+        f"another start of this study has its jobs in its care (process {process} on {host})",
+        "Wait until it has ended; if it was killed, delete this file, and start again.",
+    )
+
+
+def _is_gone(holder: str) -> bool:
+    """Whether a claim's holder is known to have ended, as only its own machine can know."""
+    host, process, beginning = holder.split(":")
+    return host == platform.node() and _beginning(int(process)) != beginning
+
+
+def _beginning(process: int) -> str:
+    """When a process of this machine began, in ticks since the machine did; nothing if it is no more."""
+    try:
+        state, *fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if state == "Z" else fields[18]
+
+
+def _jobs(study: str) -> list[str]:
+    """Numbers of the user's jobs, not ended, that a start of this study named, and whose working directory is this."""
     lines = _answer("squeue", "-h", "-u", getpass.getuser(), "-o", "%A|%j|%Z")
     rows = (line.split("|", 2) for line in lines)
     here = os.path.realpath(".")
-    return [number for number, name, folder in rows if name.startswith(prefix) and os.path.realpath(folder) == here]
+    named = re.compile(re.escape(study) + r"-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+    return [number for number, name, folder in rows if named.fullmatch(name) and os.path.realpath(folder) == here]
 
 
 def _accounts() -> set[str]:
@@ -141,7 +207,12 @@ def _count(device: str) -> int:
 
 def _answer(*command: str) -> list[str]:
     """The lines that a SLURM command prints. Raises InputError if it fails."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise InputError(
+            command[0], "is not on this machine's PATH", "Start from a login node of the cluster."
+        ) from None
     if done.returncode:
         problem = " ".join(done.stderr.split()) or f"ended with {done.returncode}"
         raise InputError(" ".join(command[:2]), problem, "Wait until SLURM answers, then start again.")

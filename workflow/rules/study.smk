@@ -127,5 +127,5 @@ if workflow.is_main_process:
 
 onstart:
     check_limits(costs_of(jobs_ahead(), RUNS, NEEDS).values(), config["limits"])
-    # Holding the lock of this folder, before the first job is submitted.
+    # Before the first job is submitted.
     claim_jobs(workflow, config["study"], lambda text: print(text, file=sys.stderr))
