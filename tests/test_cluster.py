@@ -10,7 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from scalelaws.cluster import claim_jobs
+from scalelaws.cluster import claim_jobs, shared_gpu
 from scalelaws.errors import InputError
 
 JOB = "01234567-89ab-cdef-0123-456789abcdef"
@@ -42,7 +42,7 @@ def answers(tmp_path, monkeypatch):
 
 @pytest.fixture
 def queue(answers, tmp_path):
-    """A function that fills the queue with jobs of these names; what is cancelled is listed in the file that it gives."""
+    """A function that fills the queue with jobs of these names; the file that it gives lists what is cancelled."""
     cancelled = tmp_path / "cancelled"
 
     def fill(*names):
@@ -122,7 +122,7 @@ def test_a_dead_holder_s_claim_is_taken_over_on_its_machine_alone(queue, tmp_pat
     link.unlink()
     _abandoned(link)
     claim(tmp_path)
-    assert os.readlink(link).startswith(f"{platform.node()}:{os.getpid()}:")
+    assert str(link.readlink()).startswith(f"{platform.node()}:{os.getpid()}:")
     assert cancelled.read_text() == "0\n"
 
 
@@ -145,3 +145,8 @@ def _abandoned(link):
     with subprocess.Popen([sys.executable, "-c", ""]) as dead:
         dead.wait()
     link.symlink_to(f"{platform.node()}:{dead.pid}:1")
+
+
+def test_runs_that_share_a_job_ask_together_for_one_gpu():
+    asked = shared_gpu({"small"})["gres"]
+    assert [asked(SimpleNamespace(run=run)) for run in ("small", "large")] == ["gpu:1", ""]

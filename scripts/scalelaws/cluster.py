@@ -12,7 +12,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +74,8 @@ def site_of(profile: str | Path) -> dict[str, Any]:
 def claim_jobs(workflow: Any, study: str, say: Any) -> None:
     """Claim the study's jobs for this start, name them after it, and cancel those that an earlier start has left.
 
-    For Snakemake's `onstart`. Snakemake's own lock is one of files: of one study, two starts pass it that make different
-    ones, and two that begin together. The claim lets one alone pass, so that jobs that bear the study's name are orphans,
+    For Snakemake's `onstart`. Snakemake's own lock is one of files: two starts of one study pass it that make different
+    ones, or that begin together. The claim lets one alone pass, so that jobs that bear the study's name are orphans,
     and would write the same files as those that are about to be submitted. A training that is cancelled leaves its
     checkpoint. Does nothing for other executors, nor where nothing is submitted.
     """
@@ -97,6 +97,14 @@ def claim_jobs(workflow: Any, study: str, say: Any) -> None:
             time.sleep(1)
         say(f"cancelled {len(orphans)} jobs that an earlier start left in SLURM; what is unfinished is done again")
     executor.run_uuid = f"{study}-{executor.run_uuid[-36:]}"
+
+
+def shared_gpu(runs: Collection[str]) -> dict[str, Callable[..., str]]:
+    """The resource by which a job asks for one GPU that all these runs share.
+
+    In words, which the runs of a job have in common: numbers of GPUs would be added up.
+    """
+    return {"gres": lambda wildcards: "gpu:1" if wildcards.run in runs else ""}
 
 
 def leave_warnings_to_scripts(workflow: Any) -> None:
@@ -141,7 +149,7 @@ def _made(claim: Path) -> bool:
 def _holder(claim: Path) -> str:
     """What a claim says; nothing if it is gone."""
     try:
-        return os.readlink(claim)
+        return str(claim.readlink())
     except FileNotFoundError:
         return ""
 
@@ -210,9 +218,7 @@ def _answer(*command: str) -> list[str]:
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError:
-        raise InputError(
-            command[0], "is not on this machine's PATH", "Start from a login node of the cluster."
-        ) from None
+        raise InputError(command[0], "is not on this machine", "Start from a login node of the cluster.") from None
     if done.returncode:
         problem = " ".join(done.stderr.split()) or f"ended with {done.returncode}"
         raise InputError(" ".join(command[:2]), problem, "Wait until SLURM answers, then start again.")

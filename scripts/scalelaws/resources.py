@@ -29,6 +29,14 @@ def for_training_text(threads: int, train_corpus: str | None) -> Callable[..., i
     return asked
 
 
+def devices_given(gpus: int, nodes: int, threads: int) -> int:
+    """Processes on each node of a job: one for each GPU there, or for each thread where there are none.
+
+    Threads are cut to the cores of whoever starts the job, GPUs are given as they were asked for.
+    """
+    return gpus // nodes or threads
+
+
 def any_of(names: Iterable[str]) -> str:
     """A wildcard's constraint: one of the names, and nothing where there is none."""
     return "|".join(map(re.escape, names)) or "(?!)"

@@ -191,6 +191,23 @@ def test_neither_hardware_nor_limits_change_what_a_study_is(study):
     assert "Nothing to be done" in snakemake(study, "--dry-run", config=moved)
 
 
+def test_on_gpus_a_run_stays_on_its_node_and_small_ones_share_a_gpu(tmp_path):
+    (tmp_path / "asking").write_text(f"""
+include: "{ROOT}/Snakefile"
+from snakemake.iocontainers import Wildcards
+run = Wildcards(fromdict={{"run": "2L8d-4k-s3"}})
+asked = dict(workflow.get_rule("train").expand_resources(run, input=[], attempt=1))
+print("asked", *(f"{{name}}={{asked.get(name)}}" for name in ("gpu", "gres", "nodes")))
+""")
+    asked = []
+    for minutes in (0, 60):
+        config = {**STUDY, "hardware": "8 H100", "small_run_minutes": minutes}
+        (tmp_path / "study.yaml").write_text(yaml.safe_dump(config))
+        printed = snakemake(tmp_path, "--dry-run", "--snakefile", str(tmp_path / "asking"), "--", "runs")
+        asked.append(re.search("^asked (.*)", printed, re.MULTILINE)[1])
+    assert asked == ["gpu=1 gres= nodes=1", "gpu=0 gres=gpu:1 nodes=None"]
+
+
 def test_results_that_were_moved_beside_a_fresh_clone_are_taken_as_they_are(study, tmp_path):
     folder = shutil.copytree(study, tmp_path / "moved", ignore=shutil.ignore_patterns(".snakemake"))
     for path in folder.rglob("*"):  # all of it older than any file of the clone

@@ -7,7 +7,12 @@ ROOT = Path(str(workflow.current_basedir)).parents[1]
 # So that the library is found where it is not installed: a bare clone, a container, the conda environment of a stage.
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from scalelaws.cluster import PROFILE, claim_jobs, leave_warnings_to_scripts
+from scalelaws.cluster import (
+    PROFILE,
+    claim_jobs,
+    leave_warnings_to_scripts,
+    shared_gpu,
+)
 from scalelaws.config import OPERATION, checked_config
 from scalelaws.corpus.settings import (
     all_from_the_web,

@@ -71,9 +71,11 @@ rule train:
         "../../envs/training.yaml"
     threads: lambda wildcards: NEEDS[wildcards.run].devices_per_node
     resources:
+        **shared_gpu(SHARING_JOBS if HARDWARE.has_gpus else ()),
         mem_mb=growing(lambda wildcards: NEEDS[wildcards.run].memory_mb),
         runtime=growing(lambda wildcards: NEEDS[wildcards.run].minutes),
         gpu=lambda wildcards: gpus_asked(wildcards.run, NEEDS, SHARING_JOBS),
+        nodes=lambda wildcards: None if wildcards.run in SHARING_JOBS else 1,
         shares_job=lambda wildcards: int(wildcards.run in SHARING_JOBS),
         sharded=lambda wildcards: int(NEEDS[wildcards.run].sharded),
         # Not a parameter: that another run wants more tokens is no reason to train this one again.
