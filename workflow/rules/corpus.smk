@@ -10,9 +10,8 @@ rule clean:
     """Keep documents in the corpus's language that break no quality rule; each one dropped is counted under its rule."""
     input:
         documents="<study>/corpus/{corpus}/extracted",
-        lists=lambda wildcards: blocklist_files(
-            config["corpora"][wildcards.corpus]["clean"]
-        ),
+        # As the files that sources name.
+        lists=ancient(lambda wildcards: BLOCKLISTS[wildcards.corpus]),
         survey=[],
     output:
         documents=directory("<study>/corpus/{corpus}/cleaned"),
@@ -31,6 +30,7 @@ rule clean:
         runtime=growing(240),
     params:
         recipe=recipe("corpus.clean"),
+        lists=lambda wildcards: contents(BLOCKLISTS[wildcards.corpus]),
         settings=lookup(dpath="corpora/{corpus}/clean", within=config),
         seed=config["seed"],
         parts=1,

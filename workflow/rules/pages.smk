@@ -6,9 +6,9 @@
 rule scrape:
     """Crawl a corpus's web pages politely into WARC files; a killed crawl resumes from its state folder."""
     input:
-        # Told by its digest, not by its date: a fresh clone beside existing results is no reason to make them again.
+        # Told by digests, not by dates: a fresh clone beside existing results is no reason to make them again.
         pins=ancient(ROOT / "envs/requirements.txt"),
-        files=lambda wildcards: LISTED_FILES[wildcards.corpus],
+        files=ancient(lambda wildcards: LISTED_FILES[wildcards.corpus]),
     output:
         pages=directory("<study>/corpus/{corpus}/pages"),
     log:
@@ -31,6 +31,7 @@ rule scrape:
             "any" if wildcards.corpus in FROM_THE_WEB else recipe("corpus.sources")
         ),
         pins=lambda wildcards: "any" if wildcards.corpus in FROM_THE_WEB else PINS,
+        files=lambda wildcards: contents(LISTED_FILES[wildcards.corpus]),
         sources=lookup(dpath="corpora/{corpus}/sources", within=config),
         state=f"{STUDY}/corpus/{{corpus}}/.scrape",
     message:
@@ -42,9 +43,9 @@ rule scrape:
 rule extract:
     """Take the main text out of pages; a page that breaks or outlasts the extractor is counted and left out."""
     input:
-        # Told by its digest, not by its date: a fresh clone beside existing results is no reason to make them again.
+        # Told by digests, not by dates: a fresh clone beside existing results is no reason to make them again.
         pins=ancient(ROOT / "envs/requirements.txt"),
-        files=lambda wildcards: LISTED_FILES[wildcards.corpus],
+        files=ancient(lambda wildcards: LISTED_FILES[wildcards.corpus]),
         pages=lambda wildcards: (
             f"<study>/corpus/{wildcards.corpus}/pages"
             if wildcards.corpus in CRAWLED
@@ -68,6 +69,7 @@ rule extract:
     params:
         recipe=recipe("corpus.extract"),
         pins=PINS,
+        files=lambda wildcards: contents(LISTED_FILES[wildcards.corpus]),
         sources=lookup(dpath="corpora/{corpus}/sources", within=config),
         seed=config["seed"],
         parts=1,

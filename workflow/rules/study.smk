@@ -27,7 +27,7 @@ from scalelaws.io import file_digest
 from scalelaws.job import hush_bookkeeping
 from scalelaws.observations.kept import check_kept
 from scalelaws.observations.read import local_table
-from scalelaws.recipe import recipe
+from scalelaws.recipe import contents, recipe
 from scalelaws.resources import any_of, for_training_text, growing, parts_of
 from scalelaws.training.costs import check_limits, costs_of, costs_table, reruns_of
 from scalelaws.training.hardware import hardware_of
@@ -69,6 +69,9 @@ STUDY = FINISHED or f"results/{config['study']}"
 TRAIN_CORPUS = next(
     (name for name, corpus in CORPORA.items() if corpus["role"] == "train"), None
 )
+BLOCKLISTS = {
+    name: blocklist_files(corpus["clean"]) for name, corpus in CORPORA.items()
+}
 CRAWLED = [name for name, corpus in CORPORA.items() if any_crawled(corpus["sources"])]
 FROM_THE_WEB = [
     name for name, corpus in CORPORA.items() if all_from_the_web(corpus["sources"])

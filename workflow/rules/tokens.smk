@@ -14,7 +14,8 @@ rule tokenizer:
             if config["tokenizer"]["file"]
             else f"<study>/corpus/{TRAIN_CORPUS}/documents"
         ),
-        given=config["tokenizer"]["file"] or [],
+        # Told by its digest, not by its date, which a fresh clone makes anew.
+        given=ancient(config["tokenizer"]["file"] or []),
     output:
         folder=directory("<study>/tokens/tokenizer"),
     log:
@@ -29,6 +30,7 @@ rule tokenizer:
         runtime=growing(120),
     params:
         recipe=recipe("tokens.bpe", "tokens.given"),
+        given=contents(filter(None, [config["tokenizer"]["file"]])),
         vocabulary=config["tokenizer"]["vocabulary"],
         digits=config["tokenizer"]["digits"],
         white_space=config["tokenizer"]["white_space"],
