@@ -10,7 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from scalelaws.cluster import claim_jobs, shared_gpu
+from scalelaws.cluster import Asked, _hours, claim_jobs, shared_gpu, site_problems, site_warnings
 from scalelaws.errors import InputError
 
 JOB = "01234567-89ab-cdef-0123-456789abcdef"
@@ -150,3 +150,34 @@ def _abandoned(link):
 def test_runs_that_share_a_job_ask_together_for_one_gpu():
     asked = shared_gpu({"small"})["gres"]
     assert [asked(SimpleNamespace(run=run)) for run in ("small", "large")] == ["gpu:1", ""]
+
+
+SITE = {"account": "any", "partition": "cpu", "training_partition": "gpu", "cores": 16}
+NODES = """echo 'cpu|64|(null)|256000+|7-00:00:00'
+echo 'gpu|64|gpu:h100:4(S:0-1)|512000|1-12:00:00'
+echo 'gpu|64|gpu:h100:8(S:0-1)|1024000|1-12:00:00'"""
+
+
+def test_a_profile_is_held_against_what_the_cluster_says(answers):
+    answers("sbatch", "")
+    answers("sinfo", NODES)
+    assert site_problems(SITE, Asked(gpus=8, nodes=2, memory_mb=1_000_000, hours=36)) == []
+    assert site_problems({**SITE, "cores": 4}, Asked(gpus=8, nodes=3, memory_mb=2_000_000, hours=48)) == [
+        "longest_job_hours: 'gpu' allows 36, not 48",
+        "hardware: 'gpu' has 2 nodes, not 3",
+        "hardware: a run asks for 2,000,000 MB of a node, the largest node of 'gpu' has 1,024,000 MB",
+        "cores: 8 GPUs of a node want a core each at least, not 4 in all",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("limit", "hours"), [("7-00:00:00", 168), ("12:00:00", 12), ("30:00", 0.5), ("infinite", float("inf"))]
+)
+def test_time_limits_are_read_as_the_cluster_writes_them(limit, hours):
+    assert _hours(limit) == hours
+
+
+@pytest.mark.parametrize(("kept", "warnings"), [(300, 1), (3600, 0)])
+def test_a_cluster_that_soon_forgets_ended_jobs_is_warned_of(answers, kept, warnings):
+    answers("scontrol", f"echo 'AccountingStorageType   = (null)'\necho 'MinJobAge               = {kept} sec'")
+    assert len(site_warnings()) == warnings

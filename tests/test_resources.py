@@ -29,3 +29,9 @@ def test_every_gpu_of_a_node_gets_a_process_however_few_cores_were_given():
     assert devices_given(gpus=8, nodes=1, threads=2) == 8
     assert devices_given(gpus=32, nodes=4, threads=2) == 8
     assert devices_given(gpus=0, nodes=1, threads=2) == 2
+
+
+def test_no_attempt_asks_for_more_than_a_job_may_take():
+    asked = growing(700, most=lambda wildcards: 1000)
+    assert [asked({}, threads=1, attempt=attempt) for attempt in (1, 2, 3)] == [700, 1000, 1000]
+    assert growing(700)({}, threads=1, attempt=6) == 2800

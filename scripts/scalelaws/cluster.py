@@ -5,6 +5,7 @@ Everything that names SLURM is here and in workflow/profiles/slurm.
 
 import atexit
 import getpass
+import math
 import os
 import platform
 import re
@@ -13,21 +14,46 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from scalelaws.errors import InputError
 
 PROFILE = "workflow/profiles/slurm/profile.yaml"
+KEPT = 3600
+"""Seconds that a cluster should know of ended jobs, so that a controller that is away for as long costs nothing."""
 PATIENCE = 180.0
 """Seconds that cancelled jobs are waited for: SLURM leaves KillWait (30 by default) between SIGTERM and SIGKILL."""
 
 
-def site_problems(site: Mapping[str, Any], gpus: int, nodes: int) -> list[str]:
+@dataclass(frozen=True)
+class Asked:
+    """What the largest jobs of a study ask for."""
+
+    gpus: int = 0
+    """Of a node."""
+    nodes: int = 1
+    memory_mb: int = 0
+    """Of a node, at the first attempt at a run."""
+    hours: float = 0.0
+
+
+@dataclass(frozen=True)
+class Partition:
+    """The largest node of a partition, how many nodes it has, and the hours that it allows a job."""
+
+    cores: int = 0
+    gpus: int = 0
+    nodes: int = 0
+    memory_mb: int = 0
+    hours: float = 0.0
+
+
+def site_problems(site: Mapping[str, Any], asked: Asked) -> list[str]:
     """What of a profile's site lines (account, partition, training_partition, hardware, cores) this cluster lacks.
 
-    One line each, with the remedy; an empty list if all is there. gpus: of a node, and
-    nodes: that the line `hardware` lets one run take.
+    One line each, with the remedy; an empty list if all is there.
     """
     if shutil.which("sbatch") is None:
         return ["this machine has no sbatch: start from a login node of the cluster"]
@@ -43,25 +69,43 @@ def site_problems(site: Mapping[str, Any], gpus: int, nodes: int) -> list[str]:
         if site[key] not in partitions:
             problems.append(f"{key}: there is no {site[key]!r}; there are {', '.join(sorted(partitions))}")
             continue
-        cores, devices, size = partitions[site[key]]
-        if site["cores"] > cores:
-            problems.append(f"cores: the largest node of {site[key]!r} has {cores}, not {site['cores']}")
-        if key == "training_partition" and gpus > devices:
-            problems.append(f"hardware: the best node of {site[key]!r} has {devices} GPUs, not {gpus}")
-        if key == "training_partition" and nodes > size:
-            problems.append(f"hardware: {site[key]!r} has {size} nodes, not {nodes}")
+        there = partitions[site[key]]
+        if site["cores"] > there.cores:
+            problems.append(f"cores: the largest node of {site[key]!r} has {there.cores}, not {site['cores']}")
+        if asked.hours > there.hours:
+            problems.append(f"longest_job_hours: {site[key]!r} allows {there.hours:g}, not {asked.hours:g}")
+        if key == "partition":
+            continue
+        if asked.gpus > there.gpus:
+            problems.append(f"hardware: the best node of {site[key]!r} has {there.gpus} GPUs, not {asked.gpus}")
+        if asked.nodes > there.nodes:
+            problems.append(f"hardware: {site[key]!r} has {there.nodes} nodes, not {asked.nodes}")
+        if asked.memory_mb > there.memory_mb:
+            largest = f"the largest node of {site[key]!r} has {there.memory_mb:,} MB"
+            problems.append(f"hardware: a run asks for {asked.memory_mb:,} MB of a node, {largest}")
+    if asked.gpus > site["cores"]:
+        problems.append(f"cores: {asked.gpus} GPUs of a node want a core each at least, not {site['cores']} in all")
     return problems
 
 
 def site_warnings() -> list[str]:
     """What of this cluster can make a start wait in vain, with the remedy; an empty list if nothing is known to."""
-    keeps_none = re.compile(r"AccountingStorageType\s*=\s*(\S*/none|\(null\))$")
-    if shutil.which("sacct") and any(keeps_none.match(line) for line in _answer("scontrol", "show", "config")):
-        return [
+    settings = dict(
+        re.split(r"\s*=\s*", line, maxsplit=1) for line in _answer("scontrol", "show", "config") if "=" in line
+    )
+    warnings = []
+    if shutil.which("sacct") and re.fullmatch(r"\S*/none|\(null\)", settings.get("AccountingStorageType", "")):
+        warnings.append(
             "it keeps no accounts, but there is sacct, which a start asks in vain once the controller has been away: "
             "take sacct off the PATH from which you start"
-        ]
-    return []
+        )
+    kept = re.match(r"\d+", settings.get("MinJobAge", ""))
+    if kept and int(kept[0]) < KEPT:
+        warnings.append(
+            f"it forgets ended jobs after {kept[0]} s (MinJobAge), and a start waits for ever for those that ended "
+            f"while the controller was away for longer: end it with Ctrl-C then and start again, or have {KEPT} set"
+        )
+    return warnings
 
 
 def site_of(profile: str | Path) -> dict[str, Any]:
@@ -196,15 +240,31 @@ def _accounts() -> set[str]:
         return set()
 
 
-def _partitions() -> dict[str, tuple[int, int, int]]:
-    """The most cores and the most GPUs of a node of each partition, and how many nodes it has."""
-    found: dict[str, tuple[int, int, int]] = {}
-    for line in _answer("sinfo", "-h", "-N", "-o", "%R|%c|%G"):
-        name, cores, devices = line.split("|")
+def _partitions() -> dict[str, Partition]:
+    """What each partition has."""
+    found: dict[str, Partition] = {}
+    for line in _answer("sinfo", "-h", "-N", "-o", "%R|%c|%G|%m|%l"):
+        name, cores, devices, memory, limit = line.split("|")
         gpus = sum(_count(device) for device in devices.split(",") if device.startswith("gpu"))
-        most = found.get(name, (0, 0, 0))
-        found[name] = (max(most[0], int(cores.rstrip("+"))), max(most[1], gpus), most[2] + 1)
+        most = found.get(name, Partition())
+        found[name] = Partition(
+            max(most.cores, int(cores.rstrip("+"))),
+            max(most.gpus, gpus),
+            most.nodes + 1,
+            max(most.memory_mb, int(memory.rstrip("+"))),
+            _hours(limit),
+        )
     return found
+
+
+def _hours(limit: str) -> float:
+    """A time limit in hours: 7-00:00:00, 12:00:00, 30:00, infinite."""
+    days, _, clock = limit.rpartition("-")
+    parts = clock.split(":")
+    if not all(part.isdigit() for part in parts):
+        return math.inf
+    seconds = sum(int(part) * 60**place for place, part in enumerate(reversed(parts)))
+    return 24 * int(days or 0) + seconds / 3600
 
 
 def _count(device: str) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from scalelaws.cluster import site_problems, site_warnings
+from scalelaws.cluster import Asked, site_problems, site_warnings
 
 from . import cluster as slurm
 from .study import (
@@ -119,14 +119,18 @@ def test_a_profile_is_held_against_the_cluster(cluster, study, monkeypatch):
     for name in ("PATH", "SLURM_CONF"):
         monkeypatch.setenv(name, cluster.environment[name])
     site = {"account": "any", "partition": "cpu", "training_partition": "gpus", "cores": 99}
-    assert site_problems(site, gpus=0, nodes=1) == [
+    assert site_problems(site, Asked()) == [
         "cores: the largest node of 'cpu' has 2, not 99",
         "training_partition: there is no 'gpus'; there are cpu, urgent",
     ]
     site |= {"training_partition": "cpu", "cores": 2}
-    assert site_problems(site, gpus=8, nodes=4) == [
+    assert site_problems(site, Asked(gpus=8, nodes=4, memory_mb=9000, hours=999)) == [
+        "longest_job_hours: 'cpu' allows 168, not 999",
+        "longest_job_hours: 'cpu' allows 168, not 999",
         "hardware: the best node of 'cpu' has 0 GPUs, not 8",
         "hardware: 'cpu' has 2 nodes, not 4",
+        "hardware: a run asks for 9,000 MB of a node, the largest node of 'cpu' has 6,000 MB",
+        "cores: 8 GPUs of a node want a core each at least, not 2 in all",
     ]
     assert site_warnings() == []
     monkeypatch.setenv("PATH", whole_path)

@@ -45,7 +45,7 @@ def test_the_site_is_described_in_five_lines_that_reach_the_jobs():
     assert len(site) == 5
     settings = _settings("slurm")
     assert "slurm_account=test" in settings["default-resources"]
-    assert settings["config"] == ["hardware=CPU core", "small_run_minutes=5"]
+    assert settings["config"] == ["hardware=CPU core", "longest_job_hours=24", "small_run_minutes=5"]
 
 
 def test_each_node_of_a_run_gets_all_cores_that_the_run_asked_for():

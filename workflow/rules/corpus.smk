@@ -27,7 +27,7 @@ rule clean:
     threads: for_training_text(16, TRAIN_CORPUS)
     resources:
         mem_mb=growing(700, per_thread=200),
-        runtime=growing(240),
+        runtime=minutes(240),
     params:
         recipe=recipe("corpus.clean"),
         lists=lambda wildcards: contents(BLOCKLISTS[wildcards.corpus]),
@@ -61,7 +61,7 @@ rule split:
     threads: for_training_text(16, TRAIN_CORPUS)
     resources:
         mem_mb=growing(1000, per_thread=200),
-        runtime=growing(240),
+        runtime=minutes(240),
     params:
         recipe=recipe("corpus.split"),
         settings=lookup(dpath="corpora/{corpus}/split", within=config),
@@ -101,7 +101,7 @@ rule card:
     threads: 1
     resources:
         mem_mb=growing(300),
-        runtime=growing(5),
+        runtime=minutes(5),
     params:
         recipe=recipe("corpus.card"),
         corpus=lookup(dpath="corpora/{corpus}", within=config),

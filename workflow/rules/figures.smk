@@ -31,7 +31,7 @@ rule plot_figures:
     threads: 8
     resources:
         mem_mb=growing(1000, per_thread=500),
-        runtime=growing(10),
+        runtime=minutes(10),
     params:
         recipe=recipe("figures.draw", "laws.files"),
         seed=config["seed"],
@@ -74,7 +74,7 @@ rule write_report:
     threads: 1
     resources:
         mem_mb=growing(1500),
-        runtime=growing(10),
+        runtime=minutes(10),
     params:
         recipe=recipe("report.page", "laws.files"),
         config=CONTENT,

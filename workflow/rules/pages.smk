@@ -20,7 +20,7 @@ rule scrape:
     threads: 1
     resources:
         mem_mb=growing(1500),
-        runtime=growing(1440),
+        runtime=minutes(1440),
         # One at a time, by the profiles: two would ask a host that both have twice as often as is polite.
         web_crawls=lambda wildcards: int(
             any_from_the_web(config["corpora"][wildcards.corpus]["sources"])
@@ -65,7 +65,7 @@ rule extract:
     threads: for_training_text(16, TRAIN_CORPUS)
     resources:
         mem_mb=growing(1500, per_thread=300),
-        runtime=growing(720),
+        runtime=minutes(720),
     params:
         recipe=recipe("corpus.extract"),
         pins=PINS,

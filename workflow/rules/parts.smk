@@ -41,7 +41,7 @@ rule survey:
     threads: for_training_text(16, TRAIN_CORPUS)
     resources:
         mem_mb=growing(700, per_thread=200),
-        runtime=growing(240),
+        runtime=minutes(240),
     params:
         recipe=recipe("corpus.survey"),
         settings=lookup(dpath="corpora/{corpus}/clean", within=config),
@@ -104,7 +104,7 @@ rule join:
     threads: 1
     resources:
         mem_mb=growing(500),
-        runtime=growing(30),
+        runtime=minutes(30),
     params:
         recipe=recipe("corpus.parts"),
     message:

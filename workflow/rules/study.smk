@@ -1,6 +1,7 @@
 # What every stage needs to know of the study: its checked configuration, its corpora, its runs.
 
 import sys
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(str(workflow.current_basedir)).parents[1]
@@ -31,7 +32,7 @@ from scalelaws.recipe import contents, recipe
 from scalelaws.resources import any_of, for_training_text, growing, parts_of
 from scalelaws.training.costs import check_limits, costs_of, costs_table, reruns_of
 from scalelaws.training.hardware import hardware_of
-from scalelaws.training.needs import gpus_asked, needs_of, sharing_jobs
+from scalelaws.training.needs import SHARING, gpus_asked, needs_of, sharing_jobs
 from scalelaws.training.plan import (
     check_made_corpus,
     plan_summary,
@@ -106,6 +107,15 @@ wildcard_constraints:
     split="train|test",
     # Not the names themselves: Snakemake carries a constraint in every pattern and matches it for every file.
     run=r"[\w.+-]+",
+
+
+def longest_minutes(wildcards):
+    """That a job may take; each of the runs that share one has its part of them."""
+    parts = SHARING if wildcards.get("run") in SHARING_JOBS else 1
+    return 60 * config["longest_job_hours"] / parts
+
+
+minutes = partial(growing, most=longest_minutes)
 
 
 def jobs_ahead():

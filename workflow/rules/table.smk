@@ -21,7 +21,7 @@ rule import_table:
     threads: 1
     resources:
         mem_mb=growing(2000),
-        runtime=growing(10),
+        runtime=minutes(10),
     params:
         recipe=recipe("observations.read", "observations.table"),
         table=config["table"],
