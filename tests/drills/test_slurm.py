@@ -204,9 +204,11 @@ def test_a_second_start_is_refused_and_orphans_of_a_killed_one_are_cancelled(clu
 def test_of_two_starts_of_one_study_at_once_one_alone_goes_on(cluster, study, undisturbed, names):
     """With different targets, which Snakemake's own lock lets pass."""
     targets = [_record(run) for run in names[:2]]
-    with started(study, "slurm", targets[0], cluster=cluster) as one:
-        with started(study, "slurm", targets[1], cluster=cluster) as other:
-            printed = {start: start.communicate(timeout=10 * MINUTES)[0] for start in (one, other)}
+    with (
+        started(study, "slurm", targets[0], cluster=cluster) as one,
+        started(study, "slurm", targets[1], cluster=cluster) as other,
+    ):
+        printed = {start: start.communicate(timeout=10 * MINUTES)[0] for start in (one, other)}
     assert sorted(start.returncode for start in printed) == [0, 1], printed
     assert "another start of this study" in next(text for start, text in printed.items() if start.returncode)
     same_run(study, undisturbed, names[0 if one.returncode == 0 else 1])
