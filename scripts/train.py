@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from scalelaws.job import logged
+from scalelaws.resources import devices_given
 from scalelaws.tokens.store import open_tokens
 from scalelaws.tokens.subset import subset
 from scalelaws.training.files import RunFiles, train_to_files
@@ -13,11 +14,12 @@ params, output, resources = snakemake.params, snakemake.output, snakemake.resour
 run = Run(**params.run)
 files = RunFiles(*map(Path, (output.record, output.losses, output.weights, params.checkpoints)))
 nodes, launcher = resources.get("nodes", 1), resources.get("mpi", "")
+devices = devices_given(resources.gpu, nodes, snakemake.threads)
 with logged(snakemake.log[0], f"train {run.run}") as progress:
     sidecars = list(snakemake.input.sidecars)
     subset(open_tokens(sidecars[0]), resources.largest_subset)  # none starts if another asks for too much
     job = run, sidecars, params.train_corpus, files, params.recipe
-    if nodes * snakemake.threads > 1:
-        train_together(*job, snakemake.threads, nodes, launcher, sharded=bool(resources.sharded))
+    if nodes * devices > 1:
+        train_together(*job, devices, nodes, launcher, sharded=bool(resources.sharded))
     else:
-        train_to_files(*job, snakemake.threads, progress, kept=True)
+        train_to_files(*job, devices, progress, kept=True)

@@ -3,7 +3,7 @@
 import pytest
 from scalelaws import recipe as recipes
 from scalelaws.io import write_json
-from scalelaws.recipe import modules_of, provenance, recipe
+from scalelaws.recipe import _contents, contents, modules_of, provenance, recipe
 
 BASE = {
     "__init__": "",
@@ -112,3 +112,16 @@ def test_provenance_follows_settings_and_inputs_and_nothing_else(tmp_path):
     assert first["inputs"] != made({"a": 1, "b": 2}, 2)["inputs"]
     assert set(first) == {"scalelaws", "recipe", "settings", "seed", "packages", "inputs"}
     assert set(first["packages"]) == {"numpy"} and set(first["inputs"]) == {"in.json"}
+
+
+def test_small_files_are_told_by_what_they_hold_and_large_ones_by_their_sizes(tmp_path, monkeypatch):
+    monkeypatch.setattr("scalelaws.recipe.READ_BYTES", 10)
+    small, large = tmp_path / "a", tmp_path / "b"
+    told = []
+    for texts in (("one", "large" * 9), ("two", "large" * 9), ("two", "LARGE" * 9), ("two", "LARGE" * 8)):
+        small.write_text(texts[0])
+        large.write_text(texts[1])
+        _contents.cache_clear()
+        told += contents([small, large])
+    assert told[0] != told[1] == told[2] != told[3]
+    assert contents([]) == []

@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from scalelaws.resources import for_training_text, growing
+from scalelaws.resources import devices_given, for_training_text, growing
 
 
 def test_a_first_attempt_asks_for_what_was_said():
@@ -23,3 +23,15 @@ def test_an_amount_may_be_the_job_s_own():
 def test_only_the_corpus_that_is_trained_on_takes_many_threads():
     asked = for_training_text(16, "web")
     assert [asked(SimpleNamespace(corpus=name)) for name in ("web", "books")] == [16, 1]
+
+
+def test_every_gpu_of_a_node_gets_a_process_however_few_cores_were_given():
+    assert devices_given(gpus=8, nodes=1, threads=2) == 8
+    assert devices_given(gpus=32, nodes=4, threads=2) == 8
+    assert devices_given(gpus=0, nodes=1, threads=2) == 2
+
+
+def test_no_attempt_asks_for_more_than_a_job_may_take():
+    asked = growing(700, most=lambda wildcards: 1000)
+    assert [asked({}, threads=1, attempt=attempt) for attempt in (1, 2, 3)] == [700, 1000, 1000]
+    assert growing(700)({}, threads=1, attempt=6) == 2800

@@ -12,7 +12,7 @@ from scalelaws.errors import InputError
 from scalelaws.sweep import Variant, variants
 
 SCHEMA = Path(__file__).parents[2] / "workflow/schemas/config.schema.yaml"
-OPERATION = ("hardware", "longest_hours", "small_run_minutes", "limits", "finished")
+OPERATION = ("hardware", "longest_hours", "longest_job_hours", "small_run_minutes", "limits", "finished")
 """Keys that say where and how a study is made; no result depends on them."""
 SCIENTIFIC = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
 

@@ -1,21 +1,24 @@
 """What a job asks of a scheduler, as functions that Snakemake calls with the job's wildcards, threads and attempt; and
 patterns of names."""
 
+import math
 import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
 
-def growing(amount: float | Callable[..., float], per_thread: float = 0.0) -> Callable[..., int]:
-    """A resource of `amount`, and `per_thread` for each thread, that doubles with every attempt.
+def growing(
+    amount: float | Callable[..., float], per_thread: float = 0.0, most: float | Callable[..., float] = math.inf
+) -> Callable[..., int]:
+    """A resource of `amount`, and `per_thread` for each thread, that doubles with each of the first attempts.
 
-    `amount` may be a function of the job's wildcards. A job that was killed for memory or time is tried again with
-    twice as much of both.
+    `amount`, and what is asked for at `most`, may be functions of the job's wildcards. A job that was killed for memory
+    or time is tried again with twice as much of both, up to four times as much.
     """
 
     def asked(wildcards: object, threads: int, attempt: int) -> int:
-        first = amount(wildcards) if callable(amount) else amount
-        return round((first + per_thread * threads) * 2 ** (attempt - 1))
+        first, limit = (value(wildcards) if callable(value) else value for value in (amount, most))
+        return round(min((first + per_thread * threads) * 2 ** min(attempt - 1, 2), limit))
 
     return asked
 
@@ -27,6 +30,14 @@ def for_training_text(threads: int, train_corpus: str | None) -> Callable[..., i
         return threads if wildcards.corpus == train_corpus else 1
 
     return asked
+
+
+def devices_given(gpus: int, nodes: int, threads: int) -> int:
+    """Processes on each node of a job: one for each GPU there, or for each thread where there are none.
+
+    Threads are cut to the cores of whoever starts the job, GPUs are given as they were asked for.
+    """
+    return gpus // nodes or threads
 
 
 def any_of(names: Iterable[str]) -> str:

@@ -7,15 +7,17 @@ import subprocess
 import tempfile
 import time
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
-from scalelaws.cluster import site_problems, site_warnings
+from scalelaws.cluster import Asked, site_problems, site_warnings
 
 from . import cluster as slurm
 from .study import (
+    MINUTES,
     RESULTS,
     STUDY,
     checkpoints,
@@ -119,14 +121,18 @@ def test_a_profile_is_held_against_the_cluster(cluster, study, monkeypatch):
     for name in ("PATH", "SLURM_CONF"):
         monkeypatch.setenv(name, cluster.environment[name])
     site = {"account": "any", "partition": "cpu", "training_partition": "gpus", "cores": 99}
-    assert site_problems(site, gpus=0, nodes=1) == [
+    assert site_problems(site, Asked()) == [
         "cores: the largest node of 'cpu' has 2, not 99",
         "training_partition: there is no 'gpus'; there are cpu, urgent",
     ]
     site |= {"training_partition": "cpu", "cores": 2}
-    assert site_problems(site, gpus=8, nodes=4) == [
+    assert site_problems(site, Asked(gpus=8, nodes=4, memory_mb=9000, hours=999)) == [
+        "longest_job_hours: 'cpu' allows 168, not 999",
+        "longest_job_hours: 'cpu' allows 168, not 999",
         "hardware: the best node of 'cpu' has 0 GPUs, not 8",
         "hardware: 'cpu' has 2 nodes, not 4",
+        "hardware: a run asks for 9,000 MB of a node, the largest node of 'cpu' has 6,000 MB",
+        "cores: 8 GPUs of a node want a core each at least, not 2 in all",
     ]
     assert site_warnings() == []
     monkeypatch.setenv("PATH", whole_path)
@@ -161,11 +167,14 @@ def test_a_run_that_is_pre_empted_then_warned_and_then_loses_its_node(cluster, s
         waited_for(lambda: number not in cluster.jobs(), "the warned job does not leave")
         assert time.monotonic() - warned < 30
         second = resumed(study, run, after=first)
-        node = cluster.node_of(cluster.number_of(study, "train", run))
+        number = cluster.number_of(study, "train", run)
+        node = cluster.node_of(number)
         cluster.ask("scontrol", "update", f"nodename={node}", "state=down", "reason=drill")
         time.sleep(3)
         with suppress(subprocess.CalledProcessError):  # it may have come back by itself
             cluster.ask("scontrol", "update", f"nodename={node}", "state=resume")
+        shown = partial(cluster.ask, "scontrol", "show", "job", number)
+        waited_for(lambda: "Restarts=1" in shown(), "the job of the node that is down was not put back")
         ended(start)
     assert resumed(study, run) >= second
     same_run(study, undisturbed, run)
@@ -182,12 +191,27 @@ def test_a_second_start_is_refused_and_orphans_of_a_killed_one_are_cancelled(clu
         slurm.end(cluster, "slurmctld", signal.SIGKILL)
         time.sleep(10)
         slurm.start_controller(cluster)
+        time.sleep(10)
+        assert first.poll() is None, "the first start did not live through it"
         os.kill(first.pid, signal.SIGKILL)
     subprocess.run(command(study, "slurm", "--unlock"), cwd=study, env=cluster.environment, check=True)
     printed = made(study, "slurm", _record(run), cluster=cluster)
     assert "that an earlier start left in SLURM" in printed
     assert orphan not in cluster.jobs()
     same_run(study, undisturbed, run)
+
+
+def test_of_two_starts_of_one_study_at_once_one_alone_goes_on(cluster, study, undisturbed, names):
+    """With different targets, which Snakemake's own lock lets pass."""
+    targets = [_record(run) for run in names[:2]]
+    with (
+        started(study, "slurm", targets[0], cluster=cluster) as one,
+        started(study, "slurm", targets[1], cluster=cluster) as other,
+    ):
+        printed = {start: start.communicate(timeout=10 * MINUTES)[0] for start in (one, other)}
+    assert sorted(start.returncode for start in printed) == [0, 1], printed
+    assert "another start of this study" in next(text for start, text in printed.items() if start.returncode)
+    same_run(study, undisturbed, names[0 if one.returncode == 0 else 1])
 
 
 def test_a_full_disk_costs_no_more_than_what_it_interrupts(cramped, undisturbed, names):

@@ -135,6 +135,6 @@ def test_runs_that_would_not_fit_onto_a_gpu_together_share_none():
     assert together <= 0.9 * DEVICES["H100"].gpu_bytes < 16 * needed_bytes(runs["large"], 8, 3)
 
 
-def test_runs_that_share_a_job_share_its_gpu():
-    found = {"small": needs(30, gpus=1), "large": needs(90, gpus=1), "on cores": needs(30)}
-    assert [gpus_asked(run, found, {"small", "on cores"}) for run in found] == ["1", 1, 0]
+def test_a_run_that_shares_a_job_asks_for_no_gpu_of_its_own():
+    found = {"small": needs(30, gpus=1), "large": needs(90, gpus=4), "on cores": needs(30)}
+    assert [gpus_asked(run, found, {"small", "on cores"}) for run in found] == [0, 4, 0]

@@ -5,6 +5,7 @@ import re
 import pytest
 from snakemake.cli import get_argument_parser
 from snakemake.profiles import ProfileConfigFileParser
+from snakemake.resources import Resource
 
 from .rules import ROOT, rules
 
@@ -44,7 +45,15 @@ def test_the_site_is_described_in_five_lines_that_reach_the_jobs():
     assert len(site) == 5
     settings = _settings("slurm")
     assert "slurm_account=test" in settings["default-resources"]
-    assert settings["config"] == ["hardware=CPU core", "small_run_minutes=5"]
+    assert settings["config"] == ["hardware=CPU core", "longest_job_hours=24", "small_run_minutes=5"]
+
+
+def test_each_node_of_a_run_gets_all_cores_that_the_run_asked_for():
+    (launcher,) = [value for value in _settings("slurm")["set-resources"] if value.startswith("train_on_nodes:mpi=")]
+    command = Resource.from_cli_expression("mpi", launcher.partition("=")[2]).evaluate(
+        wildcards=None, input=None, attempt=1, threads=8, rulename="train_on_nodes", async_run=None
+    )
+    assert command.value.format(nodes=4) == "srun --nodes=4 --ntasks=4 --ntasks-per-node=1 --cpus-per-task=8"
 
 
 def test_the_slurm_profile_sets_resources_of_rules_that_exist():

@@ -191,6 +191,44 @@ def test_neither_hardware_nor_limits_change_what_a_study_is(study):
     assert "Nothing to be done" in snakemake(study, "--dry-run", config=moved)
 
 
+def test_on_gpus_a_run_stays_on_its_node_and_small_ones_share_a_gpu(tmp_path):
+    (tmp_path / "asking").write_text(f"""
+include: "{ROOT}/Snakefile"
+from snakemake.iocontainers import Wildcards
+run = Wildcards(fromdict={{"run": "2L8d-4k-s3"}})
+asked = dict(workflow.get_rule("train").expand_resources(run, input=[], attempt=1))
+print("asked", *(f"{{name}}={{asked.get(name)}}" for name in ("gpu", "gres", "nodes")))
+""")
+    asked = []
+    for minutes in (0, 60):
+        config = {**STUDY, "hardware": "8 H100", "small_run_minutes": minutes}
+        (tmp_path / "study.yaml").write_text(yaml.safe_dump(config))
+        printed = snakemake(tmp_path, "--dry-run", "--snakefile", str(tmp_path / "asking"), "--", "runs")
+        asked.append(re.search("^asked (.*)", printed, re.MULTILINE)[1])
+    assert asked == ["gpu=1 gres= nodes=1", "gpu=0 gres=gpu:1 nodes=None"]
+
+
+def test_a_listed_file_is_known_by_what_it_holds_and_not_by_its_date(tmp_path):
+    pages, blocked, merges = files = [tmp_path / name for name in ("pages.jsonl", "blocked.txt", "merges.txt")]
+    pages.write_text("".join(json.dumps({"url": f"https://s.org/{n}", "text": prose(n)}) + "\n" for n in range(120)))
+    blocked.write_text("forbidden.org\n")
+    merges.write_text("#version: 0.2\n")
+    sources = [{"kind": "files", "paths": [str(pages)]}]
+    corpora = {"mine": {"role": "train", "sources": sources, "clean": {"blocklist": {"hosts": str(blocked)}}}}
+    config = {**STUDY, "corpora": corpora, "tokenizer": {"file": str(merges), "vocabulary": 257}}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(config))
+    snakemake(tmp_path, "--", "tokens")
+    for file in files:
+        held = file.read_text()
+        file.write_text(held + "\n")
+        made = {pages: "extract", blocked: "clean", merges: "tokenizer"}[file]
+        assert planned(tmp_path, "--", "tokens").get(made) == 1
+        file.write_text(held)
+    assert "Nothing to be done" in snakemake(tmp_path, "--dry-run", "--", "tokens")
+    shutil.rmtree(tmp_path / ".snakemake")  # as in a fresh clone, whose files are newer than the results
+    assert "Nothing to be done" in snakemake(tmp_path, "--dry-run", "--", "tokens")
+
+
 def test_results_that_were_moved_beside_a_fresh_clone_are_taken_as_they_are(study, tmp_path):
     folder = shutil.copytree(study, tmp_path / "moved", ignore=shutil.ignore_patterns(".snakemake"))
     for path in folder.rglob("*"):  # all of it older than any file of the clone

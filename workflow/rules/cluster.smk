@@ -12,7 +12,10 @@ rule check_cluster:
     threads: 1
     resources:
         mem_mb=growing(500),
-        runtime=growing(5),
+        runtime=minutes(5),
+    params:
+        memory_mb=max((needs.memory_mb for needs in NEEDS.values()), default=0),
+        hours=config["longest_job_hours"],
     message:
         "Check the cluster"
     script:

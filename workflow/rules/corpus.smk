@@ -10,9 +10,8 @@ rule clean:
     """Keep documents in the corpus's language that break no quality rule; each one dropped is counted under its rule."""
     input:
         documents="<study>/corpus/{corpus}/extracted",
-        lists=lambda wildcards: blocklist_files(
-            config["corpora"][wildcards.corpus]["clean"]
-        ),
+        # As the files that sources name.
+        lists=ancient(lambda wildcards: BLOCKLISTS[wildcards.corpus]),
         survey=[],
     output:
         documents=directory("<study>/corpus/{corpus}/cleaned"),
@@ -28,9 +27,10 @@ rule clean:
     threads: for_training_text(16, TRAIN_CORPUS)
     resources:
         mem_mb=growing(700, per_thread=200),
-        runtime=growing(240),
+        runtime=minutes(240),
     params:
         recipe=recipe("corpus.clean"),
+        lists=lambda wildcards: contents(BLOCKLISTS[wildcards.corpus]),
         settings=lookup(dpath="corpora/{corpus}/clean", within=config),
         seed=config["seed"],
         parts=1,
@@ -61,7 +61,7 @@ rule split:
     threads: for_training_text(16, TRAIN_CORPUS)
     resources:
         mem_mb=growing(1000, per_thread=200),
-        runtime=growing(240),
+        runtime=minutes(240),
     params:
         recipe=recipe("corpus.split"),
         settings=lookup(dpath="corpora/{corpus}/split", within=config),
@@ -101,7 +101,7 @@ rule card:
     threads: 1
     resources:
         mem_mb=growing(300),
-        runtime=growing(5),
+        runtime=minutes(5),
     params:
         recipe=recipe("corpus.card"),
         corpus=lookup(dpath="corpora/{corpus}", within=config),

@@ -1,3 +1,9 @@
+# A style of the user's own, told by its digest, not by its date, which a fresh clone makes anew.
+STYLE_FILES = [
+    style for style in [config["figures"]["style"]] if style.endswith(".mplstyle")
+]
+
+
 rule plot_figures:
     """Draw every figure that the table holds the data for, and write down why the others are missing."""
     input:
@@ -7,11 +13,7 @@ rule plot_figures:
         draws="<study>/laws_draws.npz",
         positions="<study>/positions.parquet" if CORPORA else [],
         cards=expand("<study>/corpus/{corpus}/card.json", corpus=CORPORA),
-        style=(
-            [config["figures"]["style"]]
-            if config["figures"]["style"].endswith(".mplstyle")
-            else []
-        ),
+        style=ancient(STYLE_FILES),
     output:
         figures=report(
             directory("<study>/figures"),
@@ -29,10 +31,11 @@ rule plot_figures:
     threads: 8
     resources:
         mem_mb=growing(1000, per_thread=500),
-        runtime=growing(10),
+        runtime=minutes(10),
     params:
         recipe=recipe("figures.draw", "laws.files"),
         seed=config["seed"],
+        style=contents(STYLE_FILES),
         look=lookup(dpath="figures", within=config),
     message:
         "Drawing the figures"
@@ -71,7 +74,7 @@ rule write_report:
     threads: 1
     resources:
         mem_mb=growing(1500),
-        runtime=growing(10),
+        runtime=minutes(10),
     params:
         recipe=recipe("report.page", "laws.files"),
         config=CONTENT,

@@ -20,7 +20,7 @@ rule fit:
     threads: 8
     resources:
         mem_mb=growing(1500, per_thread=300),
-        runtime=growing(15),
+        runtime=minutes(15),
     params:
         recipe=recipe("laws.study"),
         study=config["study"],

@@ -6,9 +6,9 @@
 rule scrape:
     """Crawl a corpus's web pages politely into WARC files; a killed crawl resumes from its state folder."""
     input:
-        # Told by its digest, not by its date: a fresh clone beside existing results is no reason to make them again.
+        # Told by digests, not by dates: a fresh clone beside existing results is no reason to make them again.
         pins=ancient(ROOT / "envs/requirements.txt"),
-        files=lambda wildcards: LISTED_FILES[wildcards.corpus],
+        files=ancient(lambda wildcards: LISTED_FILES[wildcards.corpus]),
     output:
         pages=directory("<study>/corpus/{corpus}/pages"),
     log:
@@ -20,7 +20,7 @@ rule scrape:
     threads: 1
     resources:
         mem_mb=growing(1500),
-        runtime=growing(1440),
+        runtime=minutes(1440),
         # One at a time, by the profiles: two would ask a host that both have twice as often as is polite.
         web_crawls=lambda wildcards: int(
             any_from_the_web(config["corpora"][wildcards.corpus]["sources"])
@@ -31,6 +31,7 @@ rule scrape:
             "any" if wildcards.corpus in FROM_THE_WEB else recipe("corpus.sources")
         ),
         pins=lambda wildcards: "any" if wildcards.corpus in FROM_THE_WEB else PINS,
+        files=lambda wildcards: contents(LISTED_FILES[wildcards.corpus]),
         sources=lookup(dpath="corpora/{corpus}/sources", within=config),
         state=f"{STUDY}/corpus/{{corpus}}/.scrape",
     message:
@@ -42,9 +43,9 @@ rule scrape:
 rule extract:
     """Take the main text out of pages; a page that breaks or outlasts the extractor is counted and left out."""
     input:
-        # Told by its digest, not by its date: a fresh clone beside existing results is no reason to make them again.
+        # Told by digests, not by dates: a fresh clone beside existing results is no reason to make them again.
         pins=ancient(ROOT / "envs/requirements.txt"),
-        files=lambda wildcards: LISTED_FILES[wildcards.corpus],
+        files=ancient(lambda wildcards: LISTED_FILES[wildcards.corpus]),
         pages=lambda wildcards: (
             f"<study>/corpus/{wildcards.corpus}/pages"
             if wildcards.corpus in CRAWLED
@@ -64,10 +65,11 @@ rule extract:
     threads: for_training_text(16, TRAIN_CORPUS)
     resources:
         mem_mb=growing(1500, per_thread=300),
-        runtime=growing(720),
+        runtime=minutes(720),
     params:
         recipe=recipe("corpus.extract"),
         pins=PINS,
+        files=lambda wildcards: contents(LISTED_FILES[wildcards.corpus]),
         sources=lookup(dpath="corpora/{corpus}/sources", within=config),
         seed=config["seed"],
         parts=1,

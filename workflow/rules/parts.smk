@@ -16,6 +16,7 @@ use rule extract as extract_part with:
     params:
         recipe=recipe("corpus.extract"),
         pins=PINS,
+        files=lambda wildcards: contents(LISTED_FILES[wildcards.corpus]),
         sources=lookup(dpath="corpora/{corpus}/sources", within=config),
         seed=config["seed"],
         parts=lookup(dpath="corpora/{corpus}/parts", within=config),
@@ -40,7 +41,7 @@ rule survey:
     threads: for_training_text(16, TRAIN_CORPUS)
     resources:
         mem_mb=growing(700, per_thread=200),
-        runtime=growing(240),
+        runtime=minutes(240),
     params:
         recipe=recipe("corpus.survey"),
         settings=lookup(dpath="corpora/{corpus}/clean", within=config),
@@ -54,9 +55,8 @@ rule survey:
 use rule clean as clean_part with:
     input:
         documents="<study>/corpus/{corpus}/extracted",
-        lists=lambda wildcards: blocklist_files(
-            config["corpora"][wildcards.corpus]["clean"]
-        ),
+        # As the files that sources name.
+        lists=ancient(lambda wildcards: BLOCKLISTS[wildcards.corpus]),
         survey="<study>/corpus/{corpus}/survey.npz",
     output:
         documents=temp(directory("<study>/corpus/{corpus}/cleaned.parts/{part}")),
@@ -69,6 +69,7 @@ use rule clean as clean_part with:
         corpus=IN_PARTS,
     params:
         recipe=recipe("corpus.clean"),
+        lists=lambda wildcards: contents(BLOCKLISTS[wildcards.corpus]),
         settings=lookup(dpath="corpora/{corpus}/clean", within=config),
         seed=config["seed"],
         parts=lookup(dpath="corpora/{corpus}/parts", within=config),
@@ -103,7 +104,7 @@ rule join:
     threads: 1
     resources:
         mem_mb=growing(500),
-        runtime=growing(30),
+        runtime=minutes(30),
     params:
         recipe=recipe("corpus.parts"),
     message:

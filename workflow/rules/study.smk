@@ -1,13 +1,19 @@
 # What every stage needs to know of the study: its checked configuration, its corpora, its runs.
 
 import sys
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(str(workflow.current_basedir)).parents[1]
 # So that the library is found where it is not installed: a bare clone, a container, the conda environment of a stage.
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from scalelaws.cluster import PROFILE, claim_jobs, leave_warnings_to_scripts
+from scalelaws.cluster import (
+    PROFILE,
+    claim_jobs,
+    leave_warnings_to_scripts,
+    shared_gpu,
+)
 from scalelaws.config import OPERATION, checked_config
 from scalelaws.corpus.settings import (
     all_from_the_web,
@@ -22,11 +28,11 @@ from scalelaws.io import file_digest
 from scalelaws.job import hush_bookkeeping
 from scalelaws.observations.kept import check_kept
 from scalelaws.observations.read import local_table
-from scalelaws.recipe import recipe
+from scalelaws.recipe import contents, recipe
 from scalelaws.resources import any_of, for_training_text, growing, parts_of
 from scalelaws.training.costs import check_limits, costs_of, costs_table, reruns_of
 from scalelaws.training.hardware import hardware_of
-from scalelaws.training.needs import gpus_asked, needs_of, sharing_jobs
+from scalelaws.training.needs import SHARING, gpus_asked, needs_of, sharing_jobs
 from scalelaws.training.plan import (
     check_made_corpus,
     plan_summary,
@@ -64,6 +70,9 @@ STUDY = FINISHED or f"results/{config['study']}"
 TRAIN_CORPUS = next(
     (name for name, corpus in CORPORA.items() if corpus["role"] == "train"), None
 )
+BLOCKLISTS = {
+    name: blocklist_files(corpus["clean"]) for name, corpus in CORPORA.items()
+}
 CRAWLED = [name for name, corpus in CORPORA.items() if any_crawled(corpus["sources"])]
 FROM_THE_WEB = [
     name for name, corpus in CORPORA.items() if all_from_the_web(corpus["sources"])
@@ -100,6 +109,15 @@ wildcard_constraints:
     run=r"[\w.+-]+",
 
 
+def longest_minutes(wildcards):
+    """That a job may take; each of the runs that share one has its part of them."""
+    parts = SHARING if wildcards.get("run") in SHARING_JOBS else 1
+    return 60 * config["longest_job_hours"] / parts
+
+
+minutes = partial(growing, most=longest_minutes)
+
+
 def jobs_ahead():
     """The jobs that Snakemake is about to run, in the order in which their rules stand here."""
     order = {rule.name: place for place, rule in enumerate(workflow.rules)}
@@ -127,5 +145,5 @@ if workflow.is_main_process:
 
 onstart:
     check_limits(costs_of(jobs_ahead(), RUNS, NEEDS).values(), config["limits"])
-    # Holding the lock of this folder, before the first job is submitted.
+    # Before the first job is submitted.
     claim_jobs(workflow, config["study"], lambda text: print(text, file=sys.stderr))

@@ -6,7 +6,8 @@
 rule import_table:
     """Read the table as observations, say how each column was read, and refuse what cannot be right."""
     input:
-        LOCAL_TABLE,
+        # Told by its digest, not by its date, which a fresh clone makes anew.
+        ancient(LOCAL_TABLE),
     output:
         observations="<study>/observations.parquet",
         runs="<study>/runs.parquet",
@@ -20,10 +21,11 @@ rule import_table:
     threads: 1
     resources:
         mem_mb=growing(2000),
-        runtime=growing(10),
+        runtime=minutes(10),
     params:
         recipe=recipe("observations.read", "observations.table"),
         table=config["table"],
+        files=contents(LOCAL_TABLE),
         seed=config["seed"],
     message:
         "Reading the table"

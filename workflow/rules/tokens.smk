@@ -14,7 +14,8 @@ rule tokenizer:
             if config["tokenizer"]["file"]
             else f"<study>/corpus/{TRAIN_CORPUS}/documents"
         ),
-        given=config["tokenizer"]["file"] or [],
+        # Told by its digest, not by its date, which a fresh clone makes anew.
+        given=ancient(config["tokenizer"]["file"] or []),
     output:
         folder=directory("<study>/tokens/tokenizer"),
     log:
@@ -26,9 +27,10 @@ rule tokenizer:
     threads: 8
     resources:
         mem_mb=growing(8000),
-        runtime=growing(120),
+        runtime=minutes(120),
     params:
         recipe=recipe("tokens.bpe", "tokens.given"),
+        given=contents(filter(None, [config["tokenizer"]["file"]])),
         vocabulary=config["tokenizer"]["vocabulary"],
         digits=config["tokenizer"]["digits"],
         white_space=config["tokenizer"]["white_space"],
@@ -58,7 +60,7 @@ rule encode:
     threads: for_training_text(16, TRAIN_CORPUS)
     resources:
         mem_mb=growing(3000),
-        runtime=growing(240),
+        runtime=minutes(240),
     params:
         recipe=recipe("tokens.encode"),
         mixture=lookup(dpath="corpora/{corpus}/mixture", within=config),

@@ -18,7 +18,7 @@ rule plan:
     threads: 1
     resources:
         mem_mb=growing(1000),
-        runtime=growing(5),
+        runtime=minutes(5),
         # Not parameters: a study that goes on upon other machines is the same study.
         hardware=config["hardware"],
         longest_hours=str(config["longest_hours"]),
@@ -71,9 +71,11 @@ rule train:
         "../../envs/training.yaml"
     threads: lambda wildcards: NEEDS[wildcards.run].devices_per_node
     resources:
+        **shared_gpu(SHARING_JOBS if HARDWARE.has_gpus else ()),
         mem_mb=growing(lambda wildcards: NEEDS[wildcards.run].memory_mb),
-        runtime=growing(lambda wildcards: NEEDS[wildcards.run].minutes),
+        runtime=minutes(lambda wildcards: NEEDS[wildcards.run].minutes),
         gpu=lambda wildcards: gpus_asked(wildcards.run, NEEDS, SHARING_JOBS),
+        nodes=lambda wildcards: None if wildcards.run in SHARING_JOBS else 1,
         sharded=lambda wildcards: int(NEEDS[wildcards.run].sharded),
         # Not a parameter: that another run wants more tokens is no reason to train this one again.
         largest_subset=max((run.dataset_tokens for run in RUNS.values()), default=0),
@@ -107,7 +109,7 @@ use rule train as train_on_nodes with:
         run=any_of(ON_NODES),
     resources:
         mem_mb=growing(lambda wildcards: NEEDS[wildcards.run].memory_mb),
-        runtime=growing(lambda wildcards: NEEDS[wildcards.run].minutes),
+        runtime=minutes(lambda wildcards: NEEDS[wildcards.run].minutes),
         gpu=lambda wildcards: NEEDS[wildcards.run].gpus,
         nodes=lambda wildcards: NEEDS[wildcards.run].nodes,
         tasks=lambda wildcards: NEEDS[wildcards.run].nodes,
@@ -136,7 +138,7 @@ rule gather:
     threads: 1
     resources:
         mem_mb=growing(2000),
-        runtime=growing(10),
+        runtime=minutes(10),
     params:
         recipe=recipe("observations.gather", "observations.table"),
         seed=config["seed"],

@@ -96,10 +96,9 @@ def sharing_jobs(
     }
 
 
-def gpus_asked(run: str, needs: Mapping[str, Needs], sharing: Collection[str]) -> int | str:
-    """GPUs of a run's job: a number, or "1" for one that all runs of a job share, since Snakemake adds numbers up."""
-    gpus = needs[run].gpus
-    return str(gpus) if gpus and run in sharing else gpus
+def gpus_asked(run: str, needs: Mapping[str, Needs], sharing: Collection[str]) -> int:
+    """GPUs of a run's own job; 0 for one that shares a job and its GPU, since Snakemake adds numbers up."""
+    return 0 if run in sharing else needs[run].gpus
 
 
 def disk_bytes(run: Run) -> int:
