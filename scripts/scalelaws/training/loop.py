@@ -76,7 +76,7 @@ def train(
         torch.set_deterministic_debug_mode("error")
     say = progress.say if processes.rank() == 0 else lambda _line: None
     pieces = processes.count() if sharded else 1
-    check_memory(run, sequences_at_once(run, device.type), len(tokens), device, pieces)
+    check_memory(run, sequences_at_once(run, device, pieces), len(tokens), device, pieces)
     state = _first_state(run, checkpoints, owner, trunk, say, sharded=sharded).to(device)
     if state.step:
         say(f"goes on from step {state.step:,} of {run.steps:,}")

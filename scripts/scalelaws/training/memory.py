@@ -1,6 +1,7 @@
 """The memory that a run needs and the machine has left, and the C library's allocator, told to keep what is freed."""
 
 import ctypes
+import math
 from pathlib import Path
 
 import torch
@@ -26,6 +27,11 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(TRIM_THRESHOLD, KEPT_BYTES)
         mallopt(MMAP_THRESHOLD, LARGEST_BLOCK)
+
+
+def total_bytes(device: torch.device) -> float:
+    """All of a GPU's memory; infinite for a CPU, whose processes share the machine's."""
+    return torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else math.inf
 
 
 def available_bytes(device: torch.device) -> int | None:
