@@ -70,8 +70,9 @@ def _block(h: Tensor) -> tuple[int, int]:
 def _exponentials(h: Tensor, weights: Sequence[Tensor], count: int) -> tuple[list[Tensor], Tensor, Tensor]:
     """exp(logits − top) for every block of the vocabulary, its row sums over all of them in float32, and top.
 
-    Top is zero on a CPU. Logits that exp, or 1/(sum·count), has no range for, which a healthy model never has, are
-    caught by their sums and done again with each row's maximum taken off. A GPU, which should not wait for that question, always takes it off.
+    Top is zero on a CPU. Logits that exp or 1/(sum·count) has no range for, which a healthy model never has, are caught
+    by their sums and done again with each row's maximum taken off. A GPU, which should not wait for that question,
+    always takes it off.
     """
     if h.device.type == "cpu":
         blocks = list(_exponentials_on_cpu(h, weights))
