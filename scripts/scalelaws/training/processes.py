@@ -29,6 +29,11 @@ def count() -> int:
     return torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
 
 
+def count_here() -> int:
+    """How many of them are on this node."""
+    return int(os.environ["LOCAL_WORLD_SIZE"]) if torch.distributed.is_initialized() else 1
+
+
 def device() -> torch.device:
     """What this process computes on: a GPU of its own where there are any, else the CPU."""
     if torch.cuda.is_available():
