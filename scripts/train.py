@@ -5,6 +5,7 @@ from pathlib import Path
 from scalelaws.job import logged
 from scalelaws.tokens.store import open_tokens
 from scalelaws.tokens.subset import subset
+from scalelaws.training import processes
 from scalelaws.training.files import RunFiles, train_to_files
 from scalelaws.training.run import Run
 from scalelaws.training.together import train_together
@@ -15,6 +16,8 @@ files = RunFiles(*map(Path, (output.record, output.losses, output.weights, param
 nodes, launcher = resources.get("nodes", 1), resources.get("mpi", "")
 with logged(snakemake.log[0], f"train {run.run}") as progress:
     sidecars = list(snakemake.input.sidecars)
+    if resources.gpu or resources.get("gres"):  # runs that share a GPU ask for it by gres
+        processes.check_gpu()
     subset(open_tokens(sidecars[0]), resources.largest_subset)  # none starts if another asks for too much
     job = run, sidecars, params.train_corpus, files, params.recipe
     if nodes * snakemake.threads > 1:

@@ -109,3 +109,11 @@ def test_processes_know_how_many_share_their_node(monkeypatch):
     assert processes.count_here() == 1  # left over in the environment of a process that joined none
     monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
     assert processes.count_here() == 4
+
+
+def test_a_gpu_that_was_asked_for_and_is_not_there_is_missed_before_anything_is_trained(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    processes.check_gpu()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InputError, match=r"a GPU was asked for, and PyTorch .* sees none here"):
+        processes.check_gpu()

@@ -5,6 +5,8 @@ import os
 import torch.distributed
 from torch import Tensor
 
+from scalelaws.errors import InputError
+
 
 def join() -> None:
     """Join the group that torchrun started; a process started alone stays alone."""
@@ -39,6 +41,14 @@ def device() -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     return torch.device("cpu")
+
+
+def check_gpu() -> None:
+    """Raise InputError if a job that asked for a GPU sees none: its cores would take weeks for a GPU's hours."""
+    if not torch.cuda.is_available():
+        problem = f"a GPU was asked for, and PyTorch {torch.__version__} sees none here"
+        remedy = "Check the node's driver and PyTorch's CUDA; a container needs apptainer-args: --nv."
+        raise InputError("config: hardware", problem, remedy)
 
 
 def any_of_all(*flags: bool) -> list[bool]:
