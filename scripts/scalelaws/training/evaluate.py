@@ -21,8 +21,8 @@ WINDOW_SEED = 0
 """Windows are the same in every run of every study, so that differences between runs hold no sampling noise."""
 
 LEAST_LOSS = 1e-6
-"""Nats per token that a mean is at least: rounding in bfloat16 can bring that of text known by heart below zero. It goes
-both ways, so single tokens keep what they have: were they cut off at zero, every mean would come out too high."""
+"""Nats per token that a mean is at least: rounding in bfloat16 can bring that of text known by heart below zero. It
+goes both ways, so single tokens keep what they have: were they cut off at zero, every mean would come out too high."""
 UNSEEN = "unseen"
 """The split of training text that a run does not train on. Held-out text is other text, and not only by chance: of it
 the documents were dropped that share much with the training text."""
