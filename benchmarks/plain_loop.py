@@ -17,6 +17,9 @@ from scalelaws.training.run import Run
 from scalelaws.training.schedule import learning_rate
 from torch import Tensor, nn
 
+TOKENS_AT_ONCE = 65_536
+"""Larger batches go through the model in parts, whose gradients add up: all their logits would not fit into a GPU."""
+
 
 class Layer(nn.Module):
     """One layer: attention and feed-forward, normed before."""
@@ -83,13 +86,17 @@ class PlainLoop:
         self.step += 1
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.step, run.steps, run.learning_rate, run.schedule, run.warmup_steps)
-        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            loss = self.forward(*(torch.from_numpy(ids).to(self.device) for ids in (inputs, targets)))
+        parts = -(-inputs.size // TOKENS_AT_ONCE)
         self.optimizer.zero_grad()
-        loss.backward()
+        total = 0.0
+        for part in zip(*(np.split(ids, parts) for ids in (inputs, targets)), strict=True):
+            with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+                loss = self.forward(*(torch.from_numpy(ids).to(self.device) for ids in part)) / parts
+            loss.backward()
+            total += loss.detach()
         nn.utils.clip_grad_norm_(self.model.parameters(), LARGEST_GRADIENT)
         self.optimizer.step()
-        return float(loss.detach())
+        return float(total)
 
 
 def _norm(x: Tensor) -> Tensor:

@@ -167,6 +167,21 @@ def gpu_speed(loop: PlainLoop | Engine, run: Run) -> tuple[list[float], float]:
     return losses[:STEPS_COMPARED], timed * run.batch_tokens / (time.perf_counter() - started)
 
 
+def gpu_row(run: Run, device: str, peak: float) -> str:
+    """The tuned loop against the engine on one run, or which of them the GPU has no memory for."""
+    measured = {}
+    for name in ("tuned", "engine"):
+        try:
+            measured[name] = gpu_speed(make_loop(name, run, device), run)
+        except torch.OutOfMemoryError:
+            return f"{run.parameters:>8.1e}{run.run:>10}  the GPU's memory is too small for {name}"
+    (tuned_losses, tuned), (losses, ours) = measured.values()
+    difference = max(abs(a - b) for a, b in zip(losses, tuned_losses, strict=True))
+    used = 3 * run.shape.forward_flops * ours / peak
+    speeds = f"{tuned:>18,.0f}{ours:>18,.0f}{ours / tuned:>9.1f}{used:>10.0%}"
+    return f"{run.parameters:>8.1e}{run.run:>10}{speeds}{difference:>12.0e}"
+
+
 def print_gpu_table(device: str) -> None:
     """The tuned loop against the engine at context 1,024 and vocabulary 50,257, for as long as GPU_LIMIT allows."""
     begun = time.perf_counter()
@@ -183,16 +198,7 @@ def print_gpu_table(device: str) -> None:
         if time.perf_counter() > begun + GPU_LIMIT:
             print("the time is used up; larger sizes were left out")
             return
-        run = benchmark_run(parameters, 50_257, 1024, batch_tokens, device)
-        tuned_losses, tuned = gpu_speed(make_loop("tuned", run, device), run)
-        losses, ours = gpu_speed(make_loop("engine", run, device), run)
-        difference = max(abs(a - b) for a, b in zip(losses, tuned_losses, strict=True))
-        used = 3 * run.shape.forward_flops * ours / peak
-        print(
-            f"{run.parameters:>8.1e}{run.run:>10}{tuned:>18,.0f}{ours:>18,.0f}{ours / tuned:>9.1f}{used:>10.0%}"
-            f"{difference:>12.0e}",
-            flush=True,
-        )
+        print(gpu_row(benchmark_run(parameters, 50_257, 1024, batch_tokens, device), device, peak), flush=True)
 
 
 def main() -> None:

@@ -86,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     design = commands.add_parser("design", help="which runs a budget should buy so that the laws come out sharpest")
     budget = design.add_mutually_exclusive_group(required=True)
     budget.add_argument("--flops", type=float, help="budget of all runs together, as 6·N·D")
-    budget.add_argument("--hours", type=float, help="the same in hours of --hardware")
+    budget.add_argument("--hours", type=float, help="budget in hours of --hardware, output layer included")
     design.add_argument("--hardware", choices=["CPU core", "H100"], default="H100")
     design.add_argument("--laws", type=Path, help="laws.json of an earlier study to believe in; else Chinchilla's law")
     design.add_argument("--runs", type=int, default=25)
@@ -280,15 +280,18 @@ def _design(options: argparse.Namespace, console: Console) -> None:
     # The largest run at Chinchilla's 20 tokens per parameter takes a tenth of the budget; sizes span a factor 300.
     largest = (budget / 1200) ** 0.5
     sizes = tuple(options.sizes or (largest / 300, largest))
-    design = best_design(budget, options.runs, target, sizes, options.max_tokens, law)
+    # Hours are spent on attention and output layer too.
+    total = options.hours is not None
+    design = best_design(budget, options.runs, target, sizes, options.max_tokens, law, total=total)
+    costs = design.flops_total if total else design.flops
     runs = Table(box=None)
     for heading in ("N", "D", "D / N", "FLOPs", "share"):
         runs.add_column(heading, justify="right")
-    for n, d, flops in zip(design.parameters, design.tokens, design.flops, strict=True):
+    for n, d, flops in zip(design.parameters, design.tokens, costs, strict=True):
         runs.add_row(readable(n), readable(d), f"{d / n:.3g}", f"{flops:.3g}", f"{flops / budget:.1%}")
     console.print(runs)
     side, span = int(options.runs**0.5), 30
-    grid = plain_grid(budget, (side, side), (span, span), law)
+    grid = plain_grid(design.flops.sum(), (side, side), (span, span), law)
     console.print(f"95% intervals to expect, at a noise of {noise:.2g} in ln loss:", highlight=False)
     errors = Table(box=None)
     for heading in ("", "this design", f"{side} × {side} grid over {span}×"):

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import product
 from typing import Any
 
@@ -82,5 +83,10 @@ def _label(key: str, value: Any) -> str:
     if key in WORDS:
         return str(value)
     if isinstance(value, dict):
-        return "".join(f"{RULES[rule]}{number:g}" for rule, number in value.items())
-    return f"{SHORT.get(key, key)}{value}"
+        return "".join(f"{RULES[rule]}{_decimals(f'{number:g}', number)}" for rule, number in value.items())
+    return f"{SHORT.get(key, key)}{_decimals(str(value), value) if isinstance(value, float) else value}"
+
+
+def _decimals(text: str, number: float) -> str:
+    """The text of a number, without an exponent: its hyphen would part a name in two, its digits may be too few."""
+    return f"{Decimal(f'{number:.15g}'):f}" if "e" in text else text

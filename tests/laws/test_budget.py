@@ -21,6 +21,7 @@ from scalelaws.laws.forms import FORMS
 from scalelaws.laws.problem import Objective, Problem
 from scalelaws.laws.starts import refit, solve
 from scalelaws.laws.study import fit_laws
+from scalelaws.models.shapes import shape_of
 
 from .synthetic import CHINCHILLA as TRUTH
 from .synthetic import study
@@ -101,6 +102,19 @@ def test_a_design_beats_plain_grids_of_its_cost_also_where_the_prior_is_wrong(de
 def test_a_budget_that_is_too_small_says_what_to_do():
     with pytest.raises(InputError, match=r"1e\+10 FLOPs buy fewer than 20 runs .* Allow other sizes or fewer runs"):
         best_design(1e10, RUNS, TARGET, SIZES, 1e12)
+
+
+def test_sizes_below_that_of_any_model_say_what_to_do():
+    with pytest.raises(InputError, match=r"runs of N 1 to 30 .* Allow other sizes"):
+        best_design(BUDGET, RUNS, TARGET, (1, 30), 1e12)
+
+
+def test_a_budget_in_total_flops_pays_for_attention_and_output_layer():
+    design = best_design(1e18, 10, 1e19, (1e5, 3e7), 1e12, total=True)
+    shapes = [shape_of(n, 1024, 50257) for n in design.parameters]
+    assert design.flops_total == pytest.approx([3 * s.forward_flops for s in shapes] * design.tokens)
+    assert 0.8e18 < design.flops_total.sum() <= 1e18
+    assert design.flops.sum() < 0.8e18
 
 
 def test_a_study_s_own_law_and_noise_can_be_believed():

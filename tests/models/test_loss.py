@@ -1,3 +1,4 @@
+import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
@@ -54,6 +55,23 @@ def test_logits_beyond_the_range_of_exp_give_the_right_loss():
     torch.testing.assert_close(grad_h, exact_h, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(grad_w, exact_w, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(token_losses(h, weight, targets).mean(), exact)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("largest", [-85.0, 65.0, 75.0, 80.0, 87.0])
+def test_logits_near_the_ends_of_the_range_of_exp_give_the_right_gradients(largest, dtype):
+    h, weight, targets = problem(20, 8, 1500)
+    h[:, 0], weight[:, 0] = 1.0, largest  # shifts all logits, which changes neither loss nor gradients
+    weight[:, 1:] *= 0.5
+    h, weight = h.to(dtype), weight.to(dtype).float()
+    count = 100_000
+    grad_w = torch.zeros_like(weight)
+    loss, grad_h = loss_and_gradients(h, weight, targets, grad_w, count)
+    exact, exact_h, exact_w = (part * 20 / count for part in plain(h.double(), weight.double(), targets))
+    near = {"rtol": 1e-3, "check_dtype": False} if dtype == torch.float32 else {"rtol": 0.1, "check_dtype": False}
+    torch.testing.assert_close(loss, exact, atol=0, **near)
+    for found, right in ((grad_h[:, 1:], exact_h[:, 1:]), (grad_w, exact_w)):
+        torch.testing.assert_close(found, right, atol=0.02 * float(right.abs().max()), **near)
 
 
 def test_bfloat16_losses_are_unbiased_within_a_thousandth_of_a_nat():

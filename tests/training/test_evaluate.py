@@ -40,6 +40,17 @@ def test_the_standard_error_is_that_of_windows():
     assert np.isclose(by_position[2]["loss_sem"], losses[:, 2].std(ddof=1) / np.sqrt(50))
 
 
+def test_a_mean_loss_is_above_zero_however_the_losses_of_text_known_by_heart_are_rounded():
+    chosen = EvaluationSet("a", "train", np.zeros((50, 8), int), np.zeros((50, 8), int), 4.0)
+    rounded = np.random.default_rng(0).normal(-6e-4, 1e-3, (50, 8)).astype(np.float32)
+    found = summary(chosen, rounded)
+    assert 0 < found["loss"] < 1e-5
+    assert found["bits_per_byte"] > 0
+    assert all(0 < row["loss"] < 1e-3 for row in losses_by_position(chosen, rounded))
+    assert summary(chosen, rounded + np.float32(1e-3))["loss"] == pytest.approx(4e-4, rel=0.3)  # no bias above
+    assert np.isnan(summary(chosen, rounded * np.nan)["loss"])
+
+
 def test_training_text_that_a_run_does_not_see_is_evaluated_for_its_result_alone(tokens, tmp_path):  # noqa: F811
     """A run that repeats knows its own text better; one that sees all text leaves none."""
     losses = pd.DataFrame(trained(replace(RUN, dataset_tokens=300, steps=300), tokens, tmp_path).losses)

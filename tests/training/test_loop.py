@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from scalelaws.job import Progress
 from scalelaws.models.transformer import hidden_states, initial_weights
 from scalelaws.observations.table import RUN_COLUMNS
+from scalelaws.training import processes
 from scalelaws.training.batches import batch
 from scalelaws.training.engine import LARGEST_GRADIENT, Engine
 from scalelaws.training.loop import run_record, train
@@ -171,6 +172,18 @@ def test_the_record_holds_every_column_of_the_runs_table(tokens, tmp_path):
     assert record["flops"] == 6 * 3072 * 60 * 128
     assert record["flops_total"] > 3 * RUN.shape.forward_flops * 60 * 128  # the evaluations count too
     assert record["seconds"] > 0
+
+
+def test_the_record_says_on_what_and_on_how_many_a_run_was_trained(monkeypatch):
+    def hardware(gpu, count):
+        monkeypatch.setattr(processes, "device", lambda: torch.device("cuda" if gpu else "cpu"))
+        monkeypatch.setattr(processes, "count", lambda: count)
+        return run_record(RUN, initial_state(RUN.shape, RUN.seed), "pages", threads=1)["hardware"]
+
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _device: "NVIDIA H100")
+    assert (hardware(gpu=True, count=1), hardware(gpu=True, count=8)) == ("NVIDIA H100", "8 x NVIDIA H100")
+    assert hardware(gpu=False, count=1).endswith(", 1 thread")
+    assert hardware(gpu=False, count=4) == f"4 x {hardware(gpu=False, count=1)}"
 
 
 def test_the_result_is_recorded_by_position(tokens, tmp_path):

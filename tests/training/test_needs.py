@@ -6,14 +6,16 @@ from dataclasses import replace
 import pytest
 from scalelaws.errors import InputError
 from scalelaws.models.families import weight_shapes
-from scalelaws.models.loss import CPU_BLOCK
+from scalelaws.models.loss import CPU_BLOCK, GPU_BLOCK
 from scalelaws.models.shapes import shape_of
 from scalelaws.training.engine import TOKENS_AT_ONCE
 from scalelaws.training.hardware import DEVICES, Hardware, hardware_of
 from scalelaws.training.needs import (
+    GPU_OUTPUT_ROWS,
     OUTPUT_ROWS,
     Needs,
     checkpoint_bytes,
+    device_bytes,
     disk_bytes,
     gpus_asked,
     needed_bytes,
@@ -87,7 +89,7 @@ def test_weights_are_counted_as_the_model_has_them(family):
 
 
 def test_what_is_known_without_pytorch_is_what_training_does():
-    assert CPU_BLOCK[0] == OUTPUT_ROWS
+    assert (CPU_BLOCK[0], GPU_BLOCK[0]) == (OUTPUT_ROWS, GPU_OUTPUT_ROWS)
     assert DEVICES["CPU core"].tokens_at_once == TOKENS_AT_ONCE["cpu"]
     assert {device.tokens_at_once for device in DEVICES.values()} == set(TOKENS_AT_ONCE.values())
 
@@ -131,8 +133,17 @@ def test_runs_that_would_not_fit_onto_a_gpu_together_share_none():
     found = {"small": needs(30, gpus=1), "large": needs(30, gpus=1)}
     runs = {"small": run_of(1e5, 2e9, batch_tokens=8192), "large": run_of(1e9, 2e9, batch_tokens=8192)}
     assert sharing_jobs(runs, found, Hardware("H100"), 1, 3) == {"small"}
-    together = 16 * needed_bytes(runs["small"], 8, 3)
-    assert together <= 0.9 * DEVICES["H100"].gpu_bytes < 16 * needed_bytes(runs["large"], 8, 3)
+    together = 16 * device_bytes(runs["small"], 8, 3)
+    assert together <= 0.9 * DEVICES["H100"].gpu_bytes < 16 * device_bytes(runs["large"], 8, 3)
+
+
+def test_a_gpu_keeps_no_weights_of_attention_but_more_rows_of_logits_than_a_core():
+    run = run_of(1e8, 2e9)
+    layer_sequence = 2 * run.context * (12 * run.d_model + 3 * run.shape.d_feed_forward)  # of two bytes a number
+    more = device_bytes(run, 9, 3) - device_bytes(run, 8, 3)
+    assert more == run.n_layer * layer_sequence
+    assert needed_bytes(run, 9, 3) - needed_bytes(run, 8, 3) == more + run.n_layer * 2 * 3 * run.n_head * 1024**2
+    assert device_bytes(replace(run, vocabulary=50258), 1, 3) - device_bytes(run, 1, 3) > 2 * 2 * GPU_OUTPUT_ROWS
 
 
 def test_a_run_that_shares_a_job_asks_for_no_gpu_of_its_own():

@@ -65,6 +65,16 @@ def test_compiled_layers_in_bfloat16_stay_as_near(plain_loop, batches, monkeypat
     assert losses_of(engine, short) == pytest.approx(losses_of(plain_loop(RUN), short), abs=0.02)
 
 
+def test_the_plain_loop_takes_a_large_batch_in_parts_and_learns_the_same(plain_loop, batches, monkeypatch):
+    whole = losses_of(plain_loop(RUN), batches)
+    forwards = []
+    monkeypatch.setitem(plain_loop.update.__globals__, "TOKENS_AT_ONCE", 2 * RUN.context)
+    loop = plain_loop(RUN)
+    loop.model.register_forward_hook(lambda *_: forwards.append(1))
+    assert losses_of(loop, batches) == pytest.approx(whole, rel=1e-5)
+    assert len(forwards) == STEPS * RUN.batch_tokens // RUN.context // 2
+
+
 def test_batches_in_parts_give_the_plain_losses(plain_loop, batches, monkeypatch):
     monkeypatch.setitem(engine_module.TOKENS_AT_ONCE, "cpu", 2 * RUN.context)
     engine = Engine(RUN, initial_state(RUN.shape, RUN.seed))

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from scalelaws.errors import InputError
+from scalelaws.training import processes
 
 from .test_loop import RUN, tokens, trained  # noqa: F401  (tokens is a fixture)
 
@@ -100,3 +102,18 @@ def test_a_run_in_pieces_that_was_killed_goes_on_as_one_that_was_not_and_so_woul
 def test_an_optimizer_of_whole_matrices_is_refused_where_none_holds_one(tokens, tmp_path):  # noqa: F811
     with pytest.raises(InputError, match="adafactor needs whole matrices"):
         trained(replace(RUN, optimizer="adafactor"), tokens, tmp_path, sharded=True)
+
+
+def test_processes_know_how_many_share_their_node(monkeypatch):
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    assert processes.count_here() == 1  # left over in the environment of a process that joined none
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    assert processes.count_here() == 4
+
+
+def test_a_gpu_that_was_asked_for_and_is_not_there_is_missed_before_anything_is_trained(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    processes.check_gpu()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InputError, match=r"a GPU was asked for, and PyTorch .* sees none here"):
+        processes.check_gpu()

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scalelaws.errors import InputError
 from scalelaws.laws.fitted import Laws
 from scalelaws.laws.forms import FORMS
-from scalelaws.models.shapes import shape_of
+from scalelaws.models.shapes import Shape, shape_of
 from scalelaws.units import training_flops
 
 Array = npt.NDArray[np.float64]
@@ -52,6 +52,13 @@ class Design:
         """C = 6·N·D of each run."""
         return 6.0 * self.parameters * self.tokens
 
+    @property
+    def flops_total(self) -> Array:
+        """The same with attention and output layer, as a plan counts it before it prices a run in hours."""
+        sizes, which = np.unique(self.parameters, return_inverse=True)
+        forward = np.array([_shape(size).forward_flops for size in sizes])
+        return 3.0 * forward[which] * self.tokens
+
 
 def best_design(
     budget: float,
@@ -60,17 +67,21 @@ def best_design(
     sizes: tuple[float, float],
     most_tokens: float,
     law: Law | None = None,
+    *,
+    total: bool = False,
 ) -> Design:
     """The `runs` runs within `budget` FLOPs in all that make the errors of QUANTITIES smallest; deterministic.
 
     target: the budget in FLOPs of the run that the law is to predict. sizes: least and largest N. `law` is believed
-    before, as far as DOUBT lets it. Raises InputError if the budget does not buy so many different runs.
+    before, as far as DOUBT lets it. total: the budget also pays for attention and output layer, as hours do. Raises
+    InputError if the budget does not buy so many different runs.
     """
     law = law or CHINCHILLA
     priors = doubted(law)
     cells = candidates(sizes, most_tokens, budget, law)
-    order = np.argsort(cells.flops)
-    if len(order) < max(runs, FEWEST) or cells.flops[order[:runs]].sum() > budget:
+    cost = cells.flops_total if total else cells.flops
+    order = np.argsort(cost)
+    if len(order) < max(runs, FEWEST) or cost[order[:runs]].sum() > budget:
         raise InputError(
             "design",
             f"{budget:.3g} FLOPs buy fewer than {max(runs, FEWEST)} runs of N {sizes[0]:.3g} to {sizes[1]:.3g} that "
@@ -82,8 +93,8 @@ def best_design(
     rng = np.random.default_rng(0)
     found = []
     for start in range(STARTS):
-        chosen = order[:runs] if start == 0 else _affordable(rng.permutation(order), order, cells.flops, budget, runs)
-        found.append(_exchanged(np.array(chosen), jacobians, gradients, cells.flops, budget))
+        chosen = order[:runs] if start == 0 else _affordable(rng.permutation(order), order, cost, budget, runs)
+        found.append(_exchanged(np.array(chosen), jacobians, gradients, cost, budget))
     best = min(found, key=lambda chosen: _badness(chosen, jacobians, gradients))
     best = best[np.lexsort((cells.tokens[best], cells.parameters[best]))]
     return Design(cells.parameters[best], cells.tokens[best])
@@ -147,13 +158,18 @@ def doubted(law: Law) -> list[Law]:
 def candidates(sizes: tuple[float, float], most_tokens: float, budget: float, law: Law) -> Design:
     """Every run worth considering: N of shapes that can be built, D in steps, within RATIOS and HIGHEST_LOSS."""
     targets = np.geomspace(*sizes, max(2, round(PER_DECADE * np.log10(sizes[1] / sizes[0])) + 1))
-    n = np.unique([shape_of(target, 1024, 50257).parameters for target in targets]).astype(float)
-    n = n[(n >= 0.8 * sizes[0]) & (n <= 1.25 * sizes[1])]
-    steps = np.arange(np.floor(PER_DECADE * np.log10(RATIOS[0] * n[0])), PER_DECADE * np.log10(most_tokens) + 1e-9)
+    n = np.unique([_shape(target).parameters for target in targets]).astype(float)
+    least, largest = 0.8 * sizes[0], 1.25 * sizes[1]
+    n = n[(n >= least) & (n <= largest)]
+    steps = np.arange(np.floor(PER_DECADE * np.log10(RATIOS[0] * least)), PER_DECADE * np.log10(most_tokens) + 1e-9)
     d = 10 ** (steps / PER_DECADE)
     n, d = (axis.ravel() for axis in np.meshgrid(n, d, indexing="ij"))
     kept = _allowed(Design(n, d), law) & (training_flops(1, 1) * n * d <= budget)
     return Design(n[kept], d[kept])
+
+
+def _shape(parameters: float) -> Shape:
+    return shape_of(parameters, 1024, 50257)
 
 
 def _allowed(design: Design, law: Law) -> npt.NDArray[np.bool_]:

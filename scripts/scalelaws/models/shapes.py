@@ -65,9 +65,9 @@ class Shape:
     def forward_flops(self) -> float:
         """FLOPs a token of one forward pass: matrix products in the layers and the output layer.
 
-        Transformer: 2 for each applied parameter, and attention over half the context on average; Kaplan et al. (2020,
-        table 1) count attention over the whole context, twice as much, and no output layer. LSTM: 2 for each weight but
-        the biases.
+        Transformer: 2 for each applied parameter, and attention, both of its products, over half the context on
+        average: 2·n_layer·context·d, the term of Kaplan et al. (2020, table 1), who count no output layer. LSTM: 2 for
+        each weight but the biases.
         """
         output = 2.0 * self.vocabulary * self.d_model
         if self.family == "lstm":

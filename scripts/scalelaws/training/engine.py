@@ -15,6 +15,8 @@ from scalelaws.models.families import hidden_states, output_weight
 from scalelaws.models.loss import loss_and_gradients
 from scalelaws.models.transformer import transformer_layer
 from scalelaws.training import processes
+from scalelaws.training.memory import total_bytes
+from scalelaws.training.needs import USED_SHARE, device_bytes
 from scalelaws.training.noise import NOISE_SHARE, NOISE_SPACING, averaged_squares, noise_scale
 from scalelaws.training.optimizers import optimizer_step
 from scalelaws.training.run import Run
@@ -51,7 +53,7 @@ class Engine:
         self.weights = {} if sharded else self._leaves(state.weights, self.gradient)
         self.averaged = state.average if run.averaging else state.weights
         """The flat buffer of what is evaluated."""
-        self.sequences_at_once = sequences_at_once(run, self.device.type)
+        self.sequences_at_once = sequences_at_once(run, device, processes.count() if sharded else 1)
         sequences = run.batch_tokens // run.context
         self.few_sequences = max(processes.count(), sequences // NOISE_SHARE // processes.count() * processes.count())
         self.measures_noise = self.few_sequences < sequences
@@ -160,8 +162,12 @@ class Engine:
         return weights
 
 
-def sequences_at_once(run: Run, device: str) -> int:
-    """Sequences that go through the model together: one process's share of a batch, or an equal part of it."""
+def sequences_at_once(run: Run, device: torch.device, pieces: int = 1) -> int:
+    """Sequences that go through the model together: one process's share of a batch, or an equal part of it.
+
+    On a GPU no more than its memory holds beside one of the `pieces` that the state is shared out in. All of its memory
+    counts, not what others leave of it now: a run that is taken up again computes what it would have.
+    """
     share, left = divmod(run.batch_tokens // run.context, processes.count())
     if left:
         raise InputError(
@@ -169,8 +175,10 @@ def sequences_at_once(run: Run, device: str) -> int:
             f"{run.batch_tokens // run.context} sequences cannot be shared evenly by {processes.count()} processes",
             "Choose a number of processes that divides the sequences of a batch.",
         )
-    fitting = max(1, TOKENS_AT_ONCE[device] // run.context)
-    return next(size for size in range(min(share, fitting), 0, -1) if share % size == 0)
+    memory = USED_SHARE * total_bytes(device)
+    fitting = max(1, TOKENS_AT_ONCE[device.type] // run.context)
+    sizes = (size for size in range(min(share, fitting), 0, -1) if share % size == 0)
+    return next((size for size in sizes if device_bytes(run, size, 0, pieces) <= memory), 1)
 
 
 def _compiled_layer() -> Callable[..., Any]:

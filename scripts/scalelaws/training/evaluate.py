@@ -20,6 +20,9 @@ from scalelaws.units import bits_per_byte
 WINDOW_SEED = 0
 """Windows are the same in every run of every study, so that differences between runs hold no sampling noise."""
 
+LEAST_LOSS = 1e-6
+"""Nats per token that a mean is at least: rounding in bfloat16 can bring that of text known by heart below zero. It
+goes both ways, so single tokens keep what they have: were they cut off at zero, every mean would come out too high."""
 UNSEEN = "unseen"
 """The split of training text that a run does not train on. Held-out text is other text, and not only by chance: of it
 the documents were dropped that share much with the training text."""
@@ -104,7 +107,7 @@ def summary(chosen: EvaluationSet, losses: np.ndarray) -> dict[str, float | str]
     Consecutive tokens are correlated, windows hardly: the error is theirs.
     """
     means = losses.mean(1, dtype=np.float64)
-    loss = float(means.mean())
+    loss = float(np.maximum(means.mean(), LEAST_LOSS))
     return {
         "corpus": chosen.corpus,
         "split": chosen.split,
@@ -116,8 +119,9 @@ def summary(chosen: EvaluationSet, losses: np.ndarray) -> dict[str, float | str]
 
 def losses_by_position(chosen: EvaluationSet, losses: np.ndarray) -> list[dict[str, float | str]]:
     """A row for every position in the context (1, 2, …): the mean of its `window_losses`, and its standard error."""
+    means = np.maximum(losses.mean(0, dtype=np.float64), LEAST_LOSS)
     errors = losses.std(0, ddof=1, dtype=np.float64) / np.sqrt(len(losses))
     return [
         {"corpus": chosen.corpus, "split": chosen.split, "position": place, "loss": float(loss), "loss_sem": float(sem)}
-        for place, (loss, sem) in enumerate(zip(losses.mean(0, dtype=np.float64), errors, strict=True), 1)
+        for place, (loss, sem) in enumerate(zip(means, errors, strict=True), 1)
     ]

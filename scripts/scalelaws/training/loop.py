@@ -31,7 +31,7 @@ from scalelaws.training.memory import check_memory, keep_freed_memory
 from scalelaws.training.run import Run
 from scalelaws.training.schedule import check_steps, evaluation_steps, fork_steps, passing_steps
 from scalelaws.training.sharding import scattered
-from scalelaws.training.speed import QUICK_SIZE, matrix_product_rate
+from scalelaws.training.speed import peak_rate
 from scalelaws.training.spikes import has_diverged
 from scalelaws.training.state import KEPT, State, branched_state, initial_state, read_checkpoint, write_checkpoint
 
@@ -76,7 +76,7 @@ def train(
         torch.set_deterministic_debug_mode("error")
     say = progress.say if processes.rank() == 0 else lambda _line: None
     pieces = processes.count() if sharded else 1
-    check_memory(run, sequences_at_once(run, device.type), len(tokens), device, pieces)
+    check_memory(run, sequences_at_once(run, device, pieces), len(tokens), device, pieces)
     state = _first_state(run, checkpoints, owner, trunk, say, sharded=sharded).to(device)
     if state.step:
         say(f"goes on from step {state.step:,} of {run.steps:,}")
@@ -87,7 +87,7 @@ def train(
     recorded, passing = (set(steps(run.steps, run.evaluations)) for steps in (evaluation_steps, passing_steps))
     checks = set(check_steps(run.steps, run.dataset_tokens / run.batch_tokens))
     forks = set(fork_steps(run.steps)) if run.schedule == "trunk" else set()
-    peak = matrix_product_rate(run.precision, threads, QUICK_SIZE)
+    peak = peak_rate(run.precision, threads, device)
     started = time.monotonic()
     next_checkpoint = started + CHECKPOINT_SECONDS
     earlier_seconds, counted_from = state.seconds, None
@@ -168,7 +168,7 @@ def run_record(run: Run, state: State, train_corpus: str, threads: int) -> dict[
         "flops_total": state.flops_total
         + 3 * run.shape.forward_flops * (state.step - state.first_step) * run.batch_tokens,
         "seconds": state.seconds,
-        "hardware": f"{_processor()}, {threads} {'thread' if threads == 1 else 'threads'}",
+        "hardware": _hardware(threads),
     }
 
 
@@ -244,6 +244,16 @@ def _terminated() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _hardware(threads: int) -> str:
+    """A run's GPU, or processor and threads, and how many of it where several processes trained the run."""
+    device, count = processes.device(), processes.count()
+    if device.type == "cuda":
+        one = torch.cuda.get_device_name(device)
+    else:
+        one = f"{_processor()}, {threads} {'thread' if threads == 1 else 'threads'}"
+    return one if count == 1 else f"{count} x {one}"
 
 
 def _processor() -> str:

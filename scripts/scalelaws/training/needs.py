@@ -14,8 +14,10 @@ PROCESS_BYTES = 600 << 20
 """Of Python with PyTorch, before it holds anything."""
 STATE_BUFFERS, STEP_BUFFERS, CHECKPOINT_BUFFERS = 5, 1, 10
 """Float32 numbers a weight: of the state, the gradient, and what a checkpoint is put together from."""
-OUTPUT_ROWS = 512
+OUTPUT_ROWS, GPU_OUTPUT_ROWS = 512, 8192
 """Rows of logits that exist at a time."""
+USED_SHARE = 0.9
+"""Of a GPU's memory, that training is made to fit into."""
 GPU_HOST_BYTES = 4 << 30
 """Of the machine's own memory, that a process with a GPU takes besides."""
 AROUND_A_JOB_MB = 700
@@ -57,15 +59,13 @@ def needed_bytes(run: Run, sequences_at_once: int, evaluated_sets: int, pieces: 
     `pieces`: processes that the state is shared out over; checkpoints are put together by one of them.
     """
     checkpoint = 4 * _weights(run) * CHECKPOINT_BUFFERS
-    return device_bytes(run, sequences_at_once, evaluated_sets, pieces) + checkpoint
+    working = _working_bytes(run, sequences_at_once, evaluated_sets, on_gpu=False)
+    return _held_bytes(run, pieces) + working + checkpoint
 
 
 def device_bytes(run: Run, sequences_at_once: int, evaluated_sets: int, pieces: int = 1) -> int:
     """What training takes at its peak of the memory of a GPU, where no checkpoint is put together."""
-    state = 4 * _weights(run) * (STATE_BUFFERS + STEP_BUFFERS) // pieces
-    # Of a state in pieces, the embeddings and a layer are put together, and so are their gradients.
-    whole = 2 * 4 * (run.embedding_parameters + run.parameters // run.n_layer) if pieces > 1 else 0
-    return PROCESS_BYTES + state + whole + _working_bytes(run, sequences_at_once, evaluated_sets)
+    return _held_bytes(run, pieces) + _working_bytes(run, sequences_at_once, evaluated_sets, on_gpu=True)
 
 
 def needs_of(run: Run, hardware: Hardware, longest_hours: float, evaluated_sets: int) -> Needs:
@@ -85,7 +85,7 @@ def sharing_jobs(
 
     Of those that share a GPU it must hold SHARING at a time.
     """
-    most = 0.9 * hardware.device.gpu_bytes / SHARING
+    most = USED_SHARE * hardware.device.gpu_bytes / SHARING
     return {
         name
         for name, need in needs.items()
@@ -130,7 +130,7 @@ def _enough(run: Run, hardware: Hardware, needs: Needs, longest_hours: float) ->
 
 def _fits(run: Run, hardware: Hardware, pieces: int) -> bool:
     """Whether a device holds a piece of the run's state; a batch goes through in as many parts as it takes."""
-    return device_bytes(run, 1, 0, pieces) < 0.9 * hardware.device.gpu_bytes
+    return device_bytes(run, 1, 0, pieces) <= USED_SHARE * hardware.device.gpu_bytes
 
 
 def _needs(run: Run, hardware: Hardware, count: tuple[int, int], evaluated_sets: int) -> Needs:
@@ -173,14 +173,25 @@ def _evaluations(steps: int, epoch_steps: float, evaluations: int) -> tuple[int,
     return len(held_out), len(passing_steps(steps, evaluations))
 
 
-def _working_bytes(run: Run, sequences_at_once: int, evaluated_sets: int) -> int:
+def _held_bytes(run: Run, pieces: int) -> int:
+    """A process, its piece of the run's state, and the gradient."""
+    state = 4 * _weights(run) * (STATE_BUFFERS + STEP_BUFFERS) // pieces
+    # Of a state in pieces, the embeddings and a layer are put together, and so are their gradients.
+    whole = 2 * 4 * (run.embedding_parameters + run.parameters // run.n_layer) if pieces > 1 else 0
+    return PROCESS_BYTES + state + whole
+
+
+def _working_bytes(run: Run, sequences_at_once: int, evaluated_sets: int, *, on_gpu: bool) -> int:
     """What passes through the model, and the windows that are evaluated."""
     shape = run.shape
     tokens, width = sequences_at_once * run.context, 4 if run.precision == "float32" else 2
-    # A layer keeps its norms, queries, keys and values, both sides of the feed-forward, and the attention's weights.
-    kept = (12 * shape.d_model + 3 * shape.d_feed_forward + 3 * shape.n_head * run.context) * width
+    # A layer keeps its norms, queries, keys and values, both sides of the feed-forward, and the attention's weights,
+    # which a GPU computes again in the backward pass.
+    attention = 0 if on_gpu else 3 * shape.n_head * run.context
+    kept = (12 * shape.d_model + 3 * shape.d_feed_forward + attention) * width
     layers = tokens * kept * shape.n_layer * shape.recurrence
-    output = OUTPUT_ROWS * run.vocabulary * width * 2 + (4 + width) * run.vocabulary * shape.d_model
+    rows = GPU_OUTPUT_ROWS if on_gpu else OUTPUT_ROWS
+    output = rows * run.vocabulary * width * 2 + (4 + width) * run.vocabulary * shape.d_model
     return layers + output + (evaluated_sets + 1) * run.evaluation_tokens * 2 * 8
 
 

@@ -5,6 +5,8 @@ import os
 import torch.distributed
 from torch import Tensor
 
+from scalelaws.errors import InputError
+
 
 def join() -> None:
     """Join the group that torchrun started; a process started alone stays alone."""
@@ -29,11 +31,24 @@ def count() -> int:
     return torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
 
 
+def count_here() -> int:
+    """How many of them are on this node."""
+    return int(os.environ["LOCAL_WORLD_SIZE"]) if torch.distributed.is_initialized() else 1
+
+
 def device() -> torch.device:
     """What this process computes on: a GPU of its own where there are any, else the CPU."""
     if torch.cuda.is_available():
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     return torch.device("cpu")
+
+
+def check_gpu() -> None:
+    """Raise InputError if a job that asked for a GPU sees none: its cores would take weeks for a GPU's hours."""
+    if not torch.cuda.is_available():
+        problem = f"a GPU was asked for, and PyTorch {torch.__version__} sees none here"
+        remedy = "Check the node's driver and PyTorch's CUDA; a container needs apptainer-args: --nv."
+        raise InputError("config: hardware", problem, remedy)
 
 
 def any_of_all(*flags: bool) -> list[bool]:
