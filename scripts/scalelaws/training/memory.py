@@ -49,7 +49,7 @@ def available_bytes(device: torch.device) -> int | None:
 
 
 def _left_in_groups() -> list[int]:
-    """What every control group with a limit has left, from the process's own (a job of SLURM's) up to the root.
+    """What every control group with a limit has left, from the process's own (a cluster's job) up to the root.
 
     Pages of files that were not used lately count as left: the kernel drops them before it refuses memory.
     """
