@@ -205,7 +205,7 @@ print("asked", *(f"{{name}}={{asked.get(name)}}" for name in ("gpu", "gres", "no
         (tmp_path / "study.yaml").write_text(yaml.safe_dump(config))
         printed = snakemake(tmp_path, "--dry-run", "--snakefile", str(tmp_path / "asking"), "--", "runs")
         asked.append(re.search("^asked (.*)", printed, re.MULTILINE)[1])
-    assert asked == ["gpu=1 gres= nodes=1", "gpu=0 gres=gpu:1 nodes=None"]
+    assert asked == ["gpu=1 gres=None nodes=1", "gpu=0 gres=gpu:1 nodes=None"]
 
 
 def test_a_listed_file_is_known_by_what_it_holds_and_not_by_its_date(tmp_path):
