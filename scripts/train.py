@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from scalelaws.cluster import asks_for_shared_gpu
 from scalelaws.job import logged
 from scalelaws.resources import devices_given
 from scalelaws.tokens.store import open_tokens
 from scalelaws.tokens.subset import subset
 from scalelaws.training import processes
 from scalelaws.training.files import RunFiles, train_to_files
+from scalelaws.training.hardware import hardware_of
 from scalelaws.training.run import Run
 from scalelaws.training.together import train_together
 
@@ -19,7 +19,7 @@ nodes, launcher = resources.get("nodes", 1), resources.get("mpi", "")
 devices = devices_given(resources.gpu, nodes, snakemake.threads)
 with logged(snakemake.log[0], f"train {run.run}") as progress:
     sidecars = list(snakemake.input.sidecars)
-    if resources.gpu or asks_for_shared_gpu(resources):
+    if hardware_of(resources.hardware).has_gpus:
         processes.check_gpu()
     subset(open_tokens(sidecars[0]), resources.largest_subset)  # none starts if another asks for too much
     job = run, sidecars, params.train_corpus, files, params.recipe

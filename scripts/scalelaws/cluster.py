@@ -151,11 +151,6 @@ def shared_gpu(runs: Collection[str]) -> dict[str, Callable[..., str]]:
     return {"gres": lambda wildcards: "gpu:1" if wildcards.run in runs else ""} if runs else {}
 
 
-def asks_for_shared_gpu(resources: Any) -> bool:
-    """Whether a job's resources hold that of `shared_gpu`."""
-    return bool(resources.get("gres"))
-
-
 def leave_warnings_to_scripts(workflow: Any) -> None:
     """Let SIGUSR1, a cluster's warning before it ends a job, reach the job's script alone.
 

@@ -79,6 +79,7 @@ rule train:
         sharded=lambda wildcards: int(NEEDS[wildcards.run].sharded),
         # Not a parameter: that another run wants more tokens is no reason to train this one again.
         largest_subset=max((run.dataset_tokens for run in RUNS.values()), default=0),
+        hardware=config["hardware"],
     params:
         run=lambda wildcards: dict(vars(RUNS[wildcards.run])),
         train_corpus=TRAIN_CORPUS,
@@ -115,6 +116,7 @@ use rule train as train_on_nodes with:
         tasks=lambda wildcards: NEEDS[wildcards.run].nodes,
         sharded=lambda wildcards: int(NEEDS[wildcards.run].sharded),
         largest_subset=max((run.dataset_tokens for run in RUNS.values()), default=0),
+        hardware=config["hardware"],
 
 
 rule gather:

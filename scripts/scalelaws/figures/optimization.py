@@ -75,9 +75,7 @@ def critical_batch(observations: Observations, laws: Laws) -> Figure:
             name = law.title if used else f"{law.title}, not in the fit"
             points(ax, part["loss"], part["observed"], name, colour, marker, used=bool(used), markersize=2.2)
         if law.parameters:
-            x = np.unique(
-                [*np.geomspace(law.ranges["loss"][0] / 1.3, law.ranges["loss"][1], 80), law.ranges["loss"][0]]
-            )
+            x = np.geomspace(*law.ranges["loss"], 80)
             shade = colour if determined else UNDETERMINED_COLOUR
             middle, interval = law.predict(loss=x), law.band(0.95, loss=x)
             law_curve(ax, x, middle, interval, law.ranges["loss"], f"{law.title}, law", shade, determined)
