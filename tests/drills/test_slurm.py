@@ -141,14 +141,15 @@ def test_a_profile_is_held_against_the_cluster(cluster, study, monkeypatch):
 
 
 def test_runs_that_share_a_job_lose_nothing_that_one_of_them_has_finished(cluster, study, undisturbed, names):
-    finished = study / RESULTS / "runs" / names[-1] / "run.json"
-    with started(study, "slurm", "runs", "--config", "small_run_minutes=60", cluster=cluster) as start:
-        waited_for(finished.is_file, "the run that diverges does not end")
-        waited_for(lambda: "tokens/s" in log_of(study, names[0]), "no run is in the middle of its training")
+    second, first, _ = names  # on one core the costlier goes first
+    one_by_one = ["--cores", "1", "--config", "small_run_minutes=60"]
+    with started(study, "slurm", "runs", *one_by_one, cluster=cluster) as start:
+        waited_for((study / RESULTS / "runs" / first / "run.json").is_file, "the first run does not end")
+        waited_for(lambda: "tokens/s" in log_of(study, second), "the second run does not train")
         cluster.ask("scancel", *cluster.shared_jobs(study))
         ended(start)
-    assert "finished before" in log_of(study, names[-1])
-    assert resumed(study, names[0]), "the one that was cancelled has left a checkpoint"
+    assert "finished before" in log_of(study, first)
+    assert resumed(study, second), "the one that was cancelled has left a checkpoint"
     assert len(cluster.shared_jobs(study, "all")) == 2, "all runs in one job, and what was left of it in another"
     assert not list((study / RESULTS / "checkpoints").glob("*/finished"))
     same_study(study, undisturbed)
@@ -239,6 +240,27 @@ def test_runs_that_are_cancelled_or_hang_or_diverge(struck, undisturbed, names):
     runs = pd.read_parquet(study / RESULTS / "runs.parquet").set_index("run")
     assert runs["status"].to_dict() == dict(zip(names, ["finished", "finished", "diverged"], strict=True))
     assert "the laws leave it out" in log_of(study, names[2])
+
+
+def test_a_run_on_two_nodes_goes_on_after_it_was_cancelled_and_ends_like_one_on_one_core(
+    cluster, study, names, tmp_path
+):
+    run, shorter = names[0], {**STUDY, "training": {**STUDY["training"], "max_tokens": 60_000}}
+    alone = shutil.copytree(study, tmp_path / "alone")
+    for folder in (study, alone):
+        (folder / "study.yaml").write_text(yaml.safe_dump(shorter))
+    made(alone, "local", _record(run), "--cores", "1")
+    on_nodes = ["--config", "small_run_minutes=0", "hardware=2 x CPU core", "longest_hours=0.000001"]
+    with started(study, "slurm", _record(run), *on_nodes, cluster=cluster) as start:
+        waited_for(lambda: "tokens/s" in log_of(study, run), f"{run} does not train")
+        number = cluster.number_of(study, "train_on_nodes", run)
+        assert cluster.ask("squeue", "-h", "-j", number, "-o", "%D") == "2"
+        cluster.ask("scancel", number)
+        assert resumed(study, run)
+        ended(start)
+    columns, file = ["step", "corpus", "split", "loss"], f"{RESULTS}/runs/{run}/losses.parquet"
+    one, two = (pd.read_parquet(folder / file, columns=columns) for folder in (alone, study))
+    pd.testing.assert_frame_equal(one, two, rtol=0.01)
 
 
 def _record(run):
