@@ -7,6 +7,7 @@ import pytest
 import yaml
 from scalelaws.config import checked_config, read_config
 from scalelaws.errors import InputError
+from scalelaws.training.plan import runs_of
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
@@ -36,6 +37,7 @@ def _changed(path, value):
 def test_every_study_that_we_ship_is_right(path):
     config = read_config(path, SCHEMA)
     assert ("table" in config) is not ("training" in config)
+    assert "table" in config or runs_of(config)
 
 
 def test_defaults_come_from_the_schema():

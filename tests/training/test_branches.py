@@ -49,12 +49,14 @@ def test_settings_that_differ_with_the_tokens_are_refused():
         trunks_and_branches(planned(256, 2560), "config")
 
 
-def test_a_warm_up_that_the_trunk_would_shorten_is_refused():
+def test_a_trunk_warms_up_as_the_run_that_it_stands_for():
     (alone,) = planned(2560)  # 20 steps, of which the trunk makes 16
-    trunk, branch = trunks_and_branches([replace(alone, warmup_steps=8)], "config")
-    assert learning_rate(8, trunk.steps, 1.0, "trunk", 8) == learning_rate(8, branch.steps, 1.0, "branch", 8) == 1.0
-    with pytest.raises(InputError, match="warm-up of 9 steps is more than half of 1L16d-trunk-s3's 16"):
-        trunks_and_branches([replace(alone, warmup_steps=9)], "config")
+    trunk, branch = trunks_and_branches([replace(alone, warmup_steps=10)], "config")
+    for step in range(1, trunk.steps + 1):
+        rates = (learning_rate(step, run.steps, 1.0, run.schedule, 10) for run in (trunk, branch))
+        assert next(rates) == next(rates) == learning_rate(step, alone.steps, 1.0, "wsd", 10)
+    with pytest.raises(InputError, match=r"warm-up of 11 steps is more than half of 1L16d-2\.56k-s3's 20"):
+        trunks_and_branches([replace(alone, warmup_steps=11)], "config")
 
 
 def test_a_branch_holds_its_trunks_rate_and_falls_to_zero():

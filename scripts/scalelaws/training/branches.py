@@ -46,11 +46,10 @@ def _tree(runs: list[Run], place: str) -> list[Run]:
                 f"{run.run} and {longest.run} cannot branch from one trunk, for a rule gives them different settings",
                 "Give learning_rate, batch_tokens and beta2 by rules that do not depend on tokens.",
             )
-        shorter = min(run, trunk, key=lambda one: one.steps)
-        if run.warmup_steps > shorter.steps // 2:
+        if run.warmup_steps > run.steps // 2:
             raise InputError(
                 place,
-                f"the warm-up of {run.warmup_steps:,} steps is more than half of {shorter.run}'s {shorter.steps:,}",
+                f"the warm-up of {run.warmup_steps:,} steps is more than half of {run.run}'s {run.steps:,}",
                 "Shorten warmup_steps, or choose larger dataset_tokens.",
             )
         first = max((step for step in saved if step <= last_held_step(run.steps)), default=0)

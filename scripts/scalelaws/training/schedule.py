@@ -21,9 +21,10 @@ def learning_rate(step: int, steps: int, peak: float, schedule: str, warmup_step
 
     cosine falls to zero at the last step (Kaplan et al. 2020, section 2.2; Hoffmann et al. 2022); constant holds; wsd
     holds and then falls linearly to zero over the last fifth. A trunk holds as constant does, and a branch of it is a
-    wsd run whose held part the trunk has made. A warm-up is at most half of the run.
+    wsd run whose held part the trunk has made. A warm-up is at most half of the run; that of a trunk, half of the
+    shortest run that branches from it.
     """
-    warmup = min(warmup_steps, steps // 2)
+    warmup = warmup_steps if schedule == "trunk" else min(warmup_steps, steps // 2)
     if step <= warmup:
         return peak * step / warmup
     if schedule == "cosine":
