@@ -1,6 +1,6 @@
 """Say what the site's lines of the cluster's profile name and this cluster lacks."""
 
-from scalelaws.cluster import Asked, site_of, site_problems, site_warnings
+from scalelaws.cluster import Room, site_of, site_problems, site_warnings
 from scalelaws.errors import InputError
 from scalelaws.job import logged
 from scalelaws.training.hardware import hardware_of
@@ -9,7 +9,8 @@ with logged(snakemake.log[0], "check_cluster") as progress:
     site = site_of(snakemake.input.profile)
     hardware = hardware_of(site["hardware"])
     gpus = hardware.devices_per_node if hardware.has_gpus else 0
-    problems = site_problems(site, Asked(gpus, hardware.nodes, snakemake.params.memory_mb, snakemake.params.hours))
+    asked = Room(0, gpus, snakemake.params.memory_mb, hardware.nodes, snakemake.params.hours)
+    problems = site_problems(site, asked)
     for problem in problems:
         progress.say(problem)
     if problems:

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from scalelaws.cluster import Asked, _hours, claim_jobs, shared_gpu, site_problems, site_warnings
+from scalelaws.cluster import Room, _hours, claim_jobs, shared_gpu, site_problems, site_warnings
 from scalelaws.errors import InputError
 
 JOB = "01234567-89ab-cdef-0123-456789abcdef"
@@ -161,8 +161,8 @@ echo 'gpu|64|gpu:h100:8(S:0-1)|1024000|1-12:00:00'"""
 def test_a_profile_is_held_against_what_the_cluster_says(answers):
     answers("sbatch", "")
     answers("sinfo", NODES)
-    assert site_problems(SITE, Asked(gpus=8, nodes=2, memory_mb=1_000_000, hours=36)) == []
-    assert site_problems({**SITE, "cores": 4}, Asked(gpus=8, nodes=3, memory_mb=2_000_000, hours=48)) == [
+    assert site_problems(SITE, Room(gpus=8, nodes=2, memory_mb=1_000_000, hours=36)) == []
+    assert site_problems({**SITE, "cores": 4}, Room(gpus=8, nodes=3, memory_mb=2_000_000, hours=48)) == [
         "longest_job_hours: 'gpu' allows 36, not 48",
         "hardware: 'gpu' has 2 nodes, not 3",
         "hardware: a run asks for 2,000,000 MB of a node, the largest node of 'gpu' has 1,024,000 MB",

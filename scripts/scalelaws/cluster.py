@@ -28,32 +28,21 @@ PATIENCE = 180.0
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What the largest jobs of a study ask for."""
-
-    gpus: int = 0
-    """Of a node."""
-    nodes: int = 1
-    memory_mb: int = 0
-    """Of a node, at the first attempt at a run."""
-    hours: float = 0.0
-
-
-@dataclass(frozen=True)
-class Partition:
-    """The largest node of a partition, how many nodes it has, and the hours that it allows a job."""
+class Room:
+    """Cores, GPUs and memory of one node, how many nodes, and hours: what a partition has, or what jobs ask for."""
 
     cores: int = 0
     gpus: int = 0
-    nodes: int = 0
     memory_mb: int = 0
+    nodes: int = 0
     hours: float = 0.0
 
 
-def site_problems(site: Mapping[str, Any], asked: Asked) -> list[str]:
+def site_problems(site: Mapping[str, Any], asked: Room) -> list[str]:
     """What of a profile's site lines (account, partition, training_partition, hardware, cores) this cluster lacks.
 
-    One line each, with the remedy; an empty list if all is there.
+    One line each, with the remedy; an empty list if all is there. asked: by the largest jobs of the study, of memory at
+    the first attempt.
     """
     if shutil.which("sbatch") is None:
         return ["this machine has no sbatch: start from a login node of the cluster"]
@@ -240,18 +229,18 @@ def _accounts() -> set[str]:
         return set()
 
 
-def _partitions() -> dict[str, Partition]:
-    """What each partition has."""
-    found: dict[str, Partition] = {}
+def _partitions() -> dict[str, Room]:
+    """What each partition has: its largest node, and the hours that it allows a job."""
+    found: dict[str, Room] = {}
     for line in _answer("sinfo", "-h", "-N", "-o", "%R|%c|%G|%m|%l"):
         name, cores, devices, memory, limit = line.split("|")
         gpus = sum(_count(device) for device in devices.split(",") if device.startswith("gpu"))
-        most = found.get(name, Partition())
-        found[name] = Partition(
+        most = found.get(name, Room())
+        found[name] = Room(
             max(most.cores, int(cores.rstrip("+"))),
             max(most.gpus, gpus),
-            most.nodes + 1,
             max(most.memory_mb, int(memory.rstrip("+"))),
+            most.nodes + 1,
             _hours(limit),
         )
     return found

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from scalelaws.cluster import Asked, site_problems, site_warnings
+from scalelaws.cluster import Room, site_problems, site_warnings
 
 from . import cluster as slurm
 from .study import (
@@ -121,12 +121,12 @@ def test_a_profile_is_held_against_the_cluster(cluster, study, monkeypatch):
     for name in ("PATH", "SLURM_CONF"):
         monkeypatch.setenv(name, cluster.environment[name])
     site = {"account": "any", "partition": "cpu", "training_partition": "gpus", "cores": 99}
-    assert site_problems(site, Asked()) == [
+    assert site_problems(site, Room()) == [
         "cores: the largest node of 'cpu' has 2, not 99",
         "training_partition: there is no 'gpus'; there are cpu, urgent",
     ]
     site |= {"training_partition": "cpu", "cores": 2}
-    assert site_problems(site, Asked(gpus=8, nodes=4, memory_mb=9000, hours=999)) == [
+    assert site_problems(site, Room(gpus=8, nodes=4, memory_mb=9000, hours=999)) == [
         "longest_job_hours: 'cpu' allows 168, not 999",
         "longest_job_hours: 'cpu' allows 168, not 999",
         "hardware: the best node of 'cpu' has 0 GPUs, not 8",
