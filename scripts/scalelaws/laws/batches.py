@@ -95,10 +95,8 @@ def adjusted(curves: pd.DataFrame, law: FittedLaw) -> pd.DataFrame:
 
 def steps_task(observations: Observations, law: FittedLaw, objective: Objective) -> Task | None:
     """L(N, S_min): every learning curve on fresh tokens, its transient left out."""
-    curves = observations.curves(observations.train_corpus)
-    settled = (curves["step"] > curves["warmup_steps"]) & (curves["step"] >= TRANSIENT * curves["steps"])
-    fresh = curves["tokens"] <= FIRST_EPOCH * curves["dataset_tokens"]
-    rows = adjusted(curves[settled & fresh], law)
+    curves = _settled(observations.curves(observations.train_corpus))
+    rows = adjusted(curves[curves["step"] >= TRANSIENT * curves["steps"]], law)
     if rows.groupby("run").size().max() < FEWEST_BATCHES if len(rows) else True:
         return None
     rows = rows[["run", "step", "flops", "parameters", "steps_min"]].assign(observed=rows["loss"], used=True)
