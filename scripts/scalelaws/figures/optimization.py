@@ -37,10 +37,9 @@ def batch_scan(observations: Observations, laws: Laws) -> Figure:
         raise NotDrawableError("no size N was trained with three batch sizes")
     chosen = curves[curves["parameters"] == counts.idxmax()]
     batch = chosen.groupby("run")["batch_tokens"].first()
-    steps = reached(chosen, _shared(chosen), "step")
-    rows = steps.assign(batch=steps["run"].map(batch))
-    rows = rows.groupby(["target", "batch"], as_index=False)["step"].min()
-    rows = rows.assign(tokens=rows["step"] * rows["batch"]).sort_values("batch")
+    rows = reached(chosen, _shared(chosen), "step")
+    rows = rows.assign(batch=rows["run"].map(batch)).sort_values("batch")
+    rows = rows.assign(tokens=rows["step"] * rows["batch"])
     if rows.empty:
         raise NotDrawableError("no loss was reached with several batch sizes")
     sheet, (ax,) = canvas()
