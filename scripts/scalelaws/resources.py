@@ -6,19 +6,22 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
+Amount = float | Callable[..., float]
+
 
 def growing(
-    amount: float | Callable[..., float], per_thread: float = 0.0, most: float | Callable[..., float] = math.inf
+    amount: Amount, per_thread: float = 0.0, shared: Amount = 0.0, most: Amount = math.inf
 ) -> Callable[..., int]:
     """A resource of `amount`, and `per_thread` for each thread, that doubles with each of the first attempts.
 
-    `amount`, and what is asked for at `most`, may be functions of the job's wildcards. A job that was killed for memory
-    or time is tried again with twice as much of both, up to four times as much.
+    Of what is `shared` each thread has its part: minutes of work. No more is asked for than `most`. These may be
+    functions of the job's wildcards. A job that was killed for memory or time is tried again with twice as much of
+    both, up to four times as much.
     """
 
     def asked(wildcards: object, threads: int, attempt: int) -> int:
-        first, limit = (value(wildcards) if callable(value) else value for value in (amount, most))
-        return round(min((first + per_thread * threads) * 2 ** min(attempt - 1, 2), limit))
+        first, work, limit = (value(wildcards) if callable(value) else value for value in (amount, shared, most))
+        return round(min((first + per_thread * threads + work / threads) * 2 ** min(attempt - 1, 2), limit))
 
     return asked
 

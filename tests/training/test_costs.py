@@ -14,13 +14,20 @@ from .test_needs import run_of
 LIMITS = {"core_hours": 1000, "gpu_hours": 100, "disk_gb": 500}
 RUNS = {name: replace(run_of(n, 2e9), run=name) for name, n in (("small", 1e5), ("large", 1e9))}
 NEEDS = {name: needs_of(run, Hardware("H100", 8), 2, 3) for name, run in RUNS.items()}
+CORPORA = {"web": {"role": "train", "parts": 3}, "books": {"role": "ood", "parts": 1}}
+TEXTS = {"web": 3000.0, "books": 30.0}
 
 
-def job(rule, memory_mb, run=None, products=True, **params):
+def costs(jobs):
+    """What jobs cost in a study of a training corpus and another."""
+    return costs_of(jobs, RUNS, NEEDS, TEXTS, CORPORA)
+
+
+def job(rule, memory_mb, run=None, products=True, corpus=None, **params):
     """What is read of one of Snakemake's jobs."""
     return SimpleNamespace(
         rule=SimpleNamespace(name=rule, has_products=lambda: products),
-        wildcards=SimpleNamespace(**({"run": run} if run else {})),
+        wildcards=SimpleNamespace(**({"run": run} if run else {}), **({"corpus": corpus} if corpus else {})),
         resources=SimpleNamespace(mem_mb=memory_mb),
         params=params,
         is_local=not products,
@@ -31,26 +38,32 @@ JOBS = [job("clean", 4000), job("train", 5000, "small"), job("train", 90_000, "l
 
 
 def test_costs_are_those_of_the_jobs_that_will_run():
-    costs = costs_of(JOBS, RUNS, NEEDS)
-    assert list(costs) == ["clean", "train"]
-    assert costs["train"].jobs == 2
-    assert costs["train"].gpu_hours == pytest.approx(sum(n.seconds * n.gpus for n in NEEDS.values()) / 3600)
-    assert costs["train"].core_hours == 0
-    assert costs["train"].memory_gb == NEEDS["large"].memory_mb / 1e3
-    assert costs["clean"].memory_gb == 4
-    assert costs["train"].flops == sum(run.flops_total for run in RUNS.values())
-    assert costs_of(JOBS[:2], RUNS, NEEDS)["train"].gpu_hours < costs["train"].gpu_hours
+    found = costs(JOBS)
+    assert list(found) == ["clean", "train"]
+    assert found["train"].jobs == 2
+    assert found["train"].gpu_hours == pytest.approx(sum(n.seconds * n.gpus for n in NEEDS.values()) / 3600)
+    assert found["train"].core_hours == 0
+    assert found["train"].memory_gb == NEEDS["large"].memory_mb / 1e3
+    assert found["clean"].memory_gb == 4
+    assert found["train"].flops == sum(run.flops_total for run in RUNS.values())
+    assert costs(JOBS[:2])["train"].gpu_hours < found["train"].gpu_hours
 
 
 def test_the_jobs_of_all_parts_of_a_corpus_cost_what_one_job_would_have():
-    whole = costs_of([job("clean", 4000)], RUNS, NEEDS)["clean"]
-    parts = costs_of([job("clean_part", 4000, parts=3) for _ in range(3)], RUNS, NEEDS)["clean_part"]
+    whole = costs([job("clean", 4000, corpus="web")])["clean"]
+    parts = costs([job("clean_part", 4000, corpus="web", parts=3) for _ in range(3)])["clean_part"]
     assert parts.disk_gb == pytest.approx(whole.disk_gb)
     assert parts.core_hours == pytest.approx(whole.core_hours, rel=0.01)
 
 
+def test_a_small_corpus_beside_a_large_one_costs_little():
+    web, books = (costs([job("clean", 4000, corpus=name)])["clean"] for name in ("web", "books"))
+    assert books.core_hours < web.core_hours / 50
+    assert books.disk_gb < web.disk_gb / 50
+
+
 def test_the_table_ends_with_the_sum():
-    lines = costs_table(costs_of(JOBS, RUNS, NEEDS))
+    lines = costs_table(costs(JOBS))
     assert lines[0].split() == ["rule", "jobs", "core", "hours", "GPU", "hours", "memory", "disk", "tokens", "FLOPs"]
     assert lines[3].split()[:2] == ["all", "3"]
     assert f"{NEEDS['large'].memory_mb / 1e3:.1f} GB" in lines[3]

@@ -27,7 +27,7 @@ rule clean:
     threads: for_training_text(16, TRAIN_CORPUS)
     resources:
         mem_mb=growing(700, per_thread=200),
-        runtime=minutes(240),
+        runtime=minutes(10, shared=minutes_of("clean")),
     params:
         recipe=recipe("corpus.clean"),
         lists=lambda wildcards: contents(BLOCKLISTS[wildcards.corpus]),
@@ -61,7 +61,7 @@ rule split:
     threads: for_training_text(16, TRAIN_CORPUS)
     resources:
         mem_mb=growing(1000, per_thread=200),
-        runtime=minutes(240),
+        runtime=minutes(10, shared=minutes_of("split")),
     params:
         recipe=recipe("corpus.split"),
         settings=lookup(dpath="corpora/{corpus}/split", within=config),

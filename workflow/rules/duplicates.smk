@@ -29,7 +29,7 @@ rule deduplicate:
     threads: for_training_text(16, TRAIN_CORPUS)
     resources:
         mem_mb=growing(1000, per_thread=200),
-        runtime=minutes(240),
+        runtime=minutes(10, shared=minutes_of("deduplicate")),
     params:
         recipe=recipe("corpus.dedup"),
         settings=lookup(dpath="corpora/{corpus}/duplicates", within=config),
@@ -57,7 +57,7 @@ rule sign:
     threads: for_training_text(16, TRAIN_CORPUS)
     resources:
         mem_mb=growing(700, per_thread=200),
-        runtime=minutes(240),
+        runtime=minutes(10, shared=minutes_of("sign")),
     params:
         recipe=recipe("corpus.dedup"),
         settings=lookup(dpath="corpora/{corpus}/duplicates", within=config),
@@ -99,7 +99,7 @@ rule match:
     threads: 1
     resources:
         mem_mb=growing(2000),
-        runtime=minutes(240),
+        runtime=minutes(10, shared=minutes_of("match")),
     params:
         recipe=recipe("corpus.dedup"),
         settings=lookup(dpath="corpora/{corpus}/duplicates", within=config),

@@ -65,7 +65,7 @@ rule extract:
     threads: for_training_text(16, TRAIN_CORPUS)
     resources:
         mem_mb=growing(1500, per_thread=300),
-        runtime=minutes(720),
+        runtime=minutes(10, shared=minutes_of("extract")),
     params:
         recipe=recipe("corpus.extract"),
         pins=PINS,

@@ -41,7 +41,7 @@ rule survey:
     threads: for_training_text(16, TRAIN_CORPUS)
     resources:
         mem_mb=growing(700, per_thread=200),
-        runtime=minutes(240),
+        runtime=minutes(10, shared=minutes_of("survey")),
     params:
         recipe=recipe("corpus.survey"),
         settings=lookup(dpath="corpora/{corpus}/clean", within=config),

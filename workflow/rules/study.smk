@@ -15,6 +15,7 @@ from scalelaws.cluster import (
     shared_gpu,
 )
 from scalelaws.config import OPERATION, checked_config
+from scalelaws.corpus.needs import core_minutes, texts_of
 from scalelaws.corpus.settings import (
     all_from_the_web,
     any_crawled,
@@ -32,7 +33,7 @@ from scalelaws.recipe import contents, recipe
 from scalelaws.resources import any_of, for_training_text, growing, parts_of
 from scalelaws.training.costs import check_limits, costs_of, costs_table, reruns_of
 from scalelaws.training.hardware import hardware_of
-from scalelaws.training.needs import SHARING, gpus_asked, needs_of, sharing_jobs
+from scalelaws.training.needs import gpus_asked, longest_minutes, needs_of, sharing_jobs
 from scalelaws.training.plan import (
     check_made_corpus,
     plan_summary,
@@ -63,6 +64,8 @@ try:
         }
 except InputError as error:
     sys.exit(f"Error: {error}")
+LARGEST_SUBSET = max((run.dataset_tokens for run in RUNS.values()), default=0)
+TEXTS = texts_of(CORPORA, LARGEST_SUBSET) if RUNS else {}
 # What a study is, without where and how it is made: that may change while it goes on.
 CONTENT = {key: value for key, value in config.items() if key not in OPERATION}
 PINS = file_digest(ROOT / "envs/requirements.txt")[:16]
@@ -109,13 +112,11 @@ wildcard_constraints:
     run=r"[\w.+-]+",
 
 
-def longest_minutes(wildcards):
-    """That a job may take; each of the runs that share one has its part of them."""
-    parts = SHARING if wildcards.get("run") in SHARING_JOBS else 1
-    return 60 * config["longest_job_hours"] / parts
-
-
-minutes = partial(growing, most=longest_minutes)
+minutes = partial(
+    growing, most=longest_minutes(config["longest_job_hours"], SHARING_JOBS)
+)
+minutes_of = partial(core_minutes, texts=TEXTS, corpora=CORPORA)
+expected = partial(costs_of, runs=RUNS, needs=NEEDS, texts=TEXTS, corpora=CORPORA)
 
 
 def jobs_ahead():
@@ -129,7 +130,7 @@ def show_costs():
     jobs = jobs_ahead()
     print(
         f"on {config['hardware']}, expected:",
-        *costs_table(costs_of(jobs, RUNS, NEEDS)),
+        *costs_table(expected(jobs)),
         *reruns_of(jobs, workflow.dag.reason),
         sep="\n",
         file=sys.stderr,
@@ -144,6 +145,6 @@ if workflow.is_main_process:
 
 
 onstart:
-    check_limits(costs_of(jobs_ahead(), RUNS, NEEDS).values(), config["limits"])
+    check_limits(expected(jobs_ahead()).values(), config["limits"])
     # Before the first job is submitted.
     claim_jobs(workflow, config["study"], lambda text: print(text, file=sys.stderr))

@@ -27,7 +27,7 @@ rule tokenizer:
     threads: 8
     resources:
         mem_mb=growing(8000),
-        runtime=minutes(120),
+        runtime=minutes(10, shared=minutes_of("tokenizer")),
     params:
         recipe=recipe("tokens.bpe", "tokens.given"),
         given=contents(filter(None, [config["tokenizer"]["file"]])),
@@ -60,7 +60,7 @@ rule encode:
     threads: for_training_text(16, TRAIN_CORPUS)
     resources:
         mem_mb=growing(3000),
-        runtime=minutes(240),
+        runtime=minutes(10, shared=minutes_of("encode")),
     params:
         recipe=recipe("tokens.encode"),
         mixture=lookup(dpath="corpora/{corpus}/mixture", within=config),

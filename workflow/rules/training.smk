@@ -78,7 +78,7 @@ rule train:
         nodes=lambda wildcards: None if wildcards.run in SHARING_JOBS else 1,
         sharded=lambda wildcards: int(NEEDS[wildcards.run].sharded),
         # Not a parameter: that another run wants more tokens is no reason to train this one again.
-        largest_subset=max((run.dataset_tokens for run in RUNS.values()), default=0),
+        largest_subset=LARGEST_SUBSET,
         hardware=config["hardware"],
     params:
         run=lambda wildcards: dict(vars(RUNS[wildcards.run])),
@@ -115,7 +115,7 @@ use rule train as train_on_nodes with:
         nodes=lambda wildcards: NEEDS[wildcards.run].nodes,
         tasks=lambda wildcards: NEEDS[wildcards.run].nodes,
         sharded=lambda wildcards: int(NEEDS[wildcards.run].sharded),
-        largest_subset=max((run.dataset_tokens for run in RUNS.values()), default=0),
+        largest_subset=LARGEST_SUBSET,
         hardware=config["hardware"],
 
 

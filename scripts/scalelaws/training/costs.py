@@ -1,24 +1,17 @@
 """What the jobs that are about to start will cost, rule by rule, and whether that is more than the study allows."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from scalelaws.corpus.needs import JOB_SECONDS, Corpora, core_seconds, corpus_of
 from scalelaws.errors import InputError
 from scalelaws.training.needs import Needs, checkpoint_bytes, disk_bytes
 from scalelaws.training.run import Run
 
-BYTES_PER_TOKEN = 4.2
-"""Of English text, under the byte pairs of WebText (Kaplan et al. 2020, section 2.3)."""
-CORE_SECONDS_PER_MB = {
-    **{"scrape": 0.3, "extract": 3.0, "clean": 1.5, "deduplicate": 0.2, "split": 0.3},
-    **{"survey": 0.05, "tokenizer": 0.25, "encode": 0.12},
-}
-"""For a megabyte of the text that remains. They tell orders of magnitude: pages differ more than that."""
 DISK_SHARE = {"scrape": 2.0, "extract": 0.7, "clean": 0.35, "deduplicate": 0.33, "split": 0.33, "encode": 0.5}
-"""Bytes that a job leaves for a byte of the text that remains."""
-JOB_SECONDS = 10.0
-"""Core seconds that any job takes to start, to check its inputs and to end."""
+"""Bytes that a job leaves for a byte of text."""
 LIMITED = {"core_hours": "core hours", "gpu_hours": "GPU hours", "disk_gb": "GB of disk"}
 """What a study's `limits` may name, in words."""
 
@@ -43,18 +36,22 @@ class Cost:
     flops: float = 0.0
 
 
-def costs_of(jobs: Iterable[Any], runs: Mapping[str, Run], needs: Mapping[str, Needs]) -> dict[str, Cost]:
+def costs_of(
+    jobs: Iterable[Any],
+    runs: Mapping[str, Run],
+    needs: Mapping[str, Needs],
+    texts: Mapping[str, float],
+    corpora: Corpora,
+) -> dict[str, Cost]:
     """What the jobs (Snakemake's) of each rule cost, by its name in the order of first jobs.
 
-    No more is known of a text, before it is made, than what the largest subset takes; that of a corpus that is only
-    evaluated counts for as much.
+    `texts`: megabytes of text of each corpus (corpus.needs.texts_of).
     """
-    text_mb = max((run.dataset_tokens for run in runs.values()), default=0) * BYTES_PER_TOKEN / 1e6
     found: dict[str, list[Cost]] = {}
     for job in jobs:
         if not job.is_local or job.rule.has_products():
             name = getattr(job.wildcards, "run", "")
-            cost = _training(runs[name], needs[name]) if name in runs else _other(job, text_mb)
+            cost = _training(runs[name], needs[name]) if name in runs else _other(job, texts, corpora)
             found.setdefault(job.rule.name, []).append(cost)
     return {rule: together(costs) for rule, costs in found.items()}
 
@@ -118,10 +115,12 @@ def _training(run: Run, needs: Needs) -> Cost:
     )
 
 
-def _other(job: Any, text_mb: float) -> Cost:
-    name, mb = job.rule.name.removesuffix("_part"), text_mb / job.params.get("parts", 1)
-    seconds = JOB_SECONDS + CORE_SECONDS_PER_MB.get(name, 0.0) * mb
-    disk_gb = DISK_SHARE.get(name, 0.0) * mb / 1e3
+def _other(job: Any, texts: Mapping[str, float], corpora: Corpora) -> Cost:
+    stage, corpus = re.sub("_parts?$", "", job.rule.name), corpus_of(job.wildcards, corpora)
+    seconds, disk_gb, parts = JOB_SECONDS, 0.0, job.params.get("parts", 1)
+    if corpus in texts:
+        seconds += core_seconds(stage, corpus, parts, texts, corpora)
+        disk_gb = DISK_SHARE.get(stage, 0.0) * texts[corpus] / parts / 1e3
     return Cost(1, seconds / 3600, memory_gb=job.resources.mem_mb / 1e3, disk_gb=disk_gb)
 
 

@@ -1,10 +1,11 @@
 """What a run needs: memory, time, and how many devices, known from its plan alone and without PyTorch."""
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import takewhile
+from typing import Any
 
 from scalelaws.training.hardware import Hardware
 from scalelaws.training.run import Run
@@ -94,6 +95,11 @@ def sharing_jobs(
         and runs[name].schedule != "trunk"
         and device_bytes(runs[name], _at_once(runs[name], hardware, 1), evaluated_sets) <= most
     }
+
+
+def longest_minutes(hours: float, sharing: Collection[str]) -> Callable[[Any], float]:
+    """As a function of a job's wildcards: what it may take; each of the runs that share a job has its part of that."""
+    return lambda wildcards: 60 * hours / (SHARING if wildcards.get("run") in sharing else 1)
 
 
 def gpus_asked(run: str, needs: Mapping[str, Needs], sharing: Collection[str]) -> int:
