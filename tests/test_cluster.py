@@ -97,6 +97,14 @@ def test_a_start_that_submits_nothing_claims_nothing(queue, tmp_path, fields):
     assert not cancelled.exists() and not os.path.lexists(tmp_path / "web.claim")
 
 
+def test_a_start_that_submits_nothing_cancels_what_a_killed_one_left_in_the_queue(queue, tmp_path):
+    cancelled = queue(f"web-{JOB}")
+    _abandoned(tmp_path / "web.claim")
+    name, said = claim(tmp_path, executor=SimpleNamespace(run_uuid=JOB))
+    assert cancelled.read_text() == "0\n" and "cancelled 1 jobs" in said[0]
+    assert name == JOB
+
+
 def test_of_starts_in_one_instant_one_alone_goes_on(queue, tmp_path):
     queue()
     _abandoned(tmp_path / "web.claim")

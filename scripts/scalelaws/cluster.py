@@ -110,12 +110,14 @@ def claim_jobs(workflow: Any, study: str, say: Any) -> None:
     For Snakemake's `onstart`. Snakemake's own lock is one of files: two starts of one study pass it that make different
     ones, or that begin together. The claim lets one alone pass, so that jobs that bear the study's name are orphans,
     and would write the same files as those that are about to be submitted. A training that is cancelled leaves its
-    checkpoint. Does nothing for other executors, nor where nothing is submitted.
+    checkpoint. Does nothing where nothing is made but on this machine, nor for other executors, unless a start that
+    submitted jobs was killed here, or still lives.
     """
-    executor = workflow.scheduler._executor
-    if "slurm" not in type(executor).__module__ or all(job.is_local for job in workflow.dag.needrun_jobs()):
+    executor, claim = workflow.scheduler._executor, Path(workflow.persistence.path) / f"{study}.claim"
+    submits = "slurm" in type(executor).__module__
+    if not (submits or claim.is_symlink()) or all(job.is_local for job in workflow.dag.needrun_jobs()):
         return
-    _claim(Path(workflow.persistence.path) / f"{study}.claim")
+    _claim(claim)
     orphans = _jobs(study)
     if orphans:
         _answer("scancel", *orphans)
@@ -129,7 +131,8 @@ def claim_jobs(workflow: Any, study: str, say: Any) -> None:
                 )
             time.sleep(1)
         say(f"cancelled {len(orphans)} jobs that an earlier start left in SLURM; what is unfinished is done again")
-    executor.run_uuid = f"{study}-{executor.run_uuid[-36:]}"
+    if submits:
+        executor.run_uuid = f"{study}-{executor.run_uuid[-36:]}"
 
 
 def shared_gpu(runs: Collection[str]) -> dict[str, Callable[..., str]]:

@@ -63,9 +63,10 @@ def assert_like(losses, others):
     assert [row["loss"] for row in losses] == pytest.approx([row["loss"] for row in others], rel=1e-4)
 
 
-def test_several_processes_give_the_losses_of_one(tokens, tmp_path):  # noqa: F811
-    each = together(tokens, tmp_path, 2)
-    assert each[0]["losses"] == each[1]["losses"]
+@pytest.mark.parametrize("count", [2, 4])
+def test_several_processes_give_the_losses_of_one(tokens, tmp_path, count):  # noqa: F811
+    each = together(tokens, tmp_path, count)
+    assert all(one["losses"] == each[0]["losses"] for one in each)
     assert_like(each[0]["losses"], trained(replace(RUN, **EXACT), tokens, tmp_path / "alone").losses)
 
 
