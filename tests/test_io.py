@@ -5,9 +5,10 @@ import os
 import platform
 import subprocess
 import sys
+import time
 
 import pytest
-from scalelaws.io import atomic_path, file_digest, read_json, scratch_folder, write_json
+from scalelaws.io import STALE_SECONDS, atomic_path, file_digest, read_json, scratch_folder, write_json
 
 
 def _names(folder):
@@ -55,6 +56,18 @@ def test_what_a_killed_job_left_is_not_mixed_into_a_new_folder(tmp_path):
         temporary.mkdir()
     assert _names(tmp_path / "documents") == []
     assert _names(tmp_path) == ["documents"]
+
+
+def test_what_a_job_left_on_another_machine_goes_after_a_week(tmp_path):
+    left, newer = tmp_path / ".documents.elsewhere.1.tmp", tmp_path / ".documents.node7.cluster.2.tmp"
+    for folder in (left, newer):
+        folder.mkdir()
+        (folder / "half").touch()
+    for path in (left / "half", left, newer):
+        os.utime(path, (0, time.time() - STALE_SECONDS - 60))
+    with atomic_path(tmp_path / "documents") as temporary:
+        temporary.touch()
+    assert _names(tmp_path) == [newer.name, "documents"], "something in it was written since"
 
 
 def test_what_a_job_is_still_writing_is_left_to_it(tmp_path):

@@ -6,10 +6,14 @@ import json
 import os
 import platform
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+STALE_SECONDS = 7 * 24 * 3600.0
+"""What no process of another machine has written to for as long, none will."""
 
 
 @contextmanager
@@ -18,7 +22,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
     The temporary name holds the machine and the process id, so two jobs that write the same artifact never share a
     file. If the block raises, the temporary is deleted and what stood at `path` stays as it was; what a killed process
-    left goes when the artifact is next written on its machine.
+    left goes when the artifact is next written on its machine, or on another after a week.
     """
     path = Path(path)
     temporary = _temporary_of(path)
@@ -89,11 +93,23 @@ def _temporary_of(path: Path) -> Path:
 
 
 def _abandoned(path: Path) -> Iterator[Path]:
-    """Temporaries of `path` whose process on this machine is gone, or is this one."""
-    for temporary in path.parent.glob(f".{glob.escape(path.name)}.{glob.escape(platform.node())}.*.tmp"):
-        process = int(temporary.name.split(".")[-2])
-        if process == os.getpid() or not _is_alive(process):
+    """Temporaries of `path` whose process on this machine is gone, or is this one, or that another's has long left."""
+    for temporary in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        machine, process = temporary.name.removeprefix(f".{path.name}.").removesuffix(".tmp").rsplit(".", 1)
+        if machine != platform.node():
+            gone = time.time() - _last_written(temporary) > STALE_SECONDS
+        else:
+            gone = int(process) == os.getpid() or not _is_alive(int(process))
+        if gone:
             yield temporary
+
+
+def _last_written(path: Path) -> float:
+    """When a file, or anything in a folder, was last written, in seconds since 1970; now, if it has just gone."""
+    try:
+        return max(part.stat().st_mtime for part in (path, *path.rglob("*")))
+    except FileNotFoundError:
+        return time.time()
 
 
 def _is_alive(process: int) -> bool:
