@@ -12,7 +12,7 @@ from scalelaws.figures.axes import LABELS, log_axis
 from scalelaws.figures.marks import canvas, curve, legend_above, points, size_bar
 from scalelaws.figures.positions import FORM, binned, fitted_losses, losses_of_models
 from scalelaws.figures.registry import NotDrawableError, figure
-from scalelaws.figures.select import law_of, of_one_kind, ood_corpora, readable_name
+from scalelaws.figures.select import law_of, of_one_kind, on_shared_data, ood_corpora, readable_name
 from scalelaws.figures.style import MARKERS, SizeColours, category_marks
 from scalelaws.laws.fitted import Laws
 from scalelaws.observations.table import Observations
@@ -64,14 +64,13 @@ def shape(observations: Observations, laws: Laws) -> Figure:
 
 @figure(
     "With and without embeddings",
-    "Loss of the runs on the most data against the parameters with embeddings (above) and without (below), by depth. "
-    "Counted without, models of every depth fall on one line.",
+    "Loss of the runs on the most data that most sizes had, against the parameters with embeddings (above) and without "
+    "(below), by depth. Counted without, models of every depth fall on one line.",
     sweeps=("aspect_ratio",),
 )
 def embeddings(observations: Observations, laws: Laws) -> Figure:
     """Loss against total and against non-embedding parameters (Kaplan et al. 2020, figure 6)."""
-    rows = observations.results(observations.train_corpus)
-    rows = of_one_kind(rows[rows["dataset_tokens"] == rows["dataset_tokens"].max()])
+    rows = of_one_kind(on_shared_data(observations.results(observations.train_corpus)))
     if not (rows["embedding_parameters"] > 0).all():
         raise NotDrawableError("the embedding parameters were not recorded")
     sheet, axes = canvas(rows=2, height=4.2)
@@ -120,10 +119,10 @@ def families(observations: Observations, laws: Laws) -> Figure:
 
 @figure(
     "Loss by position in the context",
-    "Above: held-out loss of the runs on the most data at each position of the context, by size N. Points are means "
-    "over positions within a factor of 2, lines a law of position fitted to every position. A model that makes use of "
-    "distant words goes on falling to the right. Below: how the loss at some positions falls with size. All read the "
-    "same windows, so that chance moves the points of one position together.",
+    "Above: held-out loss of the runs on the most data that most sizes had, at each position of the context, by size. "
+    "Points are means over positions within a factor of 2, lines a law of position fitted to every position. A model "
+    "that makes use of distant words goes on falling to the right. Below: how the loss at some positions falls with "
+    "size. All read the same windows, so that chance moves the points of one position together.",
     sweeps=("transformer", "lstm", "universal", "recurrence"),
 )
 def loss_by_position(observations: Observations, laws: Laws) -> Figure:
@@ -147,14 +146,14 @@ def loss_by_position(observations: Observations, laws: Laws) -> Figure:
 
 @figure(
     "Loss against the length of the context",
-    "Held-out loss of the runs on the most data against the tokens in a window, by size N. A longer context gives "
-    "every prediction more to go by.",
+    "Held-out loss of the runs on the most data that most sizes had against the tokens in a window, by size N. A "
+    "longer context gives every prediction more to go by.",
     sweeps=("context", "rotary", "learned"),
 )
 def context(observations: Observations, laws: Laws) -> Figure:
     """Loss against context (Kaplan et al. 2020, appendix D.5)."""
     rows = observations.results(observations.train_corpus)
-    rows = of_one_kind(rows[(rows["dataset_tokens"] == rows["dataset_tokens"].max()) & (rows["context"] > 0)])
+    rows = of_one_kind(on_shared_data(rows[rows["context"] > 0]))
     if rows["context"].nunique() < 2:
         raise NotDrawableError("all runs on the most data had one length of context")
     sheet, (ax,) = canvas()
@@ -184,8 +183,7 @@ def depth_and_transfer(observations: Observations, laws: Laws) -> Figure:
     """OOD loss against depth at about one N (Kaplan et al. 2020, figure 24)."""
     corpora = ood_corpora(observations)
     held_out = observations.results(observations.train_corpus)
-    largest = of_one_kind(held_out[held_out["dataset_tokens"] == held_out["dataset_tokens"].max()])
-    runs = _most_depths(largest)
+    runs = _most_depths(of_one_kind(on_shared_data(held_out)))
     sheet, (ax,) = canvas()
     marks = {observations.train_corpus: ("#1a1a1a", "o"), **category_marks(corpora)}
     for corpus, (colour, marker) in marks.items():

@@ -9,7 +9,7 @@ from scalelaws.corpus.card import STEPS
 from scalelaws.figures.axes import LABELS, log_axis
 from scalelaws.figures.marks import bars, canvas, legend_above, points
 from scalelaws.figures.registry import NotDrawableError, corpus_figure, figure
-from scalelaws.figures.select import readable_name
+from scalelaws.figures.select import on_shared_data, readable_name
 from scalelaws.figures.style import CATEGORY_COLOURS, category_marks
 from scalelaws.io import read_json
 from scalelaws.laws.fitted import Laws
@@ -51,7 +51,8 @@ def cleaning_steps(cards: Sequence[str | Path]) -> Figure:
 
 @figure(
     "Two corpora",
-    "Held-out loss against size N for the runs on the most data of each training corpus, on its own held-out text.",
+    "Held-out loss against size N for the runs on the most data of each training corpus that most sizes had, on its own "
+    "held-out text.",
 )
 def training_corpora(observations: Observations, laws: Laws) -> Figure:
     """Whether the exponents depend on the corpus (Hoffmann et al. 2022, figure A2)."""
@@ -62,7 +63,7 @@ def training_corpora(observations: Observations, laws: Laws) -> Figure:
     for corpus, (colour, marker) in category_marks(corpora).items():
         rows = observations.results(corpus)
         rows = rows[rows["train_corpus"] == corpus]
-        rows = rows[rows["dataset_tokens"] == rows["dataset_tokens"].max()]
+        rows = on_shared_data(rows)
         name = f"{readable_name(corpus)}, D = {readable(rows['dataset_tokens'].max())}"
         points(ax, rows["parameters"], rows["loss"], name, colour, marker, label=name)
         best = rows.groupby("parameters")["loss"].min()

@@ -5,6 +5,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from scalelaws.figures.registry import NotDrawableError
+from scalelaws.figures.select import on_shared_data
 from scalelaws.laws.forms import FORMS
 from scalelaws.laws.problem import Objective, Problem
 from scalelaws.laws.starts import solve
@@ -20,13 +21,12 @@ FORM = FORMS["power_of_position_with_floor"]
 def losses_of_models(observations: Observations) -> pd.DataFrame:
     """Held-out loss of each family's sizes at each position; columns family, parameters, position, loss, loss_sem.
 
-    Of the runs on the largest subset D; seeds are averaged, but as all of them are evaluated on the same windows, their
-    standard error stays that of one. Raises NotDrawableError where there are none.
+    Of the runs on the largest subset D that most sizes have; seeds are averaged, but as all of them are evaluated on
+    the same windows, their standard error stays that of one. Raises NotDrawableError where there are none.
     """
     if observations.positions is None:
         raise NotDrawableError("the table has one mean loss over all positions of a context, none by position")
-    results = observations.results(observations.train_corpus)
-    results = results[results["dataset_tokens"] == results["dataset_tokens"].max()]
+    results = on_shared_data(observations.results(observations.train_corpus))
     models = results[["run", "parameters"]].assign(family=_family(results))
     held_out = (observations.positions["corpus"] == observations.train_corpus) & (
         observations.positions["split"] == "test"

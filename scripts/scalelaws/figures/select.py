@@ -6,6 +6,7 @@ import pandas as pd
 from scalelaws.figures.registry import NotDrawableError
 from scalelaws.laws.curves import FIRST_EPOCH
 from scalelaws.laws.fitted import FittedLaw, Laws
+from scalelaws.laws.rows import at_largest_shared
 from scalelaws.observations.table import Observations
 
 EXTRAPOLATE = 4.0
@@ -57,6 +58,11 @@ def with_runs(observations: Observations, law: FittedLaw) -> pd.DataFrame:
     beside = observations.runs[["run", "parameters", "dataset_tokens"]]
     own = law.data.drop(columns=["parameters", "dataset_tokens"], errors="ignore")
     return own.merge(beside, on="run", how="left", validate="many_to_one")
+
+
+def on_shared_data(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the largest subset D that most sizes N were trained on, as the laws of N take it."""
+    return rows[at_largest_shared(rows, "dataset_tokens", "parameters")]
 
 
 def reach(values: pd.Series | np.ndarray, points: int = 200) -> np.ndarray:
