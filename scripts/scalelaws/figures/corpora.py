@@ -51,8 +51,8 @@ def cleaning_steps(cards: Sequence[str | Path]) -> Figure:
 
 @figure(
     "Two corpora",
-    "Held-out loss against size N for the runs on the most data of each training corpus that most sizes had, on its own "
-    "held-out text.",
+    "Held-out loss against size N for the runs on the most data of each training corpus that most sizes had, on its "
+    "own held-out text.",
 )
 def training_corpora(observations: Observations, laws: Laws) -> Figure:
     """Whether the exponents depend on the corpus (Hoffmann et al. 2022, figure A2)."""
