@@ -61,6 +61,39 @@ def swept(folder):
     )
 
 
+def reduced(settings):
+    """Settings of the GPU edition of the study of web text for the bytes of a file: a batch of 32,768 is one of 64."""
+    smaller = {
+        "parameters": lambda sizes: [round(N**0.6) for N in sizes],
+        "dataset_tokens": lambda subsets: [1_000 + D // 20_000 for D in subsets],
+        "max_tokens": lambda most: 1_000 + most // 20_000,
+        "batch_tokens": lambda batches: (np.array(batches) // 512).tolist(),
+        "sweep": lambda entries: list(map(reduced, entries)),
+    }
+    return {key: smaller[key](value) if key in smaller else value for key, value in settings.items()}
+
+
+def test_the_edition_for_a_gpu_trains_each_kind_of_its_runs_at_small_size(tmp_path):
+    config = yaml.safe_load((ROOT / "workflow/studies/web-small-gpu.yaml").read_text())
+    short = {"context": 16, "warmup_steps": 2, "evaluations": 3, "evaluation_tokens": 160, "precision": "auto"}
+    config |= {"training": reduced(config["training"]) | short, "tokenizer": {"vocabulary": 512}}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(config))
+    text = np.frombuffer(Path(argparse.__file__).read_bytes(), np.uint8)
+    for name in ("web.train", "web.test", "books.test"):
+        write_tokens(tmp_path, name, text, vocabulary=512)
+    runs = runs_of(read_config(tmp_path / "study.yaml"))
+    write_plan(tmp_path, runs.values())
+    kinds = {(run.variant, run.schedule): name for name, run in reversed(runs.items())}
+    chosen = dict.fromkeys(filter(None, (way for name in kinds.values() for way in (runs[name].trunk, name))))
+    for name in chosen:
+        train_planned(tmp_path / "plan.csv", name, None, threads=1)
+    files = ("run.json", "losses.parquet", "positions.parquet")
+    observations = gather(*([tmp_path / "runs" / name / file for name in chosen] for file in files))
+    assert set(observations.runs["schedule"]) == {"constant", "trunk", "branch"}
+    assert observations.runs["batch_tokens"].nunique() == 5
+    assert set(observations.runs["status"]) <= {"finished", "early_stopped"}
+
+
 def test_the_workflow_trains_every_variant(folder):
     assert planned(folder, "--", "runs")["train"] == len(runs_of(read_config(folder / "study.yaml")))
 
