@@ -94,7 +94,7 @@ def _temporary_of(path: Path) -> Path:
 
 def _abandoned(path: Path) -> Iterator[Path]:
     """Temporaries of `path` whose process on this machine is gone, or is this one, or that another's has long left."""
-    for temporary in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+    for temporary in path.parent.glob(f".{glob.escape(path.name)}.*.*.tmp"):
         machine, process = temporary.name.removeprefix(f".{path.name}.").removesuffix(".tmp").rsplit(".", 1)
         if machine != platform.node():
             gone = time.time() - _last_written(temporary) > STALE_SECONDS
