@@ -23,6 +23,7 @@ from scalelaws.corpus.settings import (
     blocklist_files,
     input_files,
     matches_of,
+    trained_on,
 )
 from scalelaws.errors import InputError
 from scalelaws.io import file_digest
@@ -70,9 +71,7 @@ TEXTS = texts_of(CORPORA, LARGEST_SUBSET) if RUNS else {}
 CONTENT = {key: value for key, value in config.items() if key not in OPERATION}
 PINS = file_digest(ROOT / "envs/requirements.txt")[:16]
 STUDY = FINISHED or f"results/{config['study']}"
-TRAIN_CORPUS = next(
-    (name for name, corpus in CORPORA.items() if corpus["role"] == "train"), None
-)
+TRAIN_CORPUS = trained_on(CORPORA)
 BLOCKLISTS = {
     name: blocklist_files(corpus["clean"]) for name, corpus in CORPORA.items()
 }

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from scalelaws.corpus.settings import Source, input_files
+from scalelaws.corpus.settings import Source, input_files, trained_on
 
 Corpora = Mapping[str, Mapping[str, Any]]
 """What a study says about each of its corpora, by name."""
@@ -40,19 +40,18 @@ def texts_of(corpora: Corpora, tokens: float) -> dict[str, float]:
     """
     found = {name: sum(map(_source_mb, corpus["sources"])) for name, corpus in corpora.items()}
     asked = tokens * BYTES_PER_TOKEN / 1e6
-    return {name: max(mb, asked) if corpora[name]["role"] == "train" else mb for name, mb in found.items()}
+    return {name: max(mb, asked) if name == trained_on(corpora) else mb for name, mb in found.items()}
 
 
 def core_seconds(stage: str, corpus: str, parts: int, texts: Mapping[str, float], corpora: Corpora) -> float:
     """What one of a stage's jobs for a corpus in so many parts is expected to take; `texts`: texts_of all corpora."""
-    read = {corpus, corpus_of(None, corpora)} if stage in AGAINST_TRAINING else {corpus}
-    return CORE_SECONDS_PER_MB.get(stage, 0.0) * sum(texts[name] for name in read) / parts
+    read = {corpus, trained_on(corpora)} if stage in AGAINST_TRAINING else {corpus}
+    return CORE_SECONDS_PER_MB.get(stage, 0.0) * sum(texts[name] for name in read if name) / parts
 
 
 def corpus_of(wildcards: Any, corpora: Corpora) -> str:
     """The corpus that a job's wildcards name; else, as for the tokenizer, the one that is trained on."""
-    trained = (name for name, corpus in corpora.items() if corpus["role"] == "train")
-    return getattr(wildcards, "corpus", None) or next(trained, "")
+    return getattr(wildcards, "corpus", None) or trained_on(corpora) or ""
 
 
 def core_minutes(stage: str, texts: Mapping[str, float], corpora: Corpora) -> Callable[[Any], float]:

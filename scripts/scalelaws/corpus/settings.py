@@ -21,6 +21,11 @@ ROUNDS = ("text", "id", "near")
 """The rounds in which duplicates are found: equal texts, other versions of one page, near-duplicates."""
 
 
+def trained_on(corpora: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """The name of the corpus that a study trains on; None where it has no corpora."""
+    return next((name for name, corpus in corpora.items() if corpus["role"] == "train"), None)
+
+
 def is_crawled(source: Source) -> bool:
     """Whether a source's pages come over HTTP."""
     return source["kind"] in LINKED | ARCHIVED or (source["kind"] == "installed-docs" and source["content"] in SITES)

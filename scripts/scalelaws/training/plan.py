@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from scalelaws.corpus.settings import trained_on
 from scalelaws.errors import InputError
 from scalelaws.io import read_json
 from scalelaws.models.shapes import Shape, shape_of
@@ -99,8 +100,7 @@ def check_corpus(runs: Iterable[Run], corpus_tokens: int, where: str) -> None:
 
 def check_made_corpus(runs: Iterable[Run], config: dict[str, Any]) -> None:
     """As `check_corpus`, where the study's training tokens have been made already; so that no job is even started."""
-    corpus = next(name for name, corpus in config["corpora"].items() if corpus["role"] == "train")
-    sidecar = Path("results", config["study"], "tokens", f"{corpus}.train.json")
+    sidecar = Path("results", config["study"], "tokens", f"{trained_on(config['corpora'])}.train.json")
     if sidecar.is_file():
         check_corpus(runs, read_json(sidecar)["tokens"], str(sidecar))
 
