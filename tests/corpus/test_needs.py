@@ -69,7 +69,8 @@ def test_what_is_compared_with_training_text_takes_the_time_to_read_that():
 
 
 def test_the_tokenizer_learns_on_training_text():
-    assert core_minutes("tokenizer", TEXTS, CORPORA)(job()) > 0
+    expected = core_seconds("tokenizer", "web", 1, TEXTS, CORPORA)
+    assert core_minutes("tokenizer", TEXTS, CORPORA)(job()) * 60 == MARGIN * expected
 
 
 def test_threads_share_the_work_and_a_second_attempt_has_twice_the_time():

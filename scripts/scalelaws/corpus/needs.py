@@ -18,8 +18,8 @@ UNPACKED = 2.5
 PACKED = {".gz", ".bz2", ".xz", ".zst", ".parquet"}
 INSTALLED_MB = 30.0
 """Megabytes of text in the documentation of the packages that the environment installs."""
-UNKNOWN_MB = 2_000.0
-"""The same of a source whose size only its reading tells."""
+UNKNOWN_MB = 20_000.0
+"""The same of a source whose size only its reading tells: half of WebText."""
 CORE_SECONDS_PER_MB = {
     **{"scrape": 0.3, "extract": 3.0, "clean": 1.5, "sign": 0.15, "match": 0.05, "deduplicate": 0.2, "split": 0.3},
     **{"survey": 0.05, "tokenizer": 0.25, "encode": 0.12},
