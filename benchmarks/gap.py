@@ -41,7 +41,7 @@ def loss(weights: dict[str, torch.Tensor], shape: Shape, ids: np.ndarray) -> tup
 
 def rows(study: Path, names: list[str]) -> Iterator[tuple[dict, list[tuple[float, float]]]]:
     """Each run's record, and its three losses."""
-    for record in sorted(study.glob("runs/*/run.json")):
+    for record in sorted(study.glob("runs/[!.]*/run.json")):
         run = read_json(record)["run"]
         partly_seen = run["stream_tokens"] > run["dataset_tokens"]  # a branch that left its trunk early
         if partly_seen or run["status"] == "diverged" or run["family"] != "transformer":

@@ -41,29 +41,26 @@ def study(runs: int, sizes: list[int]) -> dict:
     }
 
 
-def make_all(folder: Path, config: dict) -> int:
-    """Empty files in place of all that the study makes up to its observations; how many there are of each run."""
+def make_all(folder: Path, config: dict) -> None:
+    """Empty files in place of all that the study makes up to its observations, one in each run's folder."""
     results = folder / "results/scale"
     made = [f"corpus/{corpus}/{step}" for step in STEPS for corpus in ("pages", "code")]
     made += [f"{path}.json" for path in made] + ["tokens/tokenizer"]
     splits = ("pages.train", "pages.test", "code.test")
     made += [f"tokens/{split}.{end}" for split in splits for end in ("bin", "offsets.npy", "json")]
     made.append("plan.csv")
-    names = list(runs_of(checked_config(config, SCHEMA, "scale")))
-    for name in names:
-        kinds = ("run.json", "losses.parquet", "positions.parquet", "model.safetensors")
-        made += [*(f"runs/{name}/{kind}" for kind in kinds), f"logs/train/{name}.log", f"benchmarks/train/{name}.tsv"]
+    for name in runs_of(checked_config(config, SCHEMA, "scale")):
+        made += [f"runs/{name}/.snakemake_timestamp", f"logs/train/{name}.log", f"benchmarks/train/{name}.tsv"]
     made += ["observations.parquet", "runs.parquet", "positions.parquet", "observations.csv"]
     now = time.time()
     for when, path in enumerate(made):
         place = results / path
-        if Path(path).suffix:
+        if Path(path).suffix or "/runs/" in f"/{path}":
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_text('{"tokens": 1000000000}' if path.startswith("tokens/") else "")
         else:
             place.mkdir(parents=True)
         os.utime(place, (now + when / 1e3, now + when / 1e3))
-    return sum(f"/{names[0]}" in path for path in made)
 
 
 def dry_run(folder: Path, *options: str) -> tuple[float, float, int]:
@@ -88,14 +85,14 @@ def dry_run(folder: Path, *options: str) -> tuple[float, float, int]:
 
 def main() -> None:
     counts = [int(text) for text in sys.argv[1:]] or [100, 500, 2_000, 5_000, 10_000]
-    print("  runs    jobs |  first start        | all is there        | one size more              | files a run")
+    print("  runs    jobs |  first start        | all is there        | one size more")
     base = None
     for runs in counts:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             (folder / "study.yaml").write_text(yaml.safe_dump(study(runs, SIZES)))
             first, _, jobs = dry_run(folder)
-            files = make_all(folder, study(runs, SIZES))
+            make_all(folder, study(runs, SIZES))
             again, _, left = dry_run(folder)
             assert left == 0, left
             (folder / "study.yaml").write_text(yaml.safe_dump(study(runs, [*SIZES, 300_000])))
@@ -105,7 +102,7 @@ def main() -> None:
         cells = (f"{s:6.1f} s {s / b:5.1f} x" for s, b in zip((first, again, more), base, strict=True))
         ends = ("       ", "       ", f" {new:,} jobs, {megabytes:,.0f} MB")
         columns = " | ".join(cell + end for cell, end in zip(cells, ends, strict=True))
-        print(f"{runs:6,}  {jobs:6,} | {columns} | {files}", flush=True)
+        print(f"{runs:6,}  {jobs:6,} | {columns}", flush=True)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,10 @@ from scalelaws.observations.table import write_observations
 from scalelaws.recipe import provenance
 
 with logged(snakemake.log[0], "gather") as progress:
-    files, output = snakemake.input, snakemake.output
-    observations = gather(files.records, files.losses, files.positions)
-    made_with = provenance(snakemake.params.recipe, snakemake.params.seed, {}, files.records, ["pandas", "pyarrow"])
+    output, runs = snakemake.output, [Path(run) for run in snakemake.input.runs]
+    observations = gather(runs)
+    records = [run / "run.json" for run in runs]
+    made_with = provenance(snakemake.params.recipe, snakemake.params.seed, {}, records, ["pandas", "pyarrow"])
     write_observations(observations, output.observations, output.runs, output.csv, made_with, output.positions)
     forget_finished(Path(output.observations).parent / "checkpoints")
     progress.say(f"{len(observations.runs)} runs, {len(observations.losses):,} losses")

@@ -14,7 +14,7 @@ from scalelaws.training.together import train_together
 
 params, output, resources = snakemake.params, snakemake.output, snakemake.resources
 run = Run(**params.run)
-files = RunFiles(*map(Path, (output.record, output.losses, output.weights, params.checkpoints)))
+files = RunFiles(Path(output.run), Path(params.checkpoints))
 nodes, launcher = resources.get("nodes", 1), resources.get("mpi", "")
 devices = devices_given(resources.gpu, nodes, snakemake.threads)
 with logged(snakemake.log[0], f"train {run.run}") as progress:

@@ -5,28 +5,25 @@ start left in a cluster is not taken for done. Each finished run therefore keeps
 links) among the checkpoints, until all of the study's runs are gathered.
 """
 
-import os
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 from scalelaws.io import atomic_path, link_or_copy
 
 FINISHED = "finished"
-OWNER = "owner"
+RUN, OWNER = "run", "owner"
 
 
-def keep_finished(outputs: Sequence[Path], checkpoints: Path, owner: str) -> None:
-    """Give a finished run's files their second names. `owner`: whose they are, as of a checkpoint."""
+def keep_finished(run: Path, checkpoints: Path, owner: str) -> None:
+    """Give the files in a finished run's folder their second names. `owner`: whose they are, as of a checkpoint."""
     with atomic_path(checkpoints / FINISHED) as temporary:
         temporary.mkdir()
-        for output in outputs:
-            link_or_copy(output, temporary / output.name)
+        link_or_copy(run, temporary / RUN)
         (temporary / OWNER).write_text(owner)
 
 
-def take_finished(outputs: Sequence[Path], checkpoints: Path, owner: str) -> bool:
-    """Put back the files of a run that was finished before, and say whether it was, by this very owner.
+def take_finished(run: Path, checkpoints: Path, owner: str) -> bool:
+    """Put back the folder of a run that was finished before, and say whether it was, by this very owner.
 
     What another owner left there goes: a trunk's states would take their place on the disk twice.
     """
@@ -34,10 +31,8 @@ def take_finished(outputs: Sequence[Path], checkpoints: Path, owner: str) -> boo
     if not (kept / OWNER).is_file() or (kept / OWNER).read_text() != owner:
         shutil.rmtree(kept, ignore_errors=True)
         return False
-    for output in outputs:
-        with atomic_path(output) as temporary:
-            link_or_copy(kept / output.name, temporary)
-        os.utime(output)  # made by this job, as far as the workflow is concerned
+    with atomic_path(run) as temporary:
+        link_or_copy(kept / RUN, temporary)
     return True
 
 

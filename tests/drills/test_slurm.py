@@ -65,7 +65,7 @@ def outgrowing(cluster, undisturbed, names, tmp_path_factory):
     """A study whose run gets too little memory at first, and its start, which goes on beside the other drills."""
     study = shutil.copytree(undisturbed.with_name("tokens"), tmp_path_factory.mktemp("outgrowing") / "study")
     little = ["--set-resources", "train:mem_mb=300 * 5 ** (attempt - 1)"]
-    with started(study, "slurm", _record(names[0]), *little, cluster=cluster) as start:
+    with started(study, "slurm", _folder(names[0]), *little, cluster=cluster) as start:
         yield study, start
 
 
@@ -100,7 +100,7 @@ def cramped(cluster, undisturbed, names, struck, tmp_path_factory):
         if disk is None:
             yield None
             return
-        with started(study, "slurm", _record(names[0]), cluster=cluster) as start:
+        with started(study, "slurm", _folder(names[0]), cluster=cluster) as start:
             in_training(cluster, study, names[0])
             _fill(disk / "filler")
             waited_for(lambda: "the disk is full" in _cluster_logs(study), "the full disk is not noticed")
@@ -157,7 +157,7 @@ def test_runs_that_share_a_job_lose_nothing_that_one_of_them_has_finished(cluste
 
 def test_a_run_that_is_pre_empted_then_warned_and_then_loses_its_node(cluster, study, undisturbed, names):
     run = names[1]
-    with started(study, "slurm", _record(run), cluster=cluster) as start:
+    with started(study, "slurm", _folder(run), cluster=cluster) as start:
         number = in_training(cluster, study, run)
         urgent = ["--partition=urgent", f"--nodelist={cluster.node_of(number)}", "--exclusive", "--output=/dev/null"]
         cluster.ask("sbatch", *urgent, "--wrap=sleep 1")
@@ -184,10 +184,10 @@ def test_a_run_that_is_pre_empted_then_warned_and_then_loses_its_node(cluster, s
 def test_a_second_start_is_refused_and_orphans_of_a_killed_one_are_cancelled(cluster, study, undisturbed, names):
     """While the controller is away for some time, which costs nothing either."""
     run = names[1]
-    with started(study, "slurm", _record(run), cluster=cluster) as first:
+    with started(study, "slurm", _folder(run), cluster=cluster) as first:
         orphan = in_training(cluster, study, run)
         hang(orphan)
-        with started(study, "slurm", _record(run), cluster=cluster) as second:
+        with started(study, "slurm", _folder(run), cluster=cluster) as second:
             assert "LockException" in ended(second, status=1)
         slurm.end(cluster, "slurmctld", signal.SIGKILL)
         time.sleep(10)
@@ -196,7 +196,7 @@ def test_a_second_start_is_refused_and_orphans_of_a_killed_one_are_cancelled(clu
         assert first.poll() is None, "the first start did not live through it"
         os.kill(first.pid, signal.SIGKILL)
     subprocess.run(command(study, "slurm", "--unlock"), cwd=study, env=cluster.environment, check=True)
-    printed = made(study, "slurm", _record(run), cluster=cluster)
+    printed = made(study, "slurm", _folder(run), cluster=cluster)
     assert "that an earlier start left in SLURM" in printed
     assert orphan not in cluster.jobs()
     same_run(study, undisturbed, run)
@@ -204,7 +204,7 @@ def test_a_second_start_is_refused_and_orphans_of_a_killed_one_are_cancelled(clu
 
 def test_of_two_starts_of_one_study_at_once_one_alone_goes_on(cluster, study, undisturbed, names):
     """With different targets, which Snakemake's own lock lets pass."""
-    targets = [_record(run) for run in names[:2]]
+    targets = [_folder(run) for run in names[:2]]
     with (
         started(study, "slurm", targets[0], cluster=cluster) as one,
         started(study, "slurm", targets[1], cluster=cluster) as other,
@@ -249,9 +249,9 @@ def test_a_run_on_two_nodes_goes_on_after_it_was_cancelled_and_ends_like_one_on_
     alone = shutil.copytree(study, tmp_path / "alone")
     for folder in (study, alone):
         (folder / "study.yaml").write_text(yaml.safe_dump(shorter))
-    made(alone, "local", _record(run), "--cores", "1")
+    made(alone, "local", _folder(run), "--cores", "1")
     on_nodes = ["--config", "small_run_minutes=0", "hardware=2 x CPU core", "longest_hours=0.000001"]
-    with started(study, "slurm", _record(run), *on_nodes, cluster=cluster) as start:
+    with started(study, "slurm", _folder(run), *on_nodes, cluster=cluster) as start:
         waited_for(lambda: "tokens/s" in log_of(study, run), f"{run} does not train")
         number = cluster.number_of(study, "train_on_nodes", run)
         assert cluster.ask("squeue", "-h", "-j", number, "-o", "%D") == "2"
@@ -263,8 +263,8 @@ def test_a_run_on_two_nodes_goes_on_after_it_was_cancelled_and_ends_like_one_on_
     pd.testing.assert_frame_equal(one, two, rtol=0.01)
 
 
-def _record(run):
-    return f"{RESULTS}/runs/{run}/run.json"
+def _folder(run):
+    return f"{RESULTS}/runs/{run}"
 
 
 def _cluster_logs(study):

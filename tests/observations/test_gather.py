@@ -8,37 +8,42 @@ from .test_table import positions, tables
 
 
 @pytest.fixture
-def files(tmp_path):
-    """The files of two runs, a and b, as training leaves them: records, losses, losses by position."""
+def folders(tmp_path):
+    """The folders of two runs, a and b, as training leaves them: record, losses, losses by position."""
     losses, runs = tables()
-    named = ([], [], [])
+    made = []
     for number, run in enumerate(("a", "b")):
-        names = (f"{run}.json", f"{run}-losses.parquet", f"{run}-positions.parquet")
-        paths = [tmp_path / name for name in names]
-        write_json(paths[0], {"run": runs[runs["run"] == run].to_dict("records")[0]})
-        losses[losses["run"] == run].to_parquet(paths[1], index=False)
-        positions().query("run == @run").assign(loss=number + 1.0).to_parquet(paths[2], index=False)
-        for kind, path in zip(named, paths, strict=True):
-            kind.append(path)
-    return named
+        folder = tmp_path / run
+        write_json(folder / "run.json", {"run": runs[runs["run"] == run].to_dict("records")[0]})
+        losses[losses["run"] == run].to_parquet(folder / "losses.parquet", index=False)
+        by_position = positions().query("run == @run").assign(loss=number + 1.0)
+        by_position.to_parquet(folder / "positions.parquet", index=False)
+        made.append(folder)
+    return made
 
 
-def test_runs_losses_and_losses_by_position_are_gathered(files):
-    observations = gather(*files)
+def test_runs_losses_and_losses_by_position_are_gathered(folders):
+    observations = gather(folders)
     assert list(observations.runs["run"]) == ["a", "b"]
     assert len(observations.losses) == 6
     kept = observations.positions[["run", "position", "loss"]].to_numpy().tolist()
     assert kept == [["a", 1, 1.0], ["a", 2, 1.0], ["b", 1, 2.0], ["b", 2, 2.0]]
 
 
-def test_a_run_that_diverged_at_once_has_no_losses_by_position(files):
-    pd.DataFrame([]).to_parquet(files[2][0], index=False)
-    assert list(gather(*files).positions["run"]) == ["b", "b"]
-    pd.DataFrame([]).to_parquet(files[2][1], index=False)
-    assert gather(*files).positions.empty
+def test_a_run_that_diverged_at_once_has_no_losses_by_position(folders):
+    pd.DataFrame([]).to_parquet(folders[0] / "positions.parquet", index=False)
+    assert list(gather(folders).positions["run"]) == ["b", "b"]
+    pd.DataFrame([]).to_parquet(folders[1] / "positions.parquet", index=False)
+    assert gather(folders).positions.empty
 
 
-def test_losses_by_position_of_a_run_that_was_not_gathered_are_refused(files):
-    records, losses, by_position = files
-    with pytest.raises(InputError, match=r"positions: row 1: run = 'a' is not in the runs table"):
-        gather(records[1:], losses[1:], by_position)
+def test_losses_by_position_of_another_run_are_refused(folders):
+    positions().assign(run="c").to_parquet(folders[0] / "positions.parquet", index=False)
+    with pytest.raises(InputError, match=r"positions: row 1: run = 'c' is not in the runs table"):
+        gather(folders)
+
+
+def test_a_file_that_is_gone_is_named_with_what_to_do(folders):
+    (folders[1] / "losses.parquet").unlink()
+    with pytest.raises(InputError, match=r"b/losses\.parquet: there is no such file\. Delete .*/b: it is made again"):
+        gather(folders)

@@ -125,7 +125,7 @@ def test_a_trunk_hands_its_forks_over_without_a_copy(tree, monkeypatch):
 
 def test_a_finished_run_whose_job_is_done_again_is_not_trained_again(tree, monkeypatch):
     folder, sidecars = tree / "runs/trunk", sorted(map(str, tree.glob("tokens/*.json")))
-    into = RunFiles(*(folder / name for name in ("run.json", "losses", "weights")), tree / "checkpoints/trunk")
+    into = RunFiles(folder, tree / "checkpoints/trunk")
     job = planned_run(tree / "plan.csv", "1"), sidecars, "pages", into, "recipe", 1, Progress("train", io.StringIO())
     train_to_files(*job, kept=True)
     made = sorted(path.name for path in folder.rglob("*"))
@@ -185,6 +185,14 @@ def test_a_finished_run_is_not_overwritten(study):
     (study / "runs/1L16d-test/run.json").touch()
     with pytest.raises(InputError, match=r"has been trained already\. Name another folder with --out"):
         train_planned(study / "plan.csv", "1", None, threads=1)
+
+
+def test_a_folder_that_holds_something_else_is_not_replaced(study, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/thesis.tex").touch()
+    with pytest.raises(InputError, match=r"mine: holds something else\. Name a new folder with --out"):
+        train_planned(study / "plan.csv", "1", tmp_path / "mine", threads=1)
+    assert (tmp_path / "mine/thesis.tex").exists()
 
 
 def test_checkpoints_by_hand_are_the_rule_s():

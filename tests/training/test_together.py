@@ -45,9 +45,7 @@ with logged(sys.argv[2], "train"):
 
 
 def files_in(folder):
-    return RunFiles(
-        folder / "run.json", folder / "losses.parquet", folder / "model.safetensors", folder / "checkpoints" / "run"
-    )
+    return RunFiles(folder / "run", folder / "checkpoints" / "run")
 
 
 def sidecars_of(study):  # noqa: F811
@@ -58,7 +56,7 @@ def sidecars_of(study):  # noqa: F811
 def alone(study, tmp_path):  # noqa: F811
     """The losses of the run on one process."""
     train_to_files(EXACT, sidecars_of(study), "pages", files_in(tmp_path / "alone"), "recipe", 1, Progress("train"))
-    return pd.read_parquet(tmp_path / "alone/losses.parquet")
+    return pd.read_parquet(tmp_path / "alone/run/losses.parquet")
 
 
 @pytest.mark.parametrize(("devices", "nodes", "sharded"), [(2, 1, True), (1, 2, False)])
@@ -68,13 +66,13 @@ def test_several_processes_leave_the_files_of_one(study, alone, tmp_path, device
     start = f"{sys.executable} {launcher} {{nodes}}" if nodes > 1 else ""
     job = EXACT, sidecars_of(study), "pages", files_in(tmp_path / "both"), "recipe", devices, nodes, start
     train_together(*job, sharded=sharded)
-    weights = [load_file(tmp_path / folder / "model.safetensors") for folder in ("alone", "both")]
+    weights = [load_file(tmp_path / folder / "run/model.safetensors") for folder in ("alone", "both")]
     for name, weight in weights[0].items():
         np.testing.assert_allclose(weights[1][name], weight, rtol=1e-2, atol=1e-3)
-    losses = pd.read_parquet(tmp_path / "both/losses.parquet")
+    losses = pd.read_parquet(tmp_path / "both/run/losses.parquet")
     assert list(losses["step"]) == list(alone["step"])
     assert losses["loss"].to_numpy() == pytest.approx(alone["loss"].to_numpy(), rel=1e-4)
-    assert read_json(tmp_path / "both/run.json")["run"]["status"] == "finished"
+    assert read_json(tmp_path / "both/run/run.json")["run"]["status"] == "finished"
     assert [path.name for path in (tmp_path / "both/checkpoints/run").iterdir()] == ["finished"]
 
 
@@ -93,10 +91,8 @@ def test_a_warning_to_the_job_or_to_all_its_processes_leaves_a_checkpoint(study,
     long = replace(EXACT, steps=30_000)
     folder = tmp_path / "long"
     files = files_in(folder)
-    said = [files.record, files.losses, files.weights, files.checkpoints]
-    write_json(
-        tmp_path / "said.json", {"run": asdict(long), "files": list(map(str, said)), "sidecars": sidecars_of(study)}
-    )
+    said = {"run": asdict(long), "files": [str(files.run), str(files.checkpoints)], "sidecars": sidecars_of(study)}
+    write_json(tmp_path / "said.json", said)
     script = tmp_path / "job.py"
     script.write_text(JOB)
     command = [sys.executable, str(script), str(tmp_path / "said.json"), str(tmp_path / "log")]
@@ -110,7 +106,7 @@ def test_a_warning_to_the_job_or_to_all_its_processes_leaves_a_checkpoint(study,
     assert job.wait(timeout=60) == 143
     assert time.monotonic() - started < 30
     assert list(files.checkpoints.glob("*.safetensors"))
-    assert not files.record.exists()
+    assert not files.run.exists()
 
 
 @pytest.mark.parametrize(("ends", "left"), [("exit(0)", None), ("exit(1)", 143)])

@@ -58,4 +58,4 @@ def test_each_node_of_a_run_gets_all_cores_that_the_run_asked_for():
 
 def test_the_slurm_profile_sets_resources_of_rules_that_exist():
     named = {setting.split(":")[0] for setting in _settings("slurm")["set-resources"]}
-    assert named <= {*(rule.name for rule in rules()), "train_trunk", "train_on_nodes"}
+    assert named <= {*(rule.name for rule in rules()), "train_on_nodes"}

@@ -55,10 +55,7 @@ def swept(folder):
     write_plan(folder, runs.values())
     for name in runs:
         train_planned(folder / "plan.csv", name, None, threads=1)
-    made = [folder / "runs" / name for name in runs]
-    return config, gather(
-        *([run / file for run in made] for file in ("run.json", "losses.parquet", "positions.parquet"))
-    )
+    return config, gather([folder / "runs" / name for name in runs])
 
 
 def reduced(settings):
@@ -87,8 +84,7 @@ def test_the_edition_for_a_gpu_trains_each_kind_of_its_runs_at_small_size(tmp_pa
     chosen = dict.fromkeys(filter(None, (way for name in kinds.values() for way in (runs[name].trunk, name))))
     for name in chosen:
         train_planned(tmp_path / "plan.csv", name, None, threads=1)
-    files = ("run.json", "losses.parquet", "positions.parquet")
-    observations = gather(*([tmp_path / "runs" / name / file for name in chosen] for file in files))
+    observations = gather([tmp_path / "runs" / name for name in chosen])
     assert set(observations.runs["schedule"]) == {"constant", "trunk", "branch"}
     assert observations.runs["batch_tokens"].nunique() == 5
     assert set(observations.runs["status"]) <= {"finished", "early_stopped"}

@@ -26,6 +26,7 @@ from scalelaws.corpus.settings import (
     trained_on,
 )
 from scalelaws.errors import InputError
+from scalelaws.graph import begin_graph, end_graph
 from scalelaws.io import file_digest
 from scalelaws.job import hush_bookkeeping
 from scalelaws.observations.kept import check_kept
@@ -42,6 +43,7 @@ from scalelaws.training.plan import (
     runs_of,
 )
 
+begin_graph(workflow)
 CONFIG_FILE = str([*workflow.configfiles, "config.yaml"][0])
 try:
     config = checked_config(
@@ -86,8 +88,7 @@ IN_PARTS, IN_ONE = (
 OOD_CORPORA = [name for name in CORPORA if name != TRAIN_CORPUS]
 EVALUATED = [
     f"{TRAIN_CORPUS}.train",
-    f"{TRAIN_CORPUS}.test",
-    *(f"{name}.test" for name in OOD_CORPORA),
+    *(f"{name}.test" for name in (TRAIN_CORPUS, *OOD_CORPORA)),
 ]
 NEEDS = {
     name: needs_of(run, HARDWARE, config["longest_hours"], len(EVALUATED))
@@ -96,7 +97,6 @@ NEEDS = {
 SHARING_JOBS = sharing_jobs(
     RUNS, NEEDS, HARDWARE, config["small_run_minutes"], len(EVALUATED)
 )
-ON_NODES = [name for name, needs in NEEDS.items() if needs.nodes > 1]
 
 
 pathvars:
@@ -126,6 +126,7 @@ def jobs_ahead():
 
 def show_costs():
     """Say on the terminal what is left to do and what is done again, before any of it is begun."""
+    end_graph()
     jobs = jobs_ahead()
     print(
         f"on {config['hardware']}, expected:",

@@ -49,20 +49,16 @@ rule train:
         sidecars=[f"<study>/tokens/{name}.json" for name in EVALUATED],
         # A branch begins from a state of its trunk.
         trunk=lambda wildcards: [
-            f"{STUDY}/runs/{trunk}/forks"
+            f"{STUDY}/runs/{trunk}"
             for trunk in filter(None, [RUNS[wildcards.run].trunk])
         ],
     output:
-        record="<study>/runs/{run}/run.json",
-        losses="<study>/runs/{run}/losses.parquet",
-        positions="<study>/runs/{run}/positions.parquet",
-        weights="<study>/runs/{run}/model.safetensors",
+        # Record, losses, losses by position, weights; of a trunk, the states that its branches begin from.
+        run=directory("<study>/runs/{run}"),
     log:
         "<study>/logs/train/{run}.log",
     benchmark:
         "<study>/benchmarks/train/{run}.tsv"
-    wildcard_constraints:
-        run=r"(?![\w.+-]+-trunk-)[\w.+-]+",
     # The costliest runs start first, so that none is left running alone at the end.
     priority: lambda wildcards: priority_of(RUNS[wildcards.run])
     group:
@@ -92,22 +88,10 @@ rule train:
         "../../scripts/train.py"
 
 
-# A trunk also keeps the states that its branches begin from.
-use rule train as train_trunk with:
-    output:
-        record="<study>/runs/{run}/run.json",
-        losses="<study>/runs/{run}/losses.parquet",
-        positions="<study>/runs/{run}/positions.parquet",
-        weights="<study>/runs/{run}/model.safetensors",
-        forks=directory("<study>/runs/{run}/forks"),
-    wildcard_constraints:
-        run=r"[\w.+-]+-trunk-[\w.+-]+",
-
-
 # A run that takes several nodes: a launcher starts it on all of them (the resource mpi, from the cluster's profile).
 use rule train as train_on_nodes with:
     wildcard_constraints:
-        run=any_of(ON_NODES),
+        run=any_of(name for name, needs in NEEDS.items() if needs.nodes > 1),
     resources:
         mem_mb=growing(lambda wildcards: NEEDS[wildcards.run].memory_mb),
         runtime=minutes(lambda wildcards: NEEDS[wildcards.run].minutes),
@@ -123,9 +107,7 @@ rule gather:
     """Gather all runs into the one table that everything downstream reads."""
     input:
         plan="<study>/plan.csv",
-        records=expand("<study>/runs/{run}/run.json", run=RUNS),
-        losses=expand("<study>/runs/{run}/losses.parquet", run=RUNS),
-        positions=expand("<study>/runs/{run}/positions.parquet", run=RUNS),
+        runs=expand("<study>/runs/{run}", run=RUNS),
     output:
         observations="<study>/observations.parquet",
         runs="<study>/runs.parquet",

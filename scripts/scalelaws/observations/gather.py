@@ -1,24 +1,32 @@
 """From the runs' own records to the observations table."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from scalelaws.errors import InputError
 from scalelaws.io import read_json
 from scalelaws.observations.table import POSITION_COLUMNS, Observations, validated
 
-
-def gather(
-    records: Iterable[str | Path], losses: Iterable[str | Path], positions: Iterable[str | Path]
-) -> Observations:
-    """The observations of runs whose records (run.json), losses (losses.parquet) and positions.parquet are named."""
-    runs = pd.DataFrame([read_json(path)["run"] for path in records])
-    rows = pd.concat([pd.read_parquet(path) for path in losses], ignore_index=True)
-    return validated(rows, runs, positions=_by_position(positions))
+FILES = ("run.json", "losses.parquet", "positions.parquet")
 
 
-def _by_position(files: Iterable[str | Path]) -> pd.DataFrame:
+def gather(folders: Sequence[Path]) -> Observations:
+    """The observations of runs, from each one's folder: its record, its losses, its losses by position.
+
+    Raises InputError where one of these is missing.
+    """
+    for folder in folders:
+        if lost := [name for name in FILES if not (folder / name).is_file()]:
+            raise InputError(str(folder / lost[0]), "there is no such file", f"Delete {folder}: it is made again.")
+    runs = pd.DataFrame([read_json(folder / "run.json")["run"] for folder in folders])
+    losses = pd.concat([pd.read_parquet(folder / "losses.parquet") for folder in folders], ignore_index=True)
+    return validated(losses, runs, positions=_by_position(folders))
+
+
+def _by_position(folders: Sequence[Path]) -> pd.DataFrame:
     """The losses by position of all runs. A run that diverged before its first evaluation has none."""
-    frames = [frame for frame in map(pd.read_parquet, files) if len(frame)]
+    read = (pd.read_parquet(folder / "positions.parquet") for folder in folders)
+    frames = [frame for frame in read if len(frame)]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(POSITION_COLUMNS))

@@ -26,7 +26,7 @@ def write_events(study: Path) -> list[Path]:
 
     A run that diverged before anything was measured has none.
     """
-    records = sorted(study.glob("runs/*/run.json"))
+    records = sorted(study.glob("runs/[!.]*/run.json"))
     if not records:
         raise InputError(str(study), "holds no finished run", "Name a folder results/<study> with runs in it.")
     files = []

@@ -27,30 +27,13 @@ RECIPE = ("training.files", "training.run", "training.together")
 
 @dataclass(frozen=True)
 class RunFiles:
-    """Where a run's results go, and where its checkpoints are meanwhile."""
+    """Where a run's results go, all at once when it ends, and where its checkpoints are meanwhile."""
 
-    record: Path
-    losses: Path
-    weights: Path
+    run: Path
     checkpoints: Path
 
-    @property
-    def positions(self) -> Path:
-        """The held-out loss at every position in the context."""
-        return self.record.with_name("positions.parquet")
-
-    @property
-    def results(self) -> tuple[Path, ...]:
-        """What every run leaves; the record last, which says that the others are there."""
-        return self.losses, self.positions, self.weights, self.record
-
-    @property
-    def forks(self) -> Path:
-        """The states that a trunk keeps for its branches."""
-        return self.record.with_name(FORKS)
-
     def forks_of(self, trunk: str) -> Path:
-        """Those of another run of the study, wherever this one's results go."""
+        """The states that another run of the study keeps for its branches, wherever this one's results go."""
         return self.checkpoints.parents[1] / "runs" / trunk / FORKS
 
 
@@ -83,31 +66,29 @@ def train_to_files(
             check_ids(file, file.tokens)
     run = replace(run, precision=native_precision(run.precision, processes.device()))
     owner = owner_of(run, made_by, {Path(path).name: file_digest(path) for path in sidecars})
-    results = (files.forks, *files.results) if run.schedule == "trunk" else files.results
-    if processes.any_of_all(processes.rank() == 0 and take_finished(results, files.checkpoints, owner))[0]:
+    if processes.any_of_all(processes.rank() == 0 and take_finished(files.run, files.checkpoints, owner))[0]:
         progress.say("finished before, in a job that failed or was cancelled later")
         return
     trunk = files.forks_of(run.trunk) if run.first_step else None
     state = train(run, tokens, train_corpus, files.checkpoints, owner, threads, progress, trunk, sharded=sharded)
     if processes.rank() > 0:
         return
-    with atomic_path(files.losses) as temporary:
-        pd.DataFrame(state.losses).to_parquet(temporary, index=False)
-    with atomic_path(files.positions) as temporary:
-        pd.DataFrame(state.positions).to_parquet(temporary, index=False)
-    if run.schedule == "trunk":
-        with atomic_path(files.forks) as temporary:
-            temporary.mkdir()
-            for fork in checkpoints_of(files.checkpoints / FORKS, owner):
-                link_or_copy(fork, temporary / fork.name)
-    with atomic_path(files.weights) as temporary:
-        save_file({name: view.contiguous() for name, view in views(state.best, run.shape).items()}, temporary)
     record = run_record(run, state, train_corpus, threads)
     made_with = provenance(made_by, run.seed, asdict(run), sidecars, ["torch", "numpy"])
     good = newest_step(files.checkpoints, owner) if state.status == "diverged" else None
-    write_json(files.record, {"run": {**record, "good_checkpoint_step": good}, "provenance": made_with})
+    with atomic_path(files.run) as folder:
+        folder.mkdir()
+        write_json(folder / "run.json", {"run": {**record, "good_checkpoint_step": good}, "provenance": made_with})
+        pd.DataFrame(state.losses).to_parquet(folder / "losses.parquet", index=False)
+        pd.DataFrame(state.positions).to_parquet(folder / "positions.parquet", index=False)
+        weights = {name: view.contiguous() for name, view in views(state.best, run.shape).items()}
+        save_file(weights, folder / "model.safetensors")
+        if run.schedule == "trunk":
+            (folder / FORKS).mkdir()
+            for fork in checkpoints_of(files.checkpoints / FORKS, owner):
+                link_or_copy(fork, folder / FORKS / fork.name)
     if kept:
-        keep_finished(results, files.checkpoints, owner)
+        keep_finished(files.run, files.checkpoints, owner)
     if good is None:
         forget_checkpoints(files.checkpoints)
     progress.say(f"{state.status} at step {state.step:,}; {_what_is_left(state, good, files.checkpoints)}")
@@ -130,14 +111,14 @@ def train_planned(plan: Path, which: str, folder: Path | None, threads: int) -> 
     folder = folder or study / "runs" / run.run
     if (folder / "run.json").exists():
         raise InputError(str(folder), "this run has been trained already", "Name another folder with --out.")
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        raise InputError(str(folder), "holds something else", "Name a new folder with --out.")
     sidecars = sorted(str(path) for split in ("train", "test") for path in study.glob(f"tokens/*.{split}.json"))
     train_corpora = [Path(path).stem.rsplit(".", 1)[0] for path in sidecars if path.endswith(".train.json")]
     if len(train_corpora) != 1:
         remedy = "Make the study's tokens first: snakemake tokens."
         raise InputError(str(study / "tokens"), "the training corpus's tokens are not there", remedy)
-    files = RunFiles(
-        folder / "run.json", folder / "losses.parquet", folder / "model.safetensors", study / "checkpoints" / run.run
-    )
+    files = RunFiles(folder, study / "checkpoints" / run.run)
     progress = Progress(f"train {run.run}")
     train_to_files(run, sidecars, train_corpora[0], files, recipe(*RECIPE), threads, progress)
 
