@@ -1,6 +1,7 @@
-"""A real SLURM of two nodes on this machine, for the time of a test run: no systemd, no cgroups, no accounting."""
+"""A real SLURM of three nodes on this machine, for the time of a test run: no systemd, no cgroups, no accounting."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -15,6 +16,8 @@ NEEDED = ("munged", "slurmctld", "slurmd", "sbatch", "srun")
 SITE = Path("/etc/slurm/slurm.conf")
 """Where jobs look for the cluster: the executor takes SLURM's variables out of their environment."""
 NODES = ("d1", "d2")
+GPU_NODE = "d3"
+"""Told to have a GPU, where the machine has none."""
 CONTROLLER_PORT = 17817
 CONFIGURATION = """
 ClusterName=drills
@@ -40,6 +43,7 @@ JobAcctGatherFrequency=2
 JobAcctGatherParams=OverMemoryKill,UsePss
 SwitchType=switch/none
 MpiDefault=none
+GresTypes=gpu
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
 SchedulerParameters=batch_sched_delay=0,sched_interval=1,bf_interval=1
@@ -58,6 +62,7 @@ PreemptMode=REQUEUE
 {nodes}
 PartitionName=cpu Nodes={names} Default=YES MaxTime=7-00:00:00 PriorityTier=1 State=UP
 PartitionName=urgent Nodes={names} MaxTime=7-00:00:00 PriorityTier=2 PreemptMode=OFF State=UP
+PartitionName=gpus Nodes={gpu_node} MaxTime=7-00:00:00 PriorityTier=1 State=UP
 """
 
 
@@ -87,6 +92,12 @@ class Cluster:
         running = self.ask("squeue", "-h", "-t", "RUNNING", "-o", "%A|%k|%Z").splitlines()
         return next((number for number, *job in (line.split("|") for line in running) if job == wanted), None)
 
+    def gpus_of(self, study: Path) -> list[int]:
+        """How many GPUs each job of a study asked for that asked for any."""
+        jobs = self.ask("scontrol", "-o", "show", "jobs").splitlines()
+        asked = (re.search(r"TresPer\w+=gres[:/]gpu:(\d+)", job) for job in jobs if f" WorkDir={study} " in job)
+        return [int(found[1]) for found in asked if found]
+
     def shared_jobs(self, study: Path, states: str = "RUNNING") -> list[str]:
         """Numbers of the study's jobs in these states that several runs share."""
         jobs = (line.split("|") for line in self.ask("squeue", "-h", "-t", states, "-o", "%A|%k|%Z").splitlines())
@@ -113,17 +124,23 @@ def missing() -> str:
 def running_cluster(folder: Path) -> Iterator[Cluster]:
     """Start a cluster in a folder whose path is short (its sockets lie there), and end it and all its jobs."""
     folder.chmod(0o755)  # munge refuses a socket that others cannot reach
-    for name in ("munge", "state", "spool", *(f"spool/{node}" for node in NODES)):
+    for name in ("munge", "state", "spool", *(f"spool/{node}" for node in (*NODES, GPU_NODE))):
         (folder / name).mkdir(parents=True, mode=0o755)
     nodes = "\n".join(
         f"NodeName={node} NodeHostname={socket.gethostname()} NodeAddr=127.0.0.1 Port={CONTROLLER_PORT + 1 + place} "
-        "CPUs=2 RealMemory=6000 State=UNKNOWN"
-        for place, node in enumerate(NODES)
+        f"CPUs=2 {'RealMemory=16000 Gres=gpu:1' if node == GPU_NODE else 'RealMemory=6000'} State=UNKNOWN"
+        for place, node in enumerate((*NODES, GPU_NODE))
     )
     text = CONFIGURATION.format(
-        host=socket.gethostname(), port=CONTROLLER_PORT, folder=folder, nodes=nodes, names=",".join(NODES)
+        host=socket.gethostname(),
+        port=CONTROLLER_PORT,
+        folder=folder,
+        nodes=nodes,
+        names=",".join(NODES),
+        gpu_node=GPU_NODE,
     )
     (folder / "slurm.conf").write_text(text)
+    (folder / "gres.conf").write_text(f"NodeName={GPU_NODE} Name=gpu File=/dev/null\n")
     SITE.parent.mkdir(exist_ok=True)
     SITE.unlink(missing_ok=True)  # a link that an earlier cluster left, to nowhere
     SITE.symlink_to(folder / "slurm.conf")
@@ -132,7 +149,7 @@ def running_cluster(folder: Path) -> Iterator[Cluster]:
     try:
         _start_munge(folder)
         start_controller(cluster)
-        for node in NODES:
+        for node in (*NODES, GPU_NODE):
             start_node(cluster, node)
         _wait(lambda: cluster.ask("sinfo", "-h", "-N", "-p", "cpu", "-o", "%t").split() == ["idle"] * len(NODES), 30)
         yield cluster
@@ -141,7 +158,7 @@ def running_cluster(folder: Path) -> Iterator[Cluster]:
             for number in cluster.jobs():
                 cluster.ask("scancel", number)
             _wait(lambda: not cluster.jobs(), 60)
-        for name in (*(f"slurmd-{node}" for node in NODES), "slurmctld"):
+        for name in (*(f"slurmd-{node}" for node in (*NODES, GPU_NODE)), "slurmctld"):
             end(cluster, name)
         end(cluster, "munged")
         SITE.unlink()

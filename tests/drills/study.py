@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pandas as pd
+from scalelaws.io import file_digest
 
 from .cluster import Cluster
 
@@ -157,6 +158,12 @@ def same_study(study: Path, other: Path) -> None:
     pd.testing.assert_frame_equal(*frames, check_exact=True)
     for folder in (other / RESULTS / "runs").iterdir():
         same_run(study, other, folder.name)
+
+
+def same_tokens(study: Path, other: Path) -> None:
+    """The tokenizer and every token are the other study's."""
+    for file in ("graphs.train.bin", "graphs.test.bin", "tokenizer/tokenizer.json"):
+        assert file_digest(study / RESULTS / "tokens" / file) == file_digest(other / RESULTS / "tokens" / file)
 
 
 def nothing_half_done(study: Path, run: str) -> None:

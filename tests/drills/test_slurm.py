@@ -30,6 +30,7 @@ from .study import (
     resumed,
     same_run,
     same_study,
+    same_tokens,
     started,
     waited_for,
 )
@@ -108,6 +109,20 @@ def cramped(cluster, undisturbed, names, struck, tmp_path_factory):
             yield study, start
 
 
+@pytest.fixture(scope="module", autouse=True)
+def twice(cluster, struck, tmp_path_factory):
+    """Two studies from their text on, the second's corpus in parts, and their starts, which go on beside the drills."""
+    graphs = STUDY["corpora"]["graphs"]
+    shorter = {**STUDY, "training": {**STUDY["training"], "max_tokens": 60_000, "sweep": []}}
+    folders = [tmp_path_factory.mktemp(name) for name in ("whole", "parts")]
+    for folder, parts in zip(folders, (1, 2), strict=True):
+        corpora = {"graphs": {**graphs, "parts": parts}}
+        (folder / "study.yaml").write_text(yaml.safe_dump({**shorter, "corpora": corpora}))
+    whole, in_parts = (started(folder, "slurm", "runs", cluster=cluster) for folder in folders)
+    with whole as one, in_parts as other:
+        yield (folders[0], one), (folders[1], other)
+
+
 @pytest.fixture
 def study(undisturbed, tmp_path):
     """A study whose tokens are made and whose runs are not."""
@@ -120,10 +135,10 @@ def test_a_profile_is_held_against_the_cluster(cluster, study, monkeypatch):
     whole_path = os.environ["PATH"]
     for name in ("PATH", "SLURM_CONF"):
         monkeypatch.setenv(name, cluster.environment[name])
-    site = {"account": "any", "partition": "cpu", "training_partition": "gpus", "cores": 99}
+    site = {"account": "any", "partition": "cpu", "training_partition": "fast", "cores": 99}
     assert site_problems(site, Room()) == [
         "cores: the largest node of 'cpu' has 2, not 99",
-        "training_partition: there is no 'gpus'; there are cpu, urgent",
+        "training_partition: there is no 'fast'; there are cpu, gpus, urgent",
     ]
     site |= {"training_partition": "cpu", "cores": 2}
     assert site_problems(site, Room(gpus=8, nodes=4, memory_mb=9000, hours=999)) == [
@@ -131,7 +146,7 @@ def test_a_profile_is_held_against_the_cluster(cluster, study, monkeypatch):
         "longest_job_hours: 'cpu' allows 168, not 999",
         "hardware: the best node of 'cpu' has 0 GPUs, not 8",
         "hardware: 'cpu' has 2 nodes, not 4",
-        "hardware: a run asks for 9,000 MB of a node, the largest node of 'cpu' has 6,000 MB",
+        "hardware: a job asks for 9,000 MB of a node, the largest node of 'cpu' has 6,000 MB",
         "cores: 8 GPUs of a node want a core each at least, not 2 in all",
     ]
     assert site_warnings() == []
@@ -261,6 +276,44 @@ def test_a_run_on_two_nodes_goes_on_after_it_was_cancelled_and_ends_like_one_on_
     columns, file = ["step", "corpus", "split", "loss"], f"{RESULTS}/runs/{run}/losses.parquet"
     one, two = (pd.read_parquet(folder / file, columns=columns) for folder in (alone, study))
     pd.testing.assert_frame_equal(one, two, rtol=0.01)
+
+
+def test_each_run_asks_for_a_gpu_and_all_that_share_a_job_ask_for_one(cluster, study, tmp_path):
+    """And none trains on the cores of a node that has no GPU after all."""
+    sharing = shutil.copytree(study, tmp_path / "sharing")
+    asked = ["--retries", "0", "--set-resources", "train:slurm_partition=gpus", "--config", "hardware=1 H100"]
+    with (
+        started(study, "slurm", "runs", *asked, "small_run_minutes=0", cluster=cluster) as each,
+        started(sharing, "slurm", "runs", *asked, "small_run_minutes=60", cluster=cluster) as together,
+    ):
+        ended(each, status=1)
+        ended(together, status=1)
+    assert cluster.gpus_of(study) == [1, 1, 1]
+    assert cluster.gpus_of(sharing) == [1]
+    for folder in (study, sharing):
+        assert "a GPU was asked for, and PyTorch" in _cluster_logs(folder)
+        assert not list((folder / RESULTS / "runs").glob("*/run.json"))
+
+
+def test_a_study_made_twice_through_slurm_from_its_text_on_is_the_same_bit_for_bit(twice):
+    """The second time with its corpus in parts."""
+    (whole, one), (in_parts, other) = twice
+    ended(one)
+    ended(other)
+    same_study(whole, in_parts)
+    same_tokens(whole, in_parts)
+
+
+def test_a_damaged_shard_is_named_and_made_again(cluster, study, undisturbed):
+    shard = next((study / RESULTS / "corpus/graphs/documents/train").glob("*.parquet"))
+    os.truncate(shard, shard.stat().st_size // 2)
+    (study / RESULTS / "tokens/graphs.train.json").unlink()
+    with started(study, "slurm", "tokens", "--retries", "0", cluster=cluster) as start:
+        ended(start, status=1)
+    assert f"{shard.relative_to(study)}: this shard is damaged" in _cluster_logs(study)
+    shutil.rmtree(shard.parents[1])  # as the line says
+    made(study, "slurm", "tokens", cluster=cluster)
+    same_tokens(study, undisturbed)
 
 
 def _folder(run):

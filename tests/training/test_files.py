@@ -142,6 +142,14 @@ def test_a_branch_by_hand_begins_from_the_study_s_trunk_wherever_its_results_go(
     assert read_json(tmp_path / "elsewhere/mine/run.json")["run"]["first_step"] == 16
 
 
+def test_a_branch_by_hand_begins_from_no_trunk_of_another_plan(tree):
+    trunk, branch = (planned_run(tree / "plan.csv", number) for number in ("1", "2"))
+    train_planned(tree / "plan.csv", "1", None, threads=1)
+    write_plan(tree, [replace(trunk, learning_rate=0.5), replace(branch, learning_rate=0.5)])
+    with pytest.raises(InputError, match=r"trained with learning_rate 0\.\d+, not 0\.5 as planned\. Delete .* first"):
+        train_planned(tree / "plan.csv", "2", None, threads=1)
+
+
 def test_a_trunk_by_hand_leaves_its_forks_in_the_folder_named_and_a_branch_tells_that_it_finds_none(tree, capfd):
     train_planned(tree / "plan.csv", "1", tree / "mine", threads=1)
     assert len(list((tree / "mine/forks").iterdir())) == len(fork_steps(16))

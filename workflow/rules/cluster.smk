@@ -15,6 +15,7 @@ rule check_cluster:
         runtime=minutes(5),
     params:
         memory_mb=max((needs.memory_mb for needs in NEEDS.values()), default=0),
+        sharing_mb=[NEEDS[run].memory_mb for run in sorted(SHARING_JOBS)],
         hours=config["longest_job_hours"],
     message:
         "Check the cluster"

@@ -30,8 +30,8 @@ rule plot_figures:
         "../../envs/figures.yaml"
     threads: 8
     resources:
-        mem_mb=growing(1000, per_thread=500),
-        runtime=minutes(10),
+        mem_mb=growing(1000 + len(RUNS) / 10, per_thread=500),
+        runtime=minutes(10 + len(RUNS) / 100),
     params:
         recipe=recipe("figures.draw", "laws.files"),
         seed=config["seed"],

@@ -19,8 +19,8 @@ rule fit:
         "../../envs/laws.yaml"
     threads: 8
     resources:
-        mem_mb=growing(1500, per_thread=300),
-        runtime=minutes(15),
+        mem_mb=growing(1500 + len(RUNS) / 10, per_thread=300),
+        runtime=minutes(15 + len(RUNS) / 100),
     params:
         recipe=recipe("laws.study"),
         study=config["study"],

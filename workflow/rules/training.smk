@@ -121,8 +121,8 @@ rule gather:
         "../../envs/laws.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
-        runtime=minutes(10),
+        mem_mb=growing(2000 + len(RUNS) / 10),
+        runtime=minutes(10 + len(RUNS) / 100),
     params:
         recipe=recipe("observations.gather", "observations.table"),
         seed=config["seed"],

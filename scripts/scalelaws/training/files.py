@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from scalelaws.errors import InputError
 from scalelaws.finished import forget_checkpoints, keep_finished, take_finished
-from scalelaws.io import atomic_path, file_digest, link_or_copy, write_json
+from scalelaws.io import atomic_path, file_digest, link_or_copy, read_json, write_json
 from scalelaws.job import Progress
 from scalelaws.recipe import provenance, recipe
 from scalelaws.tokens.store import check_ids, open_tokens
@@ -113,6 +113,8 @@ def train_planned(plan: Path, which: str, folder: Path | None, threads: int) -> 
         raise InputError(str(folder), "this run has been trained already", "Name another folder with --out.")
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         raise InputError(str(folder), "holds something else", "Name a new folder with --out.")
+    if run.trunk:
+        _check_trunk(planned_run(plan, run.trunk), study / "runs" / run.trunk)
     sidecars = sorted(str(path) for split in ("train", "test") for path in study.glob(f"tokens/*.{split}.json"))
     train_corpora = [Path(path).stem.rsplit(".", 1)[0] for path in sidecars if path.endswith(".train.json")]
     if len(train_corpora) != 1:
@@ -121,6 +123,18 @@ def train_planned(plan: Path, which: str, folder: Path | None, threads: int) -> 
     files = RunFiles(folder, study / "checkpoints" / run.run)
     progress = Progress(f"train {run.run}")
     train_to_files(run, sidecars, train_corpora[0], files, recipe(*RECIPE), threads, progress)
+
+
+def _check_trunk(trunk: Run, folder: Path) -> None:
+    """Raise InputError if the trunk in a folder was trained otherwise than the plan says, which has changed since."""
+    if not (folder / "run.json").is_file():
+        return
+    record = read_json(folder / "run.json")["run"]
+    made = {**record, "steps": record["planned_steps"], "precision": trunk.precision}
+    other = [name for name, planned in asdict(trunk).items() if made[name] != planned]
+    if other:
+        problem = f"this trunk was trained with {other[0]} {made[other[0]]}, not {getattr(trunk, other[0])} as planned"
+        raise InputError(str(folder), problem, f"Delete {folder} and train {trunk.run} first.")
 
 
 def planned_run(plan: Path, which: str) -> Run:
