@@ -4,15 +4,12 @@ from scalelaws.cluster import Room, site_of, site_problems, site_warnings
 from scalelaws.errors import InputError
 from scalelaws.job import logged
 from scalelaws.training.hardware import hardware_of
-from scalelaws.training.needs import SHARING
 
 with logged(snakemake.log[0], "check_cluster") as progress:
     site = site_of(snakemake.input.profile)
     hardware = hardware_of(site["hardware"])
     gpus = hardware.devices_per_node if hardware.has_gpus else 0
-    together = sum(sorted(snakemake.params.sharing_mb)[-min(SHARING, site["cores"]) :])
-    memory_mb = max(snakemake.params.memory_mb, together)
-    asked = Room(0, gpus, memory_mb, hardware.nodes, snakemake.params.hours)
+    asked = Room(0, gpus, snakemake.params.memory_mb, hardware.nodes, snakemake.params.hours)
     problems = site_problems(site, asked)
     for problem in problems:
         progress.say(problem)

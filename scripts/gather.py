@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from scalelaws.finished import forget_finished
+from scalelaws.finished import forget_finished, forget_temporaries
 from scalelaws.job import logged
 from scalelaws.observations.gather import gather
 from scalelaws.observations.table import write_observations
@@ -14,5 +14,7 @@ with logged(snakemake.log[0], "gather") as progress:
     records = [run / "run.json" for run in runs]
     made_with = provenance(snakemake.params.recipe, snakemake.params.seed, {}, records, ["pandas", "pyarrow"])
     write_observations(observations, output.observations, output.runs, output.csv, made_with, output.positions)
-    forget_finished(Path(output.observations).parent / "checkpoints")
+    study = Path(output.observations).parent
+    forget_finished(study / "checkpoints")
+    forget_temporaries(study / "runs")
     progress.say(f"{len(observations.runs)} runs, {len(observations.losses):,} losses")

@@ -173,7 +173,7 @@ def test_a_profile_is_held_against_what_the_cluster_says(answers):
     assert site_problems({**SITE, "cores": 4}, Room(gpus=8, nodes=3, memory_mb=2_000_000, hours=48)) == [
         "longest_job_hours: 'gpu' allows 36, not 48",
         "hardware: 'gpu' has 2 nodes, not 3",
-        "hardware: a job asks for 2,000,000 MB of a node, the largest node of 'gpu' has 1,024,000 MB",
+        "hardware: a job asks for up to 2,000,000 MB of a node, the largest node of 'gpu' has 1,024,000 MB",
         "cores: 8 GPUs of a node want a core each at least, not 4 in all",
     ]
 

@@ -100,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--plan", type=Path, required=True, help="results/<study>/plan.csv, with tokens/ beside it")
     train.add_argument("--run", required=True, help="its number in the plan, from 1, or its name")
     train.add_argument("--threads", type=int, default=1)
-    train.add_argument("--out", type=Path, help="folder for its files (default: results/<study>/runs/<run>)")
+    train.add_argument("--out", type=Path, help="new folder for its files (default: results/<study>/runs/<run>)")
     train.set_defaults(command=_train)
 
     export = commands.add_parser("export", help="a trained run as a folder that transformers opens")

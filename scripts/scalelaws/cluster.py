@@ -71,7 +71,7 @@ def site_problems(site: Mapping[str, Any], asked: Room) -> list[str]:
             problems.append(f"hardware: {site[key]!r} has {there.nodes} nodes, not {asked.nodes}")
         if asked.memory_mb > there.memory_mb:
             largest = f"the largest node of {site[key]!r} has {there.memory_mb:,} MB"
-            problems.append(f"hardware: a job asks for {asked.memory_mb:,} MB of a node, {largest}")
+            problems.append(f"hardware: a job asks for up to {asked.memory_mb:,} MB of a node, {largest}")
     if asked.gpus > site["cores"]:
         problems.append(f"cores: {asked.gpus} GPUs of a node want a core each at least, not {site['cores']} in all")
     return problems

@@ -1,4 +1,4 @@
-"""Snakemake's graph of a study of ten thousand runs, built in half the time."""
+"""Snakemake's graph of a study of ten thousand runs, built in half of the time that it takes by itself."""
 
 import gc
 from functools import cache
@@ -6,10 +6,10 @@ from typing import Any
 
 
 def begin_graph(workflow: Any) -> None:
-    """Before the rules: spare the graph what costs as much again as building it.
+    """To be called before the rules: leave out what takes half of the time.
 
-    Of the millions of objects that it is made of none is garbage, and the collector looks through them again and again.
-    And for each job Snakemake asks anew where its rule's script is.
+    None of the millions of objects of a graph is garbage, but the collector looks through them again and again. And
+    Snakemake looks up the script of a rule anew for each of its jobs.
     """
     gc.disable()
     workflow.sourcecache._cache = cache(workflow.sourcecache._cache)

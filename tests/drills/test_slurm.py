@@ -146,7 +146,7 @@ def test_a_profile_is_held_against_the_cluster(cluster, study, monkeypatch):
         "longest_job_hours: 'cpu' allows 168, not 999",
         "hardware: the best node of 'cpu' has 0 GPUs, not 8",
         "hardware: 'cpu' has 2 nodes, not 4",
-        "hardware: a job asks for 9,000 MB of a node, the largest node of 'cpu' has 6,000 MB",
+        "hardware: a job asks for up to 9,000 MB of a node, the largest node of 'cpu' has 6,000 MB",
         "cores: 8 GPUs of a node want a core each at least, not 2 in all",
     ]
     assert site_warnings() == []

@@ -43,7 +43,10 @@ def test_losses_by_position_of_another_run_are_refused(folders):
         gather(folders)
 
 
-def test_a_file_that_is_gone_is_named_with_what_to_do(folders):
+def test_all_folders_that_lack_a_file_are_named_with_what_to_do(folders):
+    (folders[0] / "run.json").unlink()
     (folders[1] / "losses.parquet").unlink()
-    with pytest.raises(InputError, match=r"b/losses\.parquet: there is no such file\. Delete .*/b: it is made again"):
+    with pytest.raises(
+        InputError, match=r"/a: holds not all of run\.json, .*Delete what is made again then: \S*/a \S*/b"
+    ):
         gather(folders)

@@ -19,7 +19,7 @@ from scalelaws.job import Progress
 from scalelaws.training import files, loop
 from scalelaws.training.branches import trunks_and_branches
 from scalelaws.training.engine import Engine
-from scalelaws.training.files import RECIPE, RunFiles, planned_run, train_planned, train_to_files
+from scalelaws.training.files import RECIPE, RunFiles, check_forks, planned_run, train_planned, train_to_files
 from scalelaws.training.loop import train
 from scalelaws.training.schedule import fork_steps
 from scalelaws.training.state import views
@@ -195,12 +195,32 @@ def test_a_finished_run_is_not_overwritten(study):
         train_planned(study / "plan.csv", "1", None, threads=1)
 
 
-def test_a_folder_that_holds_something_else_is_not_replaced(study, tmp_path):
+def test_a_folder_that_is_there_is_not_replaced(study, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/thesis.tex").touch()
-    with pytest.raises(InputError, match=r"mine: holds something else\. Name a new folder with --out"):
-        train_planned(study / "plan.csv", "1", tmp_path / "mine", threads=1)
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for folder in (tmp_path / "mine", tmp_path / "link"):
+        with pytest.raises(InputError, match=rf"{folder.name}: exists already\. Name a new folder with --out"):
+            train_planned(study / "plan.csv", "1", folder, threads=1)
     assert (tmp_path / "mine/thesis.tex").exists()
+    (study / "runs/1L16d-test").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"runs/1L16d-test: exists already\. Delete it"):
+        train_planned(study / "plan.csv", "1", None, threads=1)
+
+
+def test_where_nobody_may_write_nothing_is_trained(study, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(Engine, "update", None)
+    with pytest.raises(OSError, match="file"):
+        train_planned(study / "plan.csv", "1", tmp_path / "file/mine", threads=1)
+
+
+def test_a_trunk_without_its_states_is_told(tree):
+    train_planned(tree / "plan.csv", "1", None, threads=1)
+    check_forks(tree / "runs/1L16d-trunk-s3")
+    shutil.rmtree(tree / "runs/1L16d-trunk-s3/forks")
+    with pytest.raises(InputError, match=r"trunk-s3/forks: the states .* are gone\. Delete \S*/1L16d-trunk-s3\."):
+        check_forks(tree / "runs/1L16d-trunk-s3")
 
 
 def test_checkpoints_by_hand_are_the_rule_s():

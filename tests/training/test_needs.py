@@ -20,6 +20,7 @@ from scalelaws.training.needs import (
     gpus_asked,
     needed_bytes,
     needs_of,
+    shared_memory_mb,
     sharing_jobs,
 )
 from scalelaws.training.run import Run
@@ -127,6 +128,13 @@ def test_runs_on_one_device_that_are_soon_done_share_jobs():
     assert sharing_jobs(runs, found, Hardware("CPU core"), 0, 3) == set()
     runs["tiny"] = run_of(1e5, 2e9, schedule="trunk")
     assert sharing_jobs(runs, found, Hardware("CPU core"), 1, 3) == {"small"}
+
+
+def test_runs_that_share_a_job_need_the_memory_of_as_many_as_it_has_cores():
+    found = {str(mb): replace(needs(1), memory_mb=mb) for mb in range(100, 2100, 100)}
+    assert shared_memory_mb(found, set(found) - {"2000"}, cores=2) == 1900 + 1800
+    assert shared_memory_mb(found, set(found), cores=99) == sum(range(500, 2100, 100))  # of the sixteen largest
+    assert shared_memory_mb(found, set(), cores=2) == 0
 
 
 def test_runs_that_would_not_fit_onto_a_gpu_together_share_none():

@@ -8,12 +8,7 @@ ROOT = Path(str(workflow.current_basedir)).parents[1]
 # So that the library is found where it is not installed: a bare clone, a container, the conda environment of a stage.
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from scalelaws.cluster import (
-    PROFILE,
-    claim_jobs,
-    leave_warnings_to_scripts,
-    shared_gpu,
-)
+from scalelaws.cluster import claim_jobs, leave_warnings_to_scripts, shared_gpu
 from scalelaws.config import OPERATION, checked_config
 from scalelaws.corpus.needs import core_minutes, texts_of
 from scalelaws.corpus.settings import (

@@ -15,11 +15,12 @@ FILES = ("run.json", "losses.parquet", "positions.parquet")
 def gather(folders: Sequence[Path]) -> Observations:
     """The observations of runs, from each one's folder: its record, its losses, its losses by position.
 
-    Raises InputError where one of these is missing.
+    Raises InputError, with all folders that lack any of these.
     """
-    for folder in folders:
-        if lost := [name for name in FILES if not (folder / name).is_file()]:
-            raise InputError(str(folder / lost[0]), "there is no such file", f"Delete {folder}: it is made again.")
+    broken = [str(folder) for folder in folders if not all((folder / name).is_file() for name in FILES)]
+    if broken:
+        problem = f"holds not all of {', '.join(FILES)}"
+        raise InputError(broken[0], problem, f"Delete what is made again then: {' '.join(broken)}")
     runs = pd.DataFrame([read_json(folder / "run.json")["run"] for folder in folders])
     losses = pd.concat([pd.read_parquet(folder / "losses.parquet") for folder in folders], ignore_index=True)
     return validated(losses, runs, positions=_by_position(folders))

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from scalelaws.errors import InputError
 from scalelaws.finished import forget_checkpoints, keep_finished, take_finished
-from scalelaws.io import atomic_path, file_digest, link_or_copy, read_json, write_json
+from scalelaws.io import atomic_path, file_digest, link_or_copy, read_json, scratch_folder, write_json
 from scalelaws.job import Progress
 from scalelaws.recipe import provenance, recipe
 from scalelaws.tokens.store import check_ids, open_tokens
@@ -101,6 +101,12 @@ def _what_is_left(state: State, good: int | None, checkpoints: Path) -> str:
     return f"the laws leave it out; {kept}"
 
 
+def check_forks(trunk: Path) -> None:
+    """Raise InputError if a finished trunk's folder lacks the states that its branches begin from."""
+    if not (trunk / FORKS).is_dir():
+        raise InputError(str(trunk / FORKS), "the states that branches begin from are gone", f"Delete {trunk}.")
+
+
 def train_planned(plan: Path, which: str, folder: Path | None, threads: int) -> None:
     """Train by hand one run of results/<study>/plan.csv, by its number from 1 or its name, on the study's tokens.
 
@@ -108,11 +114,13 @@ def train_planned(plan: Path, which: str, folder: Path | None, threads: int) -> 
     """
     run = planned_run(plan, which)
     study = plan.parent
-    folder = folder or study / "runs" / run.run
+    named, folder = folder, folder or study / "runs" / run.run
     if (folder / "run.json").exists():
         raise InputError(str(folder), "this run has been trained already", "Name another folder with --out.")
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-        raise InputError(str(folder), "holds something else", "Name a new folder with --out.")
+    if folder.exists() or folder.is_symlink():  # the results take its place, whole
+        raise InputError(str(folder), "exists already", "Name a new folder with --out." if named else "Delete it.")
+    with scratch_folder(folder):
+        pass  # where nobody may write, it is said before the training
     if run.trunk:
         _check_trunk(planned_run(plan, run.trunk), study / "runs" / run.trunk)
     sidecars = sorted(str(path) for split in ("train", "test") for path in study.glob(f"tokens/*.{split}.json"))
@@ -131,9 +139,10 @@ def _check_trunk(trunk: Run, folder: Path) -> None:
         return
     record = read_json(folder / "run.json")["run"]
     made = {**record, "steps": record["planned_steps"], "precision": trunk.precision}
-    other = [name for name, planned in asdict(trunk).items() if made[name] != planned]
+    other = [name for name, planned in asdict(trunk).items() if made.get(name) != planned]
     if other:
-        problem = f"this trunk was trained with {other[0]} {made[other[0]]}, not {getattr(trunk, other[0])} as planned"
+        was, planned = made.get(other[0]), getattr(trunk, other[0])
+        problem = f"this trunk was trained with {other[0]} {was}, not {planned} as planned"
         raise InputError(str(folder), problem, f"Delete {folder} and train {trunk.run} first.")
 
 

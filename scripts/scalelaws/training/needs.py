@@ -102,6 +102,11 @@ def longest_minutes(hours: float, sharing: Collection[str]) -> Callable[[Any], f
     return lambda wildcards: 60 * hours / (SHARING if wildcards.get("run") in sharing else 1)
 
 
+def shared_memory_mb(needs: Mapping[str, Needs], sharing: Collection[str], cores: int) -> int:
+    """The most memory that a job of runs which share it may ask for, of as many at a time as it has cores."""
+    return sum(sorted(needs[name].memory_mb for name in sharing)[-min(SHARING, cores) :])
+
+
 def gpus_asked(run: str, needs: Mapping[str, Needs], sharing: Collection[str]) -> int:
     """GPUs of a run's own job; 0 for one that shares a job and its GPU, since Snakemake adds numbers up."""
     return 0 if run in sharing else needs[run].gpus
