@@ -1,7 +1,7 @@
 """What a corpus's jobs ask for grows with its text, and is known before any of it is read."""
 
 import pytest
-from scalelaws.corpus.needs import MARGIN, UNKNOWN_MB, core_minutes, core_seconds, texts_of
+from scalelaws.corpus.needs import MARGIN, UNKNOWN_MB, core_minutes, core_seconds, ordering_mb, texts_of
 from scalelaws.errors import InputError
 from scalelaws.resources import growing
 from snakemake.iocontainers import Wildcards
@@ -71,6 +71,14 @@ def test_what_is_compared_with_training_text_takes_the_time_to_read_that():
 def test_the_tokenizer_learns_on_training_text():
     expected = core_seconds("tokenizer", "web", 1, TEXTS, CORPORA)
     assert core_minutes("tokenizer", TEXTS, CORPORA)(job()) * 60 == MARGIN * expected
+
+
+def test_the_memory_of_an_order_and_of_a_sample_grows_with_the_text_and_a_sample_is_bounded():
+    tokenizer = ordering_mb(1000, TEXTS, CORPORA, sample_bytes=1e9)
+    assert 5_000 < tokenizer(job()) < 7_000
+    assert tokenizer(job()) - ordering_mb(1000, TEXTS, CORPORA, sample_bytes=5e8)(job()) == pytest.approx(1500)
+    assert 800 < ordering_mb(800, TEXTS, CORPORA)(job(corpus="books")) < 900
+    assert growing(ordering_mb(800, TEXTS, CORPORA), per_thread=200)(job(corpus="books"), 4, 1) == 1602
 
 
 def test_threads_share_the_work_and_a_second_attempt_has_twice_the_time():

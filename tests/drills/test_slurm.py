@@ -310,7 +310,7 @@ def test_a_damaged_shard_is_named_and_made_again(cluster, study, undisturbed):
     (study / RESULTS / "tokens/graphs.train.json").unlink()
     with started(study, "slurm", "tokens", "--retries", "0", cluster=cluster) as start:
         ended(start, status=1)
-    assert f"{shard.relative_to(study)}: this shard is damaged" in _cluster_logs(study)
+    assert f"{shard.relative_to(study)}: not readable as parquet" in _cluster_logs(study)
     shutil.rmtree(shard.parents[1])  # as the line says
     made(study, "slurm", "tokens", cluster=cluster)
     same_tokens(study, undisturbed)

@@ -10,7 +10,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 from scalelaws.cluster import claim_jobs, leave_warnings_to_scripts, shared_gpu
 from scalelaws.config import OPERATION, checked_config
-from scalelaws.corpus.needs import core_minutes, texts_of
+from scalelaws.corpus.needs import core_minutes, ordering_mb, texts_of
 from scalelaws.corpus.settings import (
     all_from_the_web,
     any_crawled,
@@ -110,6 +110,7 @@ minutes = partial(
     growing, most=longest_minutes(config["longest_job_hours"], SHARING_JOBS)
 )
 minutes_of = partial(core_minutes, texts=TEXTS, corpora=CORPORA)
+memory_of = partial(ordering_mb, texts=TEXTS, corpora=CORPORA)
 expected = partial(costs_of, runs=RUNS, needs=NEEDS, texts=TEXTS, corpora=CORPORA)
 
 

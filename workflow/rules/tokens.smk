@@ -26,7 +26,9 @@ rule tokenizer:
         "../../envs/tokens.yaml"
     threads: 8
     resources:
-        mem_mb=growing(8000),
+        mem_mb=growing(
+            memory_of(1000, sample_bytes=config["tokenizer"]["sample_bytes"])
+        ),
         runtime=minutes(10, shared=minutes_of("tokenizer")),
     params:
         recipe=recipe("tokens.bpe", "tokens.given"),
@@ -59,7 +61,7 @@ rule encode:
         "../../envs/tokens.yaml"
     threads: for_training_text(16, TRAIN_CORPUS)
     resources:
-        mem_mb=growing(3000),
+        mem_mb=growing(memory_of(800), per_thread=200),
         runtime=minutes(10, shared=minutes_of("encode")),
     params:
         recipe=recipe("tokens.encode"),

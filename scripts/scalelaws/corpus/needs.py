@@ -25,6 +25,10 @@ CORE_SECONDS_PER_MB = {
     **{"survey": 0.05, "tokenizer": 0.25, "encode": 0.12},
 }
 """For a megabyte of text. They tell orders of magnitude: pages differ more than that."""
+ORDER_MB_PER_MB = 0.05
+"""Memory for the ids of a megabyte's documents, of which WebText has 200."""
+WORDS_MB_PER_MB = 3.0
+"""The same for its different words; 1.5 measured at 120 MB, and less for more."""
 AGAINST_TRAINING = {"match", "deduplicate", "split"}
 """Stages that compare a corpus with the training text, all of which they read."""
 JOB_SECONDS = 10.0
@@ -61,6 +65,21 @@ def core_minutes(stage: str, texts: Mapping[str, float], corpora: Corpora) -> Ca
         corpus = corpus_of(wildcards, corpora)
         parts = corpora[corpus]["parts"] if wildcards.get("part") else 1
         return MARGIN * core_seconds(stage, corpus, parts, texts, corpora) / 60
+
+    return asked
+
+
+def ordering_mb(
+    least: float, texts: Mapping[str, float], corpora: Corpora, sample_bytes: float = 0.0
+) -> Callable[[Any], float]:
+    """As a function of a job's wildcards: memory to ask for where documents are put in order and their words counted.
+
+    least: what the job takes besides. sample_bytes: the most text whose words are counted.
+    """
+
+    def asked(wildcards: Any) -> float:
+        text = texts[corpus_of(wildcards, corpora)]
+        return least + ORDER_MB_PER_MB * text + WORDS_MB_PER_MB * min(text, sample_bytes / 1e6)
 
     return asked
 
