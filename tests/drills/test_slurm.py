@@ -123,6 +123,22 @@ def twice(cluster, struck, tmp_path_factory):
         yield (folders[0], one), (folders[1], other)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def on_gpus(cluster, undisturbed, struck, tmp_path_factory):
+    """Two studies that ask for GPUs, the second's runs for one together, and their starts, beside the other drills."""
+    asked = ["--retries", "0", "--set-resources", "train:slurm_partition=gpus", "--config", "hardware=1 H100"]
+    folders = [tmp_path_factory.mktemp(name) / "study" for name in ("each", "together")]
+    each, together = (
+        started(
+            shutil.copytree(undisturbed.with_name("tokens"), folder),
+            "slurm", "runs", *asked, f"small_run_minutes={minutes}", cluster=cluster,
+        )
+        for folder, minutes in zip(folders, (0, 60), strict=True)
+    )  # fmt: skip
+    with each as one, together as other:
+        yield (folders[0], one), (folders[1], other)
+
+
 @pytest.fixture
 def study(undisturbed, tmp_path):
     """A study whose tokens are made and whose runs are not."""
@@ -278,19 +294,14 @@ def test_a_run_on_two_nodes_goes_on_after_it_was_cancelled_and_ends_like_one_on_
     pd.testing.assert_frame_equal(one, two, rtol=0.01)
 
 
-def test_each_run_asks_for_a_gpu_and_all_that_share_a_job_ask_for_one(cluster, study, tmp_path):
+def test_each_run_asks_for_a_gpu_and_all_that_share_a_job_ask_for_one(cluster, on_gpus):
     """And none trains on the cores of a node that has no GPU after all."""
-    sharing = shutil.copytree(study, tmp_path / "sharing")
-    asked = ["--retries", "0", "--set-resources", "train:slurm_partition=gpus", "--config", "hardware=1 H100"]
-    with (
-        started(study, "slurm", "runs", *asked, "small_run_minutes=0", cluster=cluster) as each,
-        started(sharing, "slurm", "runs", *asked, "small_run_minutes=60", cluster=cluster) as together,
-    ):
-        ended(each, status=1)
-        ended(together, status=1)
-    assert cluster.gpus_of(study) == [1, 1, 1]
-    assert cluster.gpus_of(sharing) == [1]
-    for folder in (study, sharing):
+    (each, one), (together, other) = on_gpus
+    ended(one, status=1)
+    ended(other, status=1)
+    assert cluster.gpus_of(each) == [1, 1, 1]
+    assert cluster.gpus_of(together) == [1]
+    for folder in (each, together):
         assert "a GPU was asked for, and PyTorch" in _cluster_logs(folder)
         assert not list((folder / RESULTS / "runs").glob("*/run.json"))
 
