@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from scalelaws.finished import forget_finished, forget_temporaries
+from scalelaws.finished import forget_finished
+from scalelaws.io import forget_temporaries
 from scalelaws.job import logged
 from scalelaws.observations.gather import gather
 from scalelaws.observations.table import write_observations

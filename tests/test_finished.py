@@ -8,7 +8,6 @@ import pytest
 from scalelaws.finished import (
     forget_checkpoints,
     forget_finished,
-    forget_temporaries,
     keep_finished,
     take_finished,
 )
@@ -68,15 +67,6 @@ def test_checkpoints_go_and_what_is_kept_stays(finished):
     forget_checkpoints(checkpoints)
     assert [path.name for path in checkpoints.iterdir()] == ["finished"]
     assert take_finished(run, checkpoints, "owner")
-
-
-def test_what_a_lost_node_left_half_written_goes_and_what_is_being_written_stays(finished):
-    run, _ = finished
-    for name, seconds in ((".a.node7.12.tmp", 7200), (".b.node8.13.tmp", 60)):
-        (run.parent / name).mkdir()
-        os.utime(run.parent / name, (time.time() - seconds,) * 2)
-    forget_temporaries(run.parent)
-    assert {path.name for path in run.parent.iterdir()} == {"a", ".b.node8.13.tmp"}
 
 
 def test_once_all_runs_are_gathered_nothing_is_kept_twice(finished):

@@ -8,7 +8,15 @@ import sys
 import time
 
 import pytest
-from scalelaws.io import STALE_SECONDS, atomic_path, file_digest, read_json, scratch_folder, write_json
+from scalelaws.io import (
+    STALE_SECONDS,
+    atomic_path,
+    file_digest,
+    forget_temporaries,
+    read_json,
+    scratch_folder,
+    write_json,
+)
 
 
 def _names(folder):
@@ -122,3 +130,12 @@ def test_a_scratch_folder_is_gone_afterwards_and_so_is_what_a_killed_process_lef
     with scratch_folder(tmp_path / "work") as folder:
         assert list(tmp_path.iterdir()) == [folder] and not list(folder.iterdir())
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_lost_node_left_half_written_goes_and_what_is_being_written_stays(tmp_path):
+    (tmp_path / "a").mkdir()
+    for name, seconds in ((".a.node7.12.tmp", 7200), (".b.node8.13.tmp", 60)):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (time.time() - seconds,) * 2)
+    forget_temporaries(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"a", ".b.node8.13.tmp"}

@@ -6,15 +6,12 @@ links) among the checkpoints, until all of the study's runs are gathered.
 """
 
 import shutil
-import time
 from pathlib import Path
 
 from scalelaws.io import atomic_path, link_or_copy
 
 FINISHED = "finished"
 RUN, OWNER = "run", "owner"
-WRITTEN_SECONDS = 3600.0
-"""What a run takes to write, at the most."""
 
 
 def keep_finished(run: Path, checkpoints: Path, owner: str) -> None:
@@ -52,13 +49,6 @@ def forget_finished(checkpoints: Path) -> None:
     for kept in checkpoints.glob(f"*/{FINISHED}"):
         shutil.rmtree(kept)
         _remove_if_empty(kept.parent)
-
-
-def forget_temporaries(runs: Path) -> None:
-    """Take away what nodes that were lost while they wrote have left among the folders of finished runs."""
-    for temporary in runs.glob(".*.tmp"):
-        if time.time() - temporary.stat().st_mtime > WRITTEN_SECONDS:
-            shutil.rmtree(temporary)
 
 
 def _remove_if_empty(folder: Path) -> None:

@@ -14,6 +14,8 @@ from typing import Any
 
 STALE_SECONDS = 7 * 24 * 3600.0
 """What no process of another machine has written to for as long, none will."""
+WRITTEN_SECONDS = 3600.0
+"""The same where the artifact itself is there already."""
 
 
 @contextmanager
@@ -82,6 +84,13 @@ def link_or_copy(file: Path, target: Path) -> None:
         os.link(file, target)
     except OSError:
         shutil.copyfile(file, target)
+
+
+def forget_temporaries(folder: str | Path) -> None:
+    """Take away what nodes that were lost while they wrote have left in a folder whose artifacts are all there."""
+    for temporary in Path(folder).glob(".*.tmp"):
+        if time.time() - _last_written(temporary) > WRITTEN_SECONDS:
+            _remove(temporary)
 
 
 def _temporary_of(path: Path) -> Path:
