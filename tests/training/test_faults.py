@@ -67,15 +67,15 @@ def test_a_full_disk_costs_a_checkpoint_and_not_the_run(tokens, tmp_path, monkey
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr(loop, "CHECKPOINT_SHARE", 0.0)
     undisturbed = trained(run, tokens, tmp_path / "whole")
-    plain_update = Engine.update
+    plain_queue = Engine.queue
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
 
     def disk_full_from_step_20(engine, inputs, targets):
         if engine.state.step == 20:
             resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
-        return plain_update(engine, inputs, targets)
+        return plain_queue(engine, inputs, targets)
 
-    monkeypatch.setattr(Engine, "update", disk_full_from_step_20)
+    monkeypatch.setattr(Engine, "queue", disk_full_from_step_20)
     try:
         state = trained(run, tokens, tmp_path / "full")
     finally:
@@ -129,15 +129,15 @@ def test_a_run_whose_held_out_loss_is_no_number_is_marked_diverged_and_what_was_
 ):
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr(loop, "CHECKPOINT_SHARE", 0.0)
-    plain_update = Engine.update
+    plain_queue = Engine.queue
 
     def broken_from_step_30(engine, inputs, targets):
-        loss = plain_update(engine, inputs, targets)
+        loss = plain_queue(engine, inputs, targets)
         if engine.state.step == 30:
             engine.state.average.fill_(torch.nan)
         return loss
 
-    monkeypatch.setattr(Engine, "update", broken_from_step_30)
+    monkeypatch.setattr(Engine, "queue", broken_from_step_30)
     state = trained(RUN, tokens, tmp_path)
     assert state.status == "diverged"
     assert 0 < state.best_step < 30 <= state.step < 60
@@ -149,7 +149,7 @@ def test_a_run_whose_held_out_loss_is_no_number_is_marked_diverged_and_what_was_
 def test_a_run_that_could_not_write_its_results_is_not_trained_again(tokens, tmp_path, monkeypatch):  # noqa: F811
     undisturbed = trained(RUN, tokens, tmp_path)
     assert newest_step(tmp_path) == RUN.steps
-    monkeypatch.setattr(Engine, "update", None)
+    monkeypatch.setattr(Engine, "queue", None)
     again = trained(RUN, tokens, tmp_path)
     assert (again.losses, again.positions) == (undisturbed.losses, undisturbed.positions)
 

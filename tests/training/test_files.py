@@ -1,6 +1,7 @@
 """A run by hand from a study's plan and tokens: the run that the workflow would have made."""
 
 import io
+import math
 import os
 import re
 import shutil
@@ -8,9 +9,9 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
+import torch
 from safetensors.torch import load_file
 from scalelaws.cli import main
 from scalelaws.errors import InputError
@@ -96,9 +97,9 @@ def test_a_diverged_run_keeps_its_last_good_checkpoint_and_names_it(study, monke
 def test_a_checkpoint_of_the_step_whose_batch_had_no_finite_loss_is_good(study, monkeypatch):
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr(loop, "CHECKPOINT_SHARE", 0.0)
-    plain_update = Engine.update
+    plain, no_number = Engine._gradients_of, (torch.tensor(math.nan),) * 3
     monkeypatch.setattr(
-        Engine, "update", lambda engine, *pair: np.nan if engine.state.step == 20 else plain_update(engine, *pair)
+        Engine, "_gradients_of", lambda *of, **kind: no_number if of[0].state.step == 20 else plain(*of, **kind)
     )
     train_planned(study / "plan.csv", "1", None, threads=1)
     record = read_json(study / f"runs/{RUN.run}/run.json")["run"]
@@ -109,7 +110,7 @@ def test_a_trunk_that_diverges_before_its_first_fork_is_recorded_and_leaves_none
     stale = tree / "checkpoints/1L16d-trunk-s3/forks/000000016-a-b.safetensors"
     stale.parent.mkdir(parents=True)
     stale.touch()
-    monkeypatch.setattr(Engine, "update", lambda *_: np.nan)
+    monkeypatch.setattr(Engine, "_gradients_of", lambda *_, measured: (torch.tensor(math.nan),) * 3)
     train_planned(tree / "plan.csv", "1", None, threads=1)
     assert read_json(tree / "runs/1L16d-trunk-s3/run.json")["run"]["status"] == "diverged"
     assert list((tree / "runs/1L16d-trunk-s3/forks").iterdir()) == []
@@ -130,7 +131,7 @@ def test_a_finished_run_whose_job_is_done_again_is_not_trained_again(tree, monke
     train_to_files(*job, kept=True)
     made = sorted(path.name for path in folder.rglob("*"))
     shutil.rmtree(folder)  # as Snakemake does before it does a job again
-    monkeypatch.setattr(Engine, "update", None)
+    monkeypatch.setattr(Engine, "queue", None)
     train_to_files(*job, kept=True)
     assert sorted(path.name for path in folder.rglob("*")) == made
     assert len(made) == 5 + len(fork_steps(16))
@@ -159,15 +160,15 @@ def test_a_trunk_by_hand_leaves_its_forks_in_the_folder_named_and_a_branch_tells
 
 
 def test_a_checkpoint_is_taken_up_however_the_plan_s_path_is_typed(study, monkeypatch):
-    plain_update, steps = Engine.update, []
+    plain_queue, steps = Engine.queue, []
 
     def killed_at_step_20(engine, *pair):
         steps.append(engine.state.step)
         if steps == list(range(21)):
             os.kill(os.getpid(), signal.SIGTERM)
-        return plain_update(engine, *pair)
+        return plain_queue(engine, *pair)
 
-    monkeypatch.setattr(Engine, "update", killed_at_step_20)
+    monkeypatch.setattr(Engine, "queue", killed_at_step_20)
     with pytest.raises(SystemExit):
         train_planned(study / "plan.csv", "1", None, threads=1)
     monkeypatch.chdir(study)
@@ -210,7 +211,7 @@ def test_a_folder_that_is_there_is_not_replaced(study, tmp_path):
 
 def test_where_nobody_may_write_nothing_is_trained(study, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
-    monkeypatch.setattr(Engine, "update", None)
+    monkeypatch.setattr(Engine, "queue", None)
     with pytest.raises(OSError, match="file"):
         train_planned(study / "plan.csv", "1", tmp_path / "file/mine", threads=1)
 

@@ -105,7 +105,7 @@ def test_a_compiled_layer_trains_as_the_plain_one(tokens, monkeypatch):
     ids = tokens["pages", "train"].ids
     losses = []
     for threshold in (10**9, 0):
-        monkeypatch.setattr("scalelaws.training.engine.COMPILED_ABOVE_TOKENS", threshold)
+        monkeypatch.setattr("scalelaws.training.engine.COMPILED_ABOVE_TOKENS", {"cpu": threshold})
         engine = Engine(replace(RUN, precision="float32"), initial_state(RUN.shape, 0))
         losses.append([engine.update(*batch(ids, step, 128, 16, 0)) for step in range(1, 11)])
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
@@ -117,19 +117,19 @@ def test_a_killed_run_goes_on_to_the_same_result_bit_for_bit(tokens, tmp_path, m
     undisturbed = trained(run, tokens, tmp_path / "undisturbed")
 
     updates = []
-    plain_update = Engine.update
+    plain_queue = Engine.queue
 
     def killed_at_step_23(engine, inputs, targets):
         updates.append(engine.state.step)
         if engine.state.step == 23:
             os.kill(os.getpid(), signal.SIGTERM)
-        return plain_update(engine, inputs, targets)
+        return plain_queue(engine, inputs, targets)
 
-    monkeypatch.setattr(Engine, "update", killed_at_step_23)
+    monkeypatch.setattr(Engine, "queue", killed_at_step_23)
     with pytest.raises(SystemExit) as left:
         trained(run, tokens, tmp_path / "killed")
     assert left.value.code == 143
-    monkeypatch.setattr(Engine, "update", plain_update)
+    monkeypatch.setattr(Engine, "queue", plain_queue)
     resumed = trained(run, tokens, tmp_path / "killed")
 
     assert max(updates) == 23  # it had not finished when it was killed

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from scalelaws.errors import InputError
 from scalelaws.models.families import weight_shapes
-from scalelaws.models.loss import CPU_BLOCK, GPU_BLOCK
+from scalelaws.models.loss import CPU_BLOCK, GPU_ROWS
 from scalelaws.models.shapes import shape_of
 from scalelaws.training.engine import TOKENS_AT_ONCE
 from scalelaws.training.hardware import DEVICES, Hardware, hardware_of
@@ -90,7 +90,7 @@ def test_weights_are_counted_as_the_model_has_them(family):
 
 
 def test_what_is_known_without_pytorch_is_what_training_does():
-    assert (CPU_BLOCK[0], GPU_BLOCK[0]) == (OUTPUT_ROWS, GPU_OUTPUT_ROWS)
+    assert (CPU_BLOCK[0], GPU_ROWS) == (OUTPUT_ROWS, GPU_OUTPUT_ROWS)
     assert DEVICES["CPU core"].tokens_at_once == TOKENS_AT_ONCE["cpu"]
     assert {device.tokens_at_once for device in DEVICES.values()} == set(TOKENS_AT_ONCE.values())
 

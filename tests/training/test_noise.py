@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from scalelaws.models.transformer import transformer_layer
 from scalelaws.training.batches import batch, sequences
 from scalelaws.training.engine import Engine
@@ -39,7 +40,7 @@ def test_the_engine_measures_the_noise_of_its_own_gradients(tokens):  # noqa: F8
     starts = np.arange((len(ids) - 1) // run.context) * run.context
     gradients = []
     for inputs, targets in zip(*sequences(ids, starts, run.context), strict=True):
-        engine._gradient_of(inputs[None], targets[None], 1, transformer_layer)
+        engine._gradient_of(torch.tensor(inputs[None]), torch.tensor(targets[None]), 1, transformer_layer)
         gradients.append(engine.gradient.numpy().copy())
     noise = np.var(gradients, axis=0).sum() * run.context
     # Batches are drawn from the sequences without replacement, which leaves less noise in the larger ones.

@@ -59,7 +59,7 @@ def test_in_bfloat16_losses_stay_within_two_hundredths_of_a_nat(plain_loop, batc
 
 
 def test_compiled_layers_in_bfloat16_stay_as_near(plain_loop, batches, monkeypatch):
-    monkeypatch.setattr(engine_module, "COMPILED_ABOVE_TOKENS", 0)
+    monkeypatch.setitem(engine_module.COMPILED_ABOVE_TOKENS, "cpu", 0)
     short = [(inputs[:, :40], targets[:, :40]) for inputs, targets in batches]  # less code to compile
     engine = Engine(replace(RUN, precision="bfloat16"), initial_state(RUN.shape, RUN.seed))
     assert losses_of(engine, short) == pytest.approx(losses_of(plain_loop(RUN), short), abs=0.02)

@@ -28,13 +28,13 @@ parts = np.load(folder / "parts.npz")
 tokens = {tuple(name.split(".")): test_loop.token_file(ids) for name, ids in parts.items()}
 run = test_loop.replace(test_loop.RUN, **said["changes"])
 held = []
-plain_update = Engine.update
-def update(engine, inputs, targets):
+plain_queue = Engine.queue
+def queue(engine, inputs, targets):
     held[:] = [engine.state.weights.numel(), engine.gradient.numel()]
     if engine.state.step == said["killed_at"] and processes.rank() == 0:
         os.kill(os.getpid(), signal.SIGTERM)
-    return plain_update(engine, inputs, targets)
-Engine.update = update
+    return plain_queue(engine, inputs, targets)
+Engine.queue = queue
 state = test_loop.trained(run, tokens, folder / "checkpoints", sharded=said["sharded"])
 content = {"losses": state.losses, "held": held, "weights": state.best.tolist()}
 (folder / f"{processes.rank()}.json").write_text(json.dumps(content))

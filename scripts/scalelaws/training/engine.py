@@ -1,5 +1,6 @@
 """One update and one forward pass, as fast as the machine allows: compiled layers, flat buffers, no logits kept."""
 
+import importlib
 import math
 import os
 import shutil
@@ -23,14 +24,16 @@ from scalelaws.training.run import Run
 from scalelaws.training.schedule import average_weight, learning_rate
 from scalelaws.training.sharding import layer_of_pieces, leaves, sum_others, whole_state
 from scalelaws.training.speed import PRECISIONS
-from scalelaws.training.spikes import SPIKE_WINDOW, is_spike
+from scalelaws.training.spikes import SPIKE_WINDOW, has_diverged, is_spike
 from scalelaws.training.state import State, views
 
 CPU = torch.device("cpu")
 LARGEST_GRADIENT = 1.0
 """A longer gradient is scaled down to this norm, which bounds what one bad batch can do."""
-COMPILED_ABOVE_TOKENS = 5_000_000
+COMPILED_ABOVE_TOKENS = {"cpu": 5_000_000, "cuda": 50_000_000}
 """A run shorter than this ends before compiling its layer, which takes up to half a minute, would have paid."""
+CAPTURED_BELOW = 50_000_000
+"""Parameters, each as often as a token meets it, up to which a GPU takes less time for an update than its launches."""
 TOKENS_AT_ONCE = {"cpu": 8192, "cuda": 65_536}
 """Larger batches go through the model in equal parts whose gradients add up."""
 
@@ -48,7 +51,8 @@ class Engine:
         self.device = device
         self.sharded = sharded
         self.dtype = PRECISIONS[run.precision]
-        self.layer = _compiled_layer() if run.tokens > COMPILED_ABOVE_TOKENS else transformer_layer
+        compiled = run.tokens > COMPILED_ABOVE_TOKENS[device.type]
+        self.layer = _compiled_layer() if compiled else transformer_layer
         self.gradient = torch.zeros_like(state.weights)
         self.weights = {} if sharded else self._leaves(state.weights, self.gradient)
         self.averaged = state.average if run.averaging else state.weights
@@ -57,41 +61,84 @@ class Engine:
         sequences = run.batch_tokens // run.context
         self.few_sequences = max(processes.count(), sequences // NOISE_SHARE // processes.count() * processes.count())
         self.measures_noise = self.few_sequences < sequences
+        self.newest = math.nan
+        """The newest settled batch's loss."""
+        self.captured = self._captured() if _is_captured(run, device) else None
+
+    @property
+    def step(self) -> int:
+        """The number of the newest update, which may still be under way."""
+        return self.state.step + (self.captured.queued if self.captured else 0)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another update can be queued before `settle`."""
+        return self.captured is not None and self.captured.has_room
 
     def update(self, inputs: np.ndarray, targets: np.ndarray) -> float:
         """Make update state.step + 1 on one batch, (sequences, context) each; returns the batch's mean loss in nats.
 
-        A loss or a gradient that is not finite leaves the state untouched and returns NaN. A spike is counted, and its
-        update left out.
+        A loss or a gradient that is not finite leaves the state untouched, but for its status, and returns NaN. A spike
+        is counted, and its update left out.
         """
-        run, state = self.run, self.state
-        step = state.step + 1
+        self.queue(inputs, targets)
+        return self.settle()
+
+    def queue(self, inputs: np.ndarray, targets: np.ndarray) -> None:
+        """As `update`, without waiting for a GPU: the state is that after the update once `settle` was called."""
+        run, step = self.run, self.step + 1
         measured = self.measures_noise and step % NOISE_SPACING == 0
-        if measured:
-            few = slice(0, self.few_sequences)
-            _, small_norm = self._gradient_of(inputs[few], targets[few], step, transformer_layer)
-        loss, norm = self._gradient_of(inputs, targets, step, self.layer)
+        rate = learning_rate(step, run.steps, run.learning_rate, run.schedule, run.warmup_steps)
+        share = average_weight(step, run.averaging) if run.averaging else 1.0
+        if self.captured:
+            self.captured.queue(inputs, targets, rate, share, measured=measured)
+            return
+        batch = (torch.from_numpy(rows).to(self.device) for rows in (inputs, targets))
+        loss, norm, few = map(float, self._gradients_of(*batch, step, measured=measured))
+        self.newest = loss
+        spike = is_spike(self.state.recent_losses, loss)
+        if self._counts(loss, norm, few, measured=measured, spike=spike):
+            self._change_weights(norm, rate, share)
+
+    def settle(self) -> float:
+        """Wait for the queued updates, and bring the state up to date; returns the newest batch's mean loss in nats."""
+        for loss, norm, few, spike in self.captured.settled() if self.captured else ():
+            measured = self.measures_noise and (self.state.step + 1) % NOISE_SPACING == 0
+            self.newest = loss
+            self._counts(loss, norm, few, measured=measured, spike=spike)
+            if self.state.status == "diverged":  # and the GPU has left out all updates that were queued after it
+                break
+        return self.newest
+
+    def _counts(self, loss: float, norm: float, few: float, *, measured: bool, spike: bool) -> bool:
+        """Take an update's loss and its gradient's norms into the state; returns whether the weights are to change."""
+        state = self.state
         if not math.isfinite(loss + norm):
-            return math.nan
-        state.step = step
-        if is_spike(state.recent_losses, loss):
+            state.status, self.newest = "diverged", math.nan
+            return False
+        state.step += 1
+        if spike:
             state.spikes += 1
             state.spikes_in_a_row += 1
-            return loss
-        state.spikes_in_a_row = 0
-        state.recent_losses = [*state.recent_losses[1 - SPIKE_WINDOW :], loss]
-        if measured:
-            state.squares = averaged_squares(state.squares, (small_norm**2, norm**2), step)
+        else:
+            state.spikes_in_a_row = 0
+            state.recent_losses = [*state.recent_losses[1 - SPIKE_WINDOW :], loss]
+            if measured:
+                state.squares = averaged_squares(state.squares, (few**2, norm**2), state.step)
+        if has_diverged(state.recent_losses, state.spikes_in_a_row, self.run.vocabulary):
+            state.status = "diverged"
+        return not spike
+
+    def _change_weights(self, norm: float, rate: float, share: float) -> None:
+        run, state = self.run, self.state
         if norm > LARGEST_GRADIENT:
             self.gradient.mul_(LARGEST_GRADIENT / norm)
-        rate = learning_rate(step, run.steps, run.learning_rate, run.schedule, run.warmup_steps)
         with torch.no_grad():
             moments = state.first_moment, state.second_moment
             pieces = processes.count() if self.sharded else 1
-            optimizer_step(run, state.weights, self.gradient, moments, rate, step, pieces)
+            optimizer_step(run, state.weights, self.gradient, moments, rate, state.step, pieces)
             if run.averaging:
-                state.average.lerp_(state.weights, average_weight(step, run.averaging))
-        return loss
+                state.average.lerp_(state.weights, share)
 
     @property
     def noise_scale(self) -> float | None:
@@ -118,10 +165,20 @@ class Engine:
         """The state as a process alone would have it; of one that is shared out, only the first process has it."""
         return whole_state(self.state, self.run.shape) if self.sharded else self.state
 
+    def _gradients_of(
+        self, inputs: Tensor, targets: Tensor, step: int, *, measured: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Mean loss of these sequences, and the norm of its gradient, which comes to stand in self.gradient; and where
+        the noise is `measured`, the norm of the gradient of the first few of them."""
+        few = torch.zeros((), device=self.device)
+        if measured:
+            part = slice(0, self.few_sequences)
+            _, few = self._gradient_of(inputs[part], targets[part], step, transformer_layer)
+        return *self._gradient_of(inputs, targets, step, self.layer), few
+
     def _gradient_of(
-        self, inputs: np.ndarray, targets: np.ndarray, step: int, layer: Callable[..., Tensor]
-    ) -> tuple[float, float]:
-        """Mean loss of these sequences and the norm of its gradient, which comes to stand in self.gradient."""
+        self, inputs: Tensor, targets: Tensor, step: int, layer: Callable[..., Tensor]
+    ) -> tuple[Tensor, Tensor]:
         run = self.run
         self.gradient.zero_()
         if run.dropout:
@@ -132,13 +189,14 @@ class Engine:
         output = output_weight(weights, run.shape)
         assert output.grad is not None
         loss = torch.zeros((), device=self.device)
-        for start in range(0, len(inputs[own]), self.sequences_at_once):
+        count = targets.numel()
+        inputs, targets = inputs[own], targets[own]
+        for start in range(0, len(inputs), self.sequences_at_once):
             part = slice(start, start + self.sequences_at_once)
-            ids, following = (torch.from_numpy(rows[own][part]).to(self.device) for rows in (inputs, targets))
-            hidden = hidden_states(weights, run.shape, ids, self.dtype, run.dropout, self._layer(layer))
+            hidden = hidden_states(weights, run.shape, inputs[part], self.dtype, run.dropout, self._layer(layer))
             with torch.no_grad():
                 losses, hidden_gradient = loss_and_gradients(
-                    hidden, output, following.flatten(), output.grad, targets.size
+                    hidden, output, targets[part].flatten(), output.grad, count
                 )
             hidden.backward(hidden_gradient)
             loss += losses
@@ -147,7 +205,17 @@ class Engine:
             norm = processes.sum_over_all(self.gradient.square().sum()).sqrt()
         else:
             norm = torch.linalg.vector_norm(processes.sum_over_all(self.gradient))
-        return float(processes.sum_over_all(loss)), float(norm)
+        return processes.sum_over_all(loss), norm
+
+    def _captured(self) -> Any:
+        """The updates as CUDA graphs. The module is for GPUs alone: it needs a compiler that PyTorch has for them."""
+        captured = importlib.import_module("scalelaws.training.captured")
+
+        def gradients_of(inputs: Tensor, targets: Tensor, measured: bool) -> tuple[Tensor, Tensor, Tensor]:
+            return self._gradients_of(inputs, targets, 0, measured=measured)
+
+        noise = (False, True) if self.measures_noise else (False,)
+        return captured.CapturedUpdates(self.run, self.state, self.gradient, LARGEST_GRADIENT, gradients_of, noise)
 
     def _layer(self, layer: Callable[..., Tensor]) -> Callable[..., Tensor]:
         return layer_of_pieces(layer, self.run.shape) if self.sharded else layer
@@ -179,6 +247,18 @@ def sequences_at_once(run: Run, device: torch.device, pieces: int = 1) -> int:
     fitting = max(1, TOKENS_AT_ONCE[device.type] // run.context)
     sizes = (size for size in range(min(share, fitting), 0, -1) if share % size == 0)
     return next((size for size in sizes if device_bytes(run, size, 0, pieces) <= memory), 1)
+
+
+def _is_captured(run: Run, device: torch.device) -> bool:
+    """Whether the run's updates are captured as CUDA graphs: what is drawn anew or sent between them cannot be."""
+    return (
+        device.type == "cuda"
+        and processes.count() == 1
+        and run.family in ("transformer", "universal")
+        and run.shape.applied_parameters <= CAPTURED_BELOW
+        and run.optimizer == "adamw"
+        and not run.dropout
+    )
 
 
 def _compiled_layer() -> Callable[..., Any]:

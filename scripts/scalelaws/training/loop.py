@@ -32,7 +32,6 @@ from scalelaws.training.run import Run
 from scalelaws.training.schedule import check_steps, evaluation_steps, fork_steps, passing_steps
 from scalelaws.training.sharding import scattered
 from scalelaws.training.speed import peak_rate
-from scalelaws.training.spikes import has_diverged
 from scalelaws.training.state import KEPT, State, branched_state, initial_state, read_checkpoint, write_checkpoint
 
 FORKS = "forks"
@@ -87,15 +86,18 @@ def train(
     recorded, passing = (set(steps(run.steps, run.evaluations)) for steps in (evaluation_steps, passing_steps))
     checks = set(check_steps(run.steps, run.dataset_tokens / run.batch_tokens))
     forks = set(fork_steps(run.steps)) if run.schedule == "trunk" else set()
+    stops = {run.steps, *recorded, *passing, *checks, *forks}
     peak = peak_rate(run.precision, threads, device)
     started = time.monotonic()
     next_checkpoint = started + CHECKPOINT_SECONDS
     earlier_seconds, counted_from = state.seconds, None
     with _terminated() as terminated:
         while state.status == "running":
-            loss = engine.update(*batch(ids, state.step + 1, run.batch_tokens, run.context, run.seed))
-            if not np.isfinite(loss) or has_diverged(state.recent_losses, state.spikes_in_a_row, run.vocabulary):
-                state.status = "diverged"
+            engine.queue(*batch(ids, engine.step + 1, run.batch_tokens, run.context, run.seed))
+            if engine.has_room and engine.step not in stops:
+                continue
+            loss = engine.settle()
+            if state.status == "diverged":
                 break
             if state.step in checks:
                 _check(engine, held_out, run.patience)

@@ -36,20 +36,25 @@ def optimizer_step(
     weights: Tensor,
     gradient: Tensor,
     moments: tuple[Tensor, Tensor],
-    rate: float,
-    step: int,
+    rate: float | Tensor,
+    step: int | Tensor,
     pieces: int = 1,
+    skipped: tuple[Tensor, Tensor] | None = None,
 ) -> None:
     """Update `step` (1, 2, …) of the flat `weights` and `moments` (first, second) in place, at learning rate `rate`.
 
-    With several `pieces` the buffers hold one piece of every weight; only adamw can do with that.
+    With several `pieces` the buffers hold one piece of every weight; only adamw can do with that. It also takes rate
+    and step as tensors on a GPU, and there what the gradient is first divided by and whether (1.0) to leave it all.
     """
     if run.optimizer == "adafactor":
+        assert isinstance(rate, float) and isinstance(step, int)
         _adafactor(run, weights, gradient, moments[1], rate, step)
         return
+    step = step if isinstance(step, Tensor) else torch.tensor(float(step), device=weights.device)
     for part, factor in _equal_rates(run.shape, pieces):
         # The decay stays rate · weight_decay at every width (Wortsman et al. 2023, section 3.2.2).
-        _adamw(run, weights[part], gradient[part], (moments[0][part], moments[1][part]), rate, factor, step)
+        own_moments = moments[0][part], moments[1][part]
+        _adamw(run, weights[part], gradient[part], own_moments, rate, factor, step, skipped or (None, None))
 
 
 @cache
@@ -67,7 +72,14 @@ def _equal_rates(shape: Shape, pieces: int) -> list[tuple[slice, float]]:
 
 
 def _adamw(
-    run: Run, weights: Tensor, gradient: Tensor, moments: tuple[Tensor, Tensor], rate: float, factor: float, step: int
+    run: Run,
+    weights: Tensor,
+    gradient: Tensor,
+    moments: tuple[Tensor, Tensor],
+    rate: float | Tensor,
+    factor: float,
+    step: Tensor,
+    skipped: tuple[Tensor | None, Tensor | None],
 ) -> None:
     """Loshchilov & Hutter's AdamW, one fused pass over memory."""
     torch._fused_adamw_(
@@ -76,7 +88,7 @@ def _adamw(
         [moments[0]],
         [moments[1]],
         [],
-        [torch.tensor(float(step), device=weights.device)],
+        [step],
         amsgrad=False,
         lr=rate * factor,
         beta1=BETA1,
@@ -84,6 +96,8 @@ def _adamw(
         weight_decay=run.weight_decay / factor,
         eps=EPSILON,
         maximize=False,
+        grad_scale=skipped[0],
+        found_inf=skipped[1],
     )
 
 
