@@ -15,6 +15,9 @@ SHELL := bash
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # An old pip takes twice as long over these pins.
 PIP := pip==26.3
+# The kernels for GPUs are tested on a CPU by its interpreter.
+TRITON := triton==3.9.0
+KERNEL_TESTS := tests/models/test_gpu_loss.py tests/training/test_captured.py
 # Byte code is kept, whatever the shell says: it is made where it is first used, and a study starts Python a hundred times.
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -33,8 +36,10 @@ figures: $(VENV)/installed
 	@$(foreach study,$(KEPT),snakemake --profile workflow/profiles/local --cores $(CORES) \
 	    --configfile $(study)/config.yaml --config finished=$(study) -- report &&) true
 
-test: check
-	@python -m pytest -n auto --dist loadfile --no-loadscope-reorder --ignore tests/drills/test_slurm.py tests
+test: check $(VENV)/kernels/installed
+	@TRITON_INTERPRET=1 PYTHONPATH=$(VENV)/kernels python -m pytest $(KERNEL_TESTS)
+	@python -m pytest -n auto --dist loadfile --no-loadscope-reorder \
+	    $(addprefix --ignore ,tests/drills/test_slurm.py $(KERNEL_TESTS)) tests
 
 drills: $(VENV)/installed
 	@python -m pytest tests/drills/test_slurm.py
@@ -58,6 +63,11 @@ pins:
 
 $(VENV)/installed: $(VENV)/requirements pyproject.toml
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+# Beside the environment: PyTorch for CPUs has no use for it, and looks for a GPU's compiler where it finds it.
+$(VENV)/kernels/installed: $(VENV)/installed
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(@D) $(TRITON)
 	@touch $@
 
 $(VENV)/requirements: envs/requirements.txt

@@ -2,7 +2,7 @@
 
     python benchmarks/training.py                 all sixteen cases: half an hour on an idle core
     python benchmarks/training.py --quick         four of them, with one round each: two minutes
-    python benchmarks/training.py --device cuda   on one GPU, at most eight minutes (written without one at hand)
+    python benchmarks/training.py --device cuda   on one GPU, about three minutes
 
 On a CPU every loop has one thread and a process of its own, and they take turns, so that what else the machine does
 falls on all of them. Speeds are in tokens per CPU second, the median of the rounds. Utilization is the engine's, of the
@@ -16,11 +16,15 @@ import multiprocessing
 import statistics
 import sys
 import time
+from collections.abc import Callable
+from multiprocessing import Queue
 from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Barrier
 
 import numpy as np
 import torch
 from plain_loop import PlainLoop
+from scalelaws.gpu_sharing import sharing_gpu
 from scalelaws.models.shapes import shape_of
 from scalelaws.training.engine import Engine
 from scalelaws.training.memory import keep_freed_memory
@@ -37,10 +41,13 @@ LOOPS = ("plain", "tuned", "engine")
 """The plain loop in float32; the same compiled, with fused AdamW and bfloat16 where the hardware has it; ours."""
 ROUNDS, ROUND_SECONDS = 5, 1.0
 STEPS_COMPARED = 4
-GPU_CASES = ((1e5, 65_536), (1e6, 65_536), (1e7, 131_072), (1e8, 262_144), (4e8, 262_144))
+GPU_CASES = ((1e5, 8192), (1e5, 32_768), (1e6, 32_768), (1e7, 32_768), (3e7, 32_768), (1e8, 131_072), (4e8, 131_072))
 """Sizes and batches in tokens."""
-GPU_SECONDS, GPU_LIMIT = 8.0, 360.0
-"""A case starts within the limit, and takes at most two minutes with its compiling."""
+GPU_STEPS, GPU_SECONDS, GPU_LIMIT = 12, 2.0, 360.0
+"""Updates before the timed ones, in which loops compile; a case starts within the limit, and takes at most two minutes
+with its compiling."""
+MEMBERS, MEMBERS_CASE = 4, (1e5, 8192)
+"""Runs that share the GPU, each in a process of its own."""
 
 
 def benchmark_run(parameters: float, vocabulary: int, context: int, batch_tokens: int, device: str) -> Run:
@@ -152,19 +159,31 @@ def print_cpu_table(cases: list[tuple[float, int, int]], rounds: int) -> None:
         print(f"engine against {name}: {mean:.2f} times in the geometric mean, {min(collected):.2f} at least")
 
 
-def gpu_speed(loop: PlainLoop | Engine, run: Run) -> tuple[list[float], float]:
-    """The first losses, and tokens per second of wall time once compiled, over at least GPU_SECONDS."""
+def gpu_speed(
+    loop: PlainLoop | Engine, run: Run, ready: Callable[[], object] = lambda: None
+) -> tuple[list[float], float]:
+    """The first losses, and tokens per second of wall time once compiled, from when `ready` returns."""
     ids = token_ids(run.vocabulary, 16 * run.batch_tokens + 1)
-    losses: list[float] = []
-    timed, started = 0, 0.0
-    while len(losses) < STEPS_COMPARED or time.perf_counter() < started + GPU_SECONDS:
-        begin = len(losses) % 16 * run.batch_tokens
+
+    def batch(step: int) -> tuple[np.ndarray, np.ndarray]:
+        begin = step % 16 * run.batch_tokens
         chosen = ids[begin : begin + run.batch_tokens + 1]
-        losses.append(loop.update(chosen[:-1].reshape(-1, run.context), chosen[1:].reshape(-1, run.context)))
-        timed += 1
-        if len(losses) == STEPS_COMPARED:
-            timed, started = 0, time.perf_counter()
-    return losses[:STEPS_COMPARED], timed * run.batch_tokens / (time.perf_counter() - started)
+        return chosen[:-1].reshape(-1, run.context), chosen[1:].reshape(-1, run.context)
+
+    losses = [loop.update(*batch(step)) for step in range(GPU_STEPS)]
+    ready()
+    done, started = 0, time.perf_counter()
+    while time.perf_counter() < started + GPU_SECONDS:
+        done += 1
+        if isinstance(loop, PlainLoop):
+            loop.update(*batch(done))
+            continue
+        loop.queue(*batch(done))
+        while loop.has_room:
+            done += 1
+            loop.queue(*batch(done))
+        loop.settle()
+    return losses[:STEPS_COMPARED], done * run.batch_tokens / (time.perf_counter() - started)
 
 
 def gpu_row(run: Run, device: str, peak: float) -> str:
@@ -175,30 +194,57 @@ def gpu_row(run: Run, device: str, peak: float) -> str:
             measured[name] = gpu_speed(make_loop(name, run, device), run)
         except torch.OutOfMemoryError:
             return f"{run.parameters:>8.1e}{run.run:>10}  the GPU's memory is too small for {name}"
+        torch.cuda.empty_cache()
     (tuned_losses, tuned), (losses, ours) = measured.values()
     difference = max(abs(a - b) for a, b in zip(losses, tuned_losses, strict=True))
     used = 3 * run.shape.forward_flops * ours / peak
     speeds = f"{tuned:>18,.0f}{ours:>18,.0f}{ours / tuned:>9.1f}{used:>10.0%}"
-    return f"{run.parameters:>8.1e}{run.run:>10}{speeds}{difference:>12.0e}"
+    return f"{run.parameters:>8.1e}{run.run:>10}{run.batch_tokens:>10,}{speeds}{difference:>12.0e}"
+
+
+def member(run: Run, device: str, barrier: Barrier, speeds: Queue) -> None:
+    """A process of one of the runs that share a GPU, timed while all of them train."""
+    speeds.put(gpu_speed(make_loop("engine", run, device), run, barrier.wait)[1])
+
+
+def members_speed(run: Run, device: str) -> float:
+    """Tokens per second of MEMBERS runs together."""
+    spawn = multiprocessing.get_context("spawn")
+    barrier, speeds = spawn.Barrier(MEMBERS), spawn.Queue()
+    members = [spawn.Process(target=member, args=(run, device, barrier, speeds)) for _ in range(MEMBERS)]
+    for process in members:
+        process.start()
+    total = sum(speeds.get() for _ in members)
+    for process in members:
+        process.join()
+    return total
 
 
 def print_gpu_table(device: str) -> None:
     """The tuned loop against the engine at context 1,024 and vocabulary 50,257, for as long as GPU_LIMIT allows."""
     begun = time.perf_counter()
-    factor = torch.ones((8192, 8192), dtype=torch.bfloat16, device=device)
-    float((factor @ factor)[0, 0])
+    factor = torch.randn((8192, 8192), dtype=torch.bfloat16, device=device)
+    product = factor @ factor
+    torch.cuda.synchronize()
     started = time.perf_counter()
-    for _ in range(10):
-        factor = factor @ factor * 0
-    float(factor[0, 0])
-    peak = 10 * 2 * 8192**3 / (time.perf_counter() - started)
+    for _ in range(20):
+        torch.mm(factor, factor, out=product)
+    torch.cuda.synchronize()
+    peak = 20 * 2 * 8192**3 / (time.perf_counter() - started)
     print(f"{torch.cuda.get_device_name(device)}: {peak / 1e12:.0f} TFLOP/s in bfloat16 products")
-    print("       N     shape    tuned tokens/s   engine tokens/s  × tuned  utilized  difference")
+    print("       N     shape     batch    tuned tokens/s   engine tokens/s  × tuned  utilized  difference")
     for parameters, batch_tokens in GPU_CASES:
         if time.perf_counter() > begun + GPU_LIMIT:
             print("the time is used up; larger sizes were left out")
             return
         print(gpu_row(benchmark_run(parameters, 50_257, 1024, batch_tokens, device), device, peak), flush=True)
+    run = benchmark_run(*MEMBERS_CASE[:1], 50_257, 1024, MEMBERS_CASE[1], device)
+    alone = members_speed(run, device)
+    print(f"{MEMBERS} runs of {run.run} in batches of {run.batch_tokens:,} at a time: {alone:,.0f} tokens/s together")
+    with sharing_gpu() as shared:
+        if shared:
+            together = members_speed(run, device)
+            print(f"the same through NVIDIA's multi-process service: {together:,.0f} tokens/s together")
 
 
 def main() -> None:

@@ -18,6 +18,8 @@ CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 """Packages that conda-forge calls otherwise than the Python package index does."""
 USED_UNSEEN = {"pandas": {"pyarrow"}}
 """Packages that another needs for what we ask of it, without an import of ours: pandas writes parquet with pyarrow."""
+BROUGHT = {"triton"}
+"""What PyTorch for GPUs brings, in the one version that it works with, and PyTorch for CPUs does not."""
 ALL_PINS = "corpus"
 """This environment holds every pin: the corpus `installed-docs` is the documentation of all of them."""
 
@@ -52,7 +54,7 @@ def _distributions(files: set[Path]) -> set[str]:
     """The packages that Python files import, by their names on the index."""
     owners = importlib.metadata.packages_distributions()
     modules = {name.split(".")[0] for file in files for name in imports(file)}
-    outside = modules - set(sys.stdlib_module_names) - {"scalelaws", ""}
+    outside = modules - set(sys.stdlib_module_names) - BROUGHT - {"scalelaws", ""}
     unknown = outside - set(owners)
     assert not unknown, f"Add pins for {sorted(unknown)} to envs/requirements.in, then run `make pins` and `make test`."
     return {_normal(owners[name][0]) for name in outside}

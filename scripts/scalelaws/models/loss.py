@@ -1,9 +1,7 @@
 """Output layer and cross-entropy together, block by block of tokens and vocabulary, so that caches hold the logits."""
 
-import importlib
 import math
 from collections.abc import Iterator, Sequence
-from types import ModuleType
 
 import torch
 from torch import Tensor
@@ -27,7 +25,9 @@ def loss_and_gradients(
     a block of (tokens, vocabulary).
     """
     if h_ND.is_cuda:
-        return _on_gpu().loss_and_gradients(h_ND, weight_VD, targets_N, grad_w_VD, count)
+        from scalelaws.models import gpu_loss
+
+        return gpu_loss.loss_and_gradients(h_ND, weight_VD, targets_N, grad_w_VD, count)
     rows, columns = CPU_BLOCK
     weight = weight_VD.to(h_ND.dtype)
     weights = weight.split(columns)
@@ -56,7 +56,9 @@ def loss_and_gradients(
 def token_losses(h_ND: Tensor, weight_VD: Tensor, targets_N: Tensor) -> Tensor:
     """The cross-entropy of every token in nats, float32 (tokens,), without gradients; products in h's dtype."""
     if h_ND.is_cuda:
-        return _on_gpu().token_losses(h_ND, weight_VD, targets_N)
+        from scalelaws.models import gpu_loss
+
+        return gpu_loss.token_losses(h_ND, weight_VD, targets_N)
     rows, columns = CPU_BLOCK
     weight = weight_VD.to(h_ND.dtype)
     weights = weight.split(columns)
@@ -68,11 +70,6 @@ def token_losses(h_ND: Tensor, weight_VD: Tensor, targets_N: Tensor) -> Tensor:
             _, sums, top = _exponentials(h, weights, 1)
         losses.append(torch.log(sums) + top - _target_logits(h, weight, targets))
     return torch.cat(losses)
-
-
-def _on_gpu() -> ModuleType:
-    """The kernels for GPUs, whose compiler comes with PyTorch for them."""
-    return importlib.import_module("scalelaws.models.gpu_loss")
 
 
 def _exponentials(h: Tensor, weights: Sequence[Tensor], count: int) -> tuple[list[Tensor], Tensor, Tensor]:

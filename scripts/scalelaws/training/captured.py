@@ -19,7 +19,8 @@ from scalelaws.training.run import Run
 from scalelaws.training.spikes import SPIKE_DEVIATIONS, SPIKE_FIRST, SPIKE_NATS, SPIKE_WINDOW, SPIKES_TO_DIVERGE
 from scalelaws.training.state import State
 
-MOST_QUEUED = 32
+MOST_QUEUED, MOST_QUEUED_TOKENS = 32, 1 << 21
+"""Updates that are queued at most, and the tokens of their batches."""
 WARM_UPS = 3
 STOPPED = 1
 """Place in the counters."""
@@ -44,15 +45,16 @@ class CapturedUpdates:
         self.largest_gradient, self.gradients_of = largest_gradient, gradients_of
         device = state.weights.device
         size = 2, run.batch_tokens // run.context, run.context
-        self.waiting = torch.zeros((MOST_QUEUED, *size), dtype=torch.int64).pin_memory()
-        self.waiting_numbers = torch.zeros((MOST_QUEUED, 2)).pin_memory()
+        self.slots = max(1, min(MOST_QUEUED, MOST_QUEUED_TOKENS // run.batch_tokens))
+        self.waiting = torch.zeros((self.slots, *size), dtype=torch.int64).pin_memory()
+        self.waiting_numbers = torch.zeros((self.slots, 2)).pin_memory()
         self.ids = torch.zeros(size, dtype=torch.int64, device=device)
         self.numbers = torch.zeros(2, device=device)
         """The learning rate, and the newest weights' share of the average."""
         self.step = torch.zeros((), device=device)
         self.recent = torch.zeros(SPIKE_WINDOW, device=device)
         self.counters = torch.zeros(3, dtype=torch.int32, device=device)
-        self.results = torch.zeros((MOST_QUEUED, 4), device=device)
+        self.results = torch.zeros((self.slots, 5), device=device)
         self.place = torch.zeros(1, dtype=torch.int64, device=device)
         self.skipped = torch.zeros((), device=device)
         self.queued = 0
@@ -64,7 +66,7 @@ class CapturedUpdates:
     @property
     def has_room(self) -> bool:
         """Whether another update can be queued."""
-        return self.queued < MOST_QUEUED
+        return self.queued < self.slots
 
     def queue(self, inputs: np.ndarray, targets: np.ndarray, rate: float, share: float, *, measured: bool) -> None:
         """Queue one update at a learning rate, with the newest weights' share of the average."""
@@ -77,12 +79,13 @@ class CapturedUpdates:
         self.graphs[measured].replay()
         self.queued += 1
 
-    def settled(self) -> list[tuple[float, float, float, bool]]:
-        """Wait for what is queued: the loss, the gradient's norm, that of few sequences, and whether it was a spike."""
+    def settled(self) -> list[tuple[float, float, float, bool, bool]]:
+        """Wait for what is queued: of each update its loss, its gradient's norm and that of the few sequences, whether
+        it was left out as a spike, and whether the run ended with it."""
         rows = self.results[: self.queued].tolist()
         self.place.zero_()
         self.queued = 0
-        return [(loss, norm, few, spike > 0) for loss, norm, few, spike in rows]
+        return [(loss, norm, few, spike > 0, stopped > 0) for loss, norm, few, spike, stopped in rows]
 
     def _capture(self, measured: bool) -> None:
         """Capture an update. Those that are made to warm up find the run stopped, and change nothing."""
@@ -96,7 +99,7 @@ class CapturedUpdates:
         torch.cuda.synchronize()
         graph = torch.cuda.CUDAGraph()
         pool = next(iter(self.graphs.values())).pool() if self.graphs else None
-        with torch.cuda.graph(graph, pool=pool):
+        with torch.cuda.graph(graph, pool=pool, stream=aside):
             self._update(measured)
         self.graphs[measured] = graph
 
@@ -111,12 +114,13 @@ class CapturedUpdates:
     def _update(self, measured: bool) -> None:
         run, state = self.run, self.state
         loss, norm, few = self.gradients_of(self.ids[0], self.ids[1], measured)
-        spike = torch.empty_like(loss)
+        spike, stopped = torch.empty_like(loss), torch.empty_like(loss)
         _judge[(1,)](
-            loss, norm, self.recent, self.counters, self.skipped, spike, math.log(run.vocabulary) + SPIKE_NATS,
-            SPIKE_WINDOW, SPIKE_FIRST, SPIKE_DEVIATIONS, SPIKE_NATS, SPIKES_TO_DIVERGE, num_warps=4,
+            loss, norm, self.recent, self.counters, self.skipped, spike, stopped,
+            math.log(run.vocabulary) + SPIKE_NATS, SPIKE_WINDOW, SPIKE_FIRST, SPIKE_DEVIATIONS, SPIKE_NATS,
+            SPIKES_TO_DIVERGE, num_warps=4,
         )  # fmt: skip
-        row = torch.stack([loss, norm, few, spike])
+        row = torch.stack([loss, norm, few, spike, stopped])
         self.results.index_copy_(0, self.place, row[None])
         self.place += 1
         self.step += 1
@@ -132,7 +136,7 @@ class CapturedUpdates:
 
 @triton.jit
 def _judge(
-    loss, norm, recent, counters, skipped, spiked, guessing,
+    loss, norm, recent, counters, skipped, spiked, ended, guessing,
     WINDOW: tl.constexpr, FIRST: tl.constexpr, DEVIATIONS: tl.constexpr, NATS: tl.constexpr, IN_A_ROW: tl.constexpr,
 ):  # fmt: skip
     """is_spike and has_diverged of scalelaws.training.spikes for one update, and what follows from them."""
@@ -155,7 +159,9 @@ def _judge(
     lost = (in_a_row >= IN_A_ROW) | ((counted >= WINDOW) & (tl.sum(losses) / WINDOW > guessing))
     tl.store(recent + places, losses)
     tl.store(counters, in_a_row)
-    tl.store(counters + 1, tl.where(running & (lost == 0), 0, 1))
+    ends = tl.where(running & (lost == 0), 0, 1)
+    tl.store(counters + 1, ends)
+    tl.store(ended, ends.to(tl.float32))
     tl.store(counters + 2, counted)
     tl.store(skipped, tl.where(applied, 0.0, 1.0))
     tl.store(spiked, tl.where(spike, 1.0, 0.0))

@@ -1,11 +1,10 @@
 """One update and one forward pass, as fast as the machine allows: compiled layers, flat buffers, no logits kept."""
 
-import importlib
 import math
 import os
 import shutil
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -26,6 +25,9 @@ from scalelaws.training.sharding import layer_of_pieces, leaves, sum_others, who
 from scalelaws.training.speed import PRECISIONS
 from scalelaws.training.spikes import SPIKE_WINDOW, has_diverged, is_spike
 from scalelaws.training.state import State, views
+
+if TYPE_CHECKING:  # the module needs a compiler that PyTorch brings for GPUs alone
+    from scalelaws.training.captured import CapturedUpdates
 
 CPU = torch.device("cpu")
 LARGEST_GRADIENT = 1.0
@@ -93,28 +95,30 @@ class Engine:
         if self.captured:
             self.captured.queue(inputs, targets, rate, share, measured=measured)
             return
-        batch = (torch.from_numpy(rows).to(self.device) for rows in (inputs, targets))
-        loss, norm, few = map(float, self._gradients_of(*batch, step, measured=measured))
-        self.newest = loss
+        ids, following = (torch.from_numpy(rows).to(self.device) for rows in (inputs, targets))
+        loss, norm, few = map(float, self._gradients_of(ids, following, step, measured=measured))
         spike = is_spike(self.state.recent_losses, loss)
         if self._counts(loss, norm, few, measured=measured, spike=spike):
             self._change_weights(norm, rate, share)
+        if has_diverged(self.state.recent_losses, self.state.spikes_in_a_row, run.vocabulary):
+            self.state.status = "diverged"
 
     def settle(self) -> float:
         """Wait for the queued updates, and bring the state up to date; returns the newest batch's mean loss in nats."""
-        for loss, norm, few, spike in self.captured.settled() if self.captured else ():
+        for loss, norm, few, spike, ended in self.captured.settled() if self.captured else ():
             measured = self.measures_noise and (self.state.step + 1) % NOISE_SPACING == 0
-            self.newest = loss
             self._counts(loss, norm, few, measured=measured, spike=spike)
-            if self.state.status == "diverged":  # and the GPU has left out all updates that were queued after it
+            if ended:  # and the GPU has left out all updates that were queued after it
+                self.state.status = "diverged"
                 break
         return self.newest
 
     def _counts(self, loss: float, norm: float, few: float, *, measured: bool, spike: bool) -> bool:
         """Take an update's loss and its gradient's norms into the state; returns whether the weights are to change."""
         state = self.state
-        if not math.isfinite(loss + norm):
-            state.status, self.newest = "diverged", math.nan
+        self.newest = loss if math.isfinite(loss + norm) else math.nan
+        if math.isnan(self.newest):
+            state.status = "diverged"
             return False
         state.step += 1
         if spike:
@@ -125,8 +129,6 @@ class Engine:
             state.recent_losses = [*state.recent_losses[1 - SPIKE_WINDOW :], loss]
             if measured:
                 state.squares = averaged_squares(state.squares, (few**2, norm**2), state.step)
-        if has_diverged(state.recent_losses, state.spikes_in_a_row, self.run.vocabulary):
-            state.status = "diverged"
         return not spike
 
     def _change_weights(self, norm: float, rate: float, share: float) -> None:
@@ -207,15 +209,14 @@ class Engine:
             norm = torch.linalg.vector_norm(processes.sum_over_all(self.gradient))
         return processes.sum_over_all(loss), norm
 
-    def _captured(self) -> Any:
-        """The updates as CUDA graphs. The module is for GPUs alone: it needs a compiler that PyTorch has for them."""
-        captured = importlib.import_module("scalelaws.training.captured")
+    def _captured(self) -> "CapturedUpdates":
+        from scalelaws.training.captured import CapturedUpdates
 
         def gradients_of(inputs: Tensor, targets: Tensor, measured: bool) -> tuple[Tensor, Tensor, Tensor]:
             return self._gradients_of(inputs, targets, 0, measured=measured)
 
         noise = (False, True) if self.measures_noise else (False,)
-        return captured.CapturedUpdates(self.run, self.state, self.gradient, LARGEST_GRADIENT, gradients_of, noise)
+        return CapturedUpdates(self.run, self.state, self.gradient, LARGEST_GRADIENT, gradients_of, noise)
 
     def _layer(self, layer: Callable[..., Tensor]) -> Callable[..., Tensor]:
         return layer_of_pieces(layer, self.run.shape) if self.sharded else layer

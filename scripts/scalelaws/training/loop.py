@@ -64,8 +64,7 @@ def train(
 
     A run whose schedule is trunk saves its states in `checkpoints`/FORKS; a branch begins from such a folder, `trunk`.
     Under torchrun all processes train this one run; the first of them writes its files, and is given the whole final
-    state. With `sharded` each holds only its pieces of the state. A GPU is used where there is one; that path was
-    written without one at hand and has not been run.
+    state. With `sharded` each holds only its pieces of the state. A GPU is used where there is one.
     """
     keep_freed_memory()
     processes.join()
