@@ -2,7 +2,7 @@
 
     python benchmarks/training.py                 all sixteen cases: half an hour on an idle core
     python benchmarks/training.py --quick         four of them, with one round each: two minutes
-    python benchmarks/training.py --device cuda   on one GPU, about three minutes
+    python benchmarks/training.py --device cuda   on one GPU, at most eight minutes
 
 On a CPU every loop has one thread and a process of its own, and they take turns, so that what else the machine does
 falls on all of them. Speeds are in tokens per CPU second, the median of the rounds. Utilization is the engine's, of the
@@ -10,6 +10,7 @@ largest matrix product that the machine was seen to make in this run.
 """
 
 import argparse
+import gc
 import itertools
 import math
 import multiprocessing
@@ -24,7 +25,6 @@ from multiprocessing.synchronize import Barrier
 import numpy as np
 import torch
 from plain_loop import PlainLoop
-from scalelaws.gpu_sharing import sharing_gpu
 from scalelaws.models.shapes import shape_of
 from scalelaws.training.engine import Engine
 from scalelaws.training.memory import keep_freed_memory
@@ -46,8 +46,8 @@ GPU_CASES = ((1e5, 8192), (1e5, 32_768), (1e6, 32_768), (1e7, 32_768), (3e7, 32_
 GPU_STEPS, GPU_SECONDS, GPU_LIMIT = 12, 2.0, 360.0
 """Updates before the timed ones, in which loops compile; a case starts within the limit, and takes at most two minutes
 with its compiling."""
-MEMBERS, MEMBERS_CASE = 4, (1e5, 8192)
-"""Runs that share the GPU, each in a process of its own."""
+MEMBERS, MEMBERS_CASE, MEMBERS_SECONDS = 4, (1e5, 8192), 120
+"""Runs that share the GPU, each in a process of its own; what each waits for the others at most."""
 
 
 def benchmark_run(parameters: float, vocabulary: int, context: int, batch_tokens: int, device: str) -> Run:
@@ -194,6 +194,7 @@ def gpu_row(run: Run, device: str, peak: float) -> str:
             measured[name] = gpu_speed(make_loop(name, run, device), run)
         except torch.OutOfMemoryError:
             return f"{run.parameters:>8.1e}{run.run:>10}  the GPU's memory is too small for {name}"
+        gc.collect()  # an engine and its updates know each other
         torch.cuda.empty_cache()
     (tuned_losses, tuned), (losses, ours) = measured.values()
     difference = max(abs(a - b) for a, b in zip(losses, tuned_losses, strict=True))
@@ -210,11 +211,11 @@ def member(run: Run, device: str, barrier: Barrier, speeds: Queue) -> None:
 def members_speed(run: Run, device: str) -> float:
     """Tokens per second of MEMBERS runs together."""
     spawn = multiprocessing.get_context("spawn")
-    barrier, speeds = spawn.Barrier(MEMBERS), spawn.Queue()
-    members = [spawn.Process(target=member, args=(run, device, barrier, speeds)) for _ in range(MEMBERS)]
+    barrier, speeds = spawn.Barrier(MEMBERS, timeout=MEMBERS_SECONDS), spawn.Queue()
+    members = [spawn.Process(target=member, args=(run, device, barrier, speeds), daemon=True) for _ in range(MEMBERS)]
     for process in members:
         process.start()
-    total = sum(speeds.get() for _ in members)
+    total = sum(speeds.get(timeout=MEMBERS_SECONDS) for _ in members)
     for process in members:
         process.join()
     return total
@@ -239,12 +240,10 @@ def print_gpu_table(device: str) -> None:
             return
         print(gpu_row(benchmark_run(parameters, 50_257, 1024, batch_tokens, device), device, peak), flush=True)
     run = benchmark_run(*MEMBERS_CASE[:1], 50_257, 1024, MEMBERS_CASE[1], device)
-    alone = members_speed(run, device)
-    print(f"{MEMBERS} runs of {run.run} in batches of {run.batch_tokens:,} at a time: {alone:,.0f} tokens/s together")
-    with sharing_gpu() as shared:
-        if shared:
-            together = members_speed(run, device)
-            print(f"the same through NVIDIA's multi-process service: {together:,.0f} tokens/s together")
+    together = members_speed(run, device)
+    print(
+        f"{MEMBERS} runs of {run.run} in batches of {run.batch_tokens:,} at a time: {together:,.0f} tokens/s together"
+    )
 
 
 def main() -> None:

@@ -1,9 +1,7 @@
 """Train one run, or go on with it from its checkpoint, and write its record, its losses and its weights."""
 
-from contextlib import nullcontext
 from pathlib import Path
 
-from scalelaws.gpu_sharing import sharing_gpu
 from scalelaws.job import logged
 from scalelaws.resources import devices_given
 from scalelaws.tokens.store import open_tokens
@@ -19,13 +17,11 @@ run = Run(**params.run)
 files = RunFiles(Path(output.run), Path(params.checkpoints))
 nodes, launcher = resources.get("nodes", 1), resources.get("mpi", "")
 devices = devices_given(resources.gpu, nodes, snakemake.threads)
-has_gpus = hardware_of(resources.hardware).has_gpus
-shares = has_gpus and not resources.gpu  # its job has one for several runs
-with logged(snakemake.log[0], f"train {run.run}") as progress, sharing_gpu() if shares else nullcontext():
+with logged(snakemake.log[0], f"train {run.run}") as progress:
     sidecars = list(snakemake.input.sidecars)
     for trunk in snakemake.input.trunk:
         check_forks(Path(trunk))
-    if has_gpus:
+    if hardware_of(resources.hardware).has_gpus:
         processes.check_gpu()
     subset(open_tokens(sidecars[0]), resources.largest_subset)  # none starts if another asks for too much
     job = run, sidecars, params.train_corpus, files, params.recipe

@@ -23,7 +23,7 @@ from scalelaws.training.spikes import (
     has_diverged,
     is_spike,
 )
-from scalelaws.training.state import initial_state
+from scalelaws.training.state import BUFFERS, initial_state
 
 from .test_loop import RUN, tokens, trained  # noqa: F401
 
@@ -91,7 +91,7 @@ def engine_of(monkeypatch):
     return lambda run: Engine(run, initial_state(run.shape, run.seed).to(GPU), GPU)
 
 
-def made_anew(updates, measured):
+def made_anew(updates, measured, _stream):
     updates.graphs[measured] = SimpleNamespace(replay=lambda: updates._update(measured))
 
 
@@ -112,9 +112,16 @@ def test_captured_updates_have_the_plain_loop_s_losses(tokens, plain_loop, engin
     assert losses == pytest.approx([oracle.update(*pair) for pair in batches], abs=2e-3)
 
 
-def test_queued_updates_leave_the_state_of_those_that_are_waited_for(tokens, engine_of):  # noqa: F811
-    run, ids = replace(RUN, precision="float32", parametrization="mup", batch_tokens=256), tokens["pages", "train"].ids
-    queued, waited = engine_of(run), Engine(run, initial_state(run.shape, run.seed))
+@pytest.mark.parametrize("most_tokens", [1, 1 << 21])
+def test_queued_updates_leave_the_state_of_those_that_are_waited_for(tokens, engine_of, monkeypatch, most_tokens):  # noqa: F811
+    monkeypatch.setattr(captured, "MOST_QUEUED_TOKENS", most_tokens)
+    run = replace(RUN, precision="float32", parametrization="mup", learning_rate=0.002, batch_tokens=256)
+    ids = tokens["pages", "train"].ids
+    queued = engine_of(run)
+    with monkeypatch.context() as plain:
+        plain.setattr(engine, "_is_captured", lambda *_: False)
+        waited = Engine(run, initial_state(run.shape, run.seed))
+    assert (waited.captured, queued.captured.slots) == (None, 1 if most_tokens == 1 else captured.MOST_QUEUED)
     for step in range(1, 51):
         pair = batch(ids, step, run.batch_tokens, run.context, run.seed)
         waited.update(*pair)
@@ -135,24 +142,31 @@ def test_a_spike_is_left_out_and_a_loss_that_is_no_number_changes_nothing(tokens
     run = replace(RUN, steps=1000, precision="float32")
     ids = tokens["pages", "train"].ids
     captured_run = engine_of(run)
-    for step in range(1, 101):
+    for step in range(1, 201):
         inputs, targets = batch(ids, step, run.batch_tokens, run.context, run.seed)
         captured_run.update(inputs, targets)
     state = captured_run.state
     before = state.weights.clone(), state.average.clone(), state.first_moment.clone()
     captured_run.update(inputs, (targets + 7) % run.vocabulary)
-    assert (state.spikes, state.spikes_in_a_row, state.step) == (1, 1, 101)
+    assert (state.spikes, state.spikes_in_a_row, state.step) == (1, 1, 201)
     assert all(map(torch.equal, before, (state.weights, state.average, state.first_moment)))
     captured_run.update(inputs, targets)
-    assert (state.spikes, state.spikes_in_a_row, state.step) == (1, 0, 102)
+    assert (state.spikes, state.spikes_in_a_row, state.step) == (1, 0, 202)
     assert not torch.equal(before[0], state.weights)
     state.weights[0] = math.nan
     before = state.weights.clone()
     for _ in range(3):
         captured_run.queue(inputs, targets)
     assert math.isnan(captured_run.settle())
-    assert (state.status, state.step, captured_run.step) == ("diverged", 102, 102)
+    assert (state.status, state.step, captured_run.step) == ("diverged", 202, 202)
     assert torch.equal(state.weights.nan_to_num(), before.nan_to_num())
+
+
+@pytest.mark.skipif(not HAS_GPU, reason="needs a GPU: nothing else is captured")
+def test_to_capture_changes_nothing(engine_of):
+    state = initial_state(RUN.shape, RUN.seed)
+    found = engine_of(RUN).state
+    assert all(torch.equal(getattr(found, name).cpu(), getattr(state, name)) for name in BUFFERS)
 
 
 def test_a_run_goes_on_from_its_state(tokens, engine_of):  # noqa: F811

@@ -30,7 +30,7 @@ def loss_and_gradients(
     """As in scalelaws.models.loss."""
     losses, grad_h = torch.empty(len(h_ND), device=h_ND.device), torch.empty_like(h_ND)
     weight = weight_VD.to(h_ND.dtype)
-    if h_ND.shape[1] > NARROW:
+    if not _is_narrow(h_ND):
         _wide(h_ND, weight, targets_N, losses, (grad_h, grad_w_VD), count)
     else:
         logs = torch.empty_like(losses)
@@ -43,11 +43,16 @@ def token_losses(h_ND: Tensor, weight_VD: Tensor, targets_N: Tensor) -> Tensor:
     """As in scalelaws.models.loss."""
     losses = torch.empty(len(h_ND), device=h_ND.device)
     weight = weight_VD.to(h_ND.dtype)
-    if h_ND.shape[1] > NARROW:
+    if not _is_narrow(h_ND):
         _wide(h_ND, weight, targets_N, losses, None, 1)
     else:
         _by_tokens(h_ND, weight, targets_N, losses, None, 1)
     return losses
+
+
+def _is_narrow(h: Tensor) -> bool:
+    """Whether logits stay on the chip. A GPU is slow at such products of float32 numbers; an interpreter at all."""
+    return h.shape[1] <= NARROW and not (h.is_cuda and h.dtype == torch.float32)
 
 
 def _wide(
@@ -243,6 +248,7 @@ def _probabilities(logits, targets, losses, V, stride, BLOCK: tl.constexpr, KEEP
     zeros past the vocabulary."""
     row = tl.program_id(0).to(tl.int64)
     logits += row * stride
+    aimed = tl.load(logits + tl.load(targets + row)).to(tl.float32)  # before another warp puts a probability there
     top = tl.full([BLOCK], float("-inf"), tl.float32)
     sums = tl.zeros([BLOCK], tl.float32)
     for first in range(0, V, BLOCK):
@@ -254,7 +260,6 @@ def _probabilities(logits, targets, losses, V, stride, BLOCK: tl.constexpr, KEEP
         top = newest
     highest = tl.max(top, 0)
     log = highest + tl.log2(tl.sum(sums * tl.exp2(top - highest), 0))
-    aimed = tl.load(logits + tl.load(targets + row)).to(tl.float32)
     tl.store(losses + row, log * LN_2 - aimed)
     if KEEP:
         for first in range(0, stride, BLOCK):

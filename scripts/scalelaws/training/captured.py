@@ -6,6 +6,7 @@ all, is decided on the GPU by the rules of scalelaws.training.spikes, and looked
 """
 
 import math
+import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -19,8 +20,9 @@ from scalelaws.training.run import Run
 from scalelaws.training.spikes import SPIKE_DEVIATIONS, SPIKE_FIRST, SPIKE_NATS, SPIKE_WINDOW, SPIKES_TO_DIVERGE
 from scalelaws.training.state import State
 
-MOST_QUEUED, MOST_QUEUED_TOKENS = 32, 1 << 21
-"""Updates that are queued at most, and the tokens of their batches."""
+MOST_QUEUED, MOST_QUEUED_TOKENS, MOST_QUEUED_SECONDS = 32, 1 << 21, 1.0
+"""Updates that are queued at most, the tokens of their batches, and their time: a run that is told to end ends after
+them."""
 WARM_UPS = 3
 STOPPED = 1
 """Place in the counters."""
@@ -57,20 +59,24 @@ class CapturedUpdates:
         self.results = torch.zeros((self.slots, 5), device=device)
         self.place = torch.zeros(1, dtype=torch.int64, device=device)
         self.skipped = torch.zeros((), device=device)
-        self.queued = 0
+        self.queued, self.room, self.began = 0, 1, 0.0
+        """How many updates are queued, how many may be, and since when."""
         self.graphs: dict[bool, torch.cuda.CUDAGraph] = {}
+        aside = torch.cuda.Stream(device) if device.type == "cuda" else None
         for measured in noise:
-            self._capture(measured)
+            self._capture(measured, aside)
         self._take_up()
 
     @property
     def has_room(self) -> bool:
         """Whether another update can be queued."""
-        return self.queued < self.slots
+        return self.queued < self.room
 
     def queue(self, inputs: np.ndarray, targets: np.ndarray, rate: float, share: float, *, measured: bool) -> None:
         """Queue one update at a learning rate, with the newest weights' share of the average."""
         slot = self.queued
+        if slot == 0:
+            self.began = time.monotonic()
         self.waiting[slot, 0].copy_(torch.from_numpy(inputs))
         self.waiting[slot, 1].copy_(torch.from_numpy(targets))
         self.waiting_numbers[slot, 0], self.waiting_numbers[slot, 1] = rate, share
@@ -84,14 +90,19 @@ class CapturedUpdates:
         it was left out as a spike, and whether the run ended with it."""
         rows = self.results[: self.queued].tolist()
         self.place.zero_()
+        if self.queued:
+            seconds = (time.monotonic() - self.began) / self.queued
+            self.room = max(1, min(self.slots, int(MOST_QUEUED_SECONDS / seconds)))
         self.queued = 0
         return [(loss, norm, few, spike > 0, stopped > 0) for loss, norm, few, spike, stopped in rows]
 
-    def _capture(self, measured: bool) -> None:
-        """Capture an update. Those that are made to warm up find the run stopped, and change nothing."""
+    def _capture(self, measured: bool, aside: torch.cuda.Stream | None) -> None:
+        """Capture an update, on one stream for all, so that they use the same memory.
+
+        Those that are made to warm up find the run stopped, and change nothing.
+        """
         self.counters[STOPPED] = 1
         torch.cuda.synchronize()
-        aside = torch.cuda.Stream()
         with torch.cuda.stream(aside):
             for _ in range(WARM_UPS):
                 self.place.zero_()

@@ -16,7 +16,7 @@ from scalelaws.models.loss import loss_and_gradients
 from scalelaws.models.transformer import transformer_layer
 from scalelaws.training import processes
 from scalelaws.training.memory import total_bytes
-from scalelaws.training.needs import USED_SHARE, device_bytes
+from scalelaws.training.needs import CAPTURED_BELOW, USED_SHARE, device_bytes
 from scalelaws.training.noise import NOISE_SHARE, NOISE_SPACING, averaged_squares, noise_scale
 from scalelaws.training.optimizers import optimizer_step
 from scalelaws.training.run import Run
@@ -34,8 +34,6 @@ LARGEST_GRADIENT = 1.0
 """A longer gradient is scaled down to this norm, which bounds what one bad batch can do."""
 COMPILED_ABOVE_TOKENS = {"cpu": 5_000_000, "cuda": 50_000_000}
 """A run shorter than this ends before compiling its layer, which takes up to half a minute, would have paid."""
-CAPTURED_BELOW = 50_000_000
-"""Parameters, each as often as a token meets it, up to which a GPU takes less time for an update than its launches."""
 TOKENS_AT_ONCE = {"cpu": 8192, "cuda": 65_536}
 """Larger batches go through the model in equal parts whose gradients add up."""
 

@@ -1,6 +1,7 @@
 """Several processes that train one run together (torchrun): who this one is, and sums over all of them."""
 
 import os
+import shutil
 
 import torch.distributed
 from torch import Tensor
@@ -10,6 +11,8 @@ from scalelaws.errors import InputError
 
 def join() -> None:
     """Join the group that torchrun started; a process started alone stays alone."""
+    if torch.cuda.is_available():
+        torch.cuda.set_device(device())  # kernels of our own go to the one that is set, wherever their tensors are
     if "WORLD_SIZE" in os.environ and not torch.distributed.is_initialized():
         torch.distributed.init_process_group()  # gloo, and nccl for tensors on GPUs
 
@@ -49,6 +52,9 @@ def check_gpu() -> None:
         problem = f"a GPU was asked for, and PyTorch {torch.__version__} sees none here"
         remedy = "Check the node's driver and PyTorch's CUDA; a container needs apptainer-args: --nv."
         raise InputError("config: hardware", problem, remedy)
+    if not any(map(shutil.which, (os.environ.get("CC", "gcc"), "gcc", "clang"))):
+        problem = "kernels for a GPU are compiled where they run, and no C compiler is here"
+        raise InputError("config: hardware", problem, "Install gcc on the node, or name a compiler in CC.")
 
 
 def any_of_all(*flags: bool) -> list[bool]:
