@@ -72,3 +72,16 @@ def norm(x: Tensor) -> Tensor:
 def dropped(x: Tensor, dropout: float) -> Tensor:
     """x with dropout, where there is any."""
     return F.dropout(x, dropout) if dropout else x
+
+
+def rotation(T: int, K: int, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Cosines and sines of the angles at T positions, (T, K/2) each, for heads of size K (Su et al. 2021)."""
+    frequencies = 10_000.0 ** (-torch.arange(0, K, 2, device=device, dtype=torch.float32) / K)
+    angles = torch.arange(T, device=device, dtype=torch.float32)[:, None] * frequencies
+    return angles.cos().to(dtype), angles.sin().to(dtype)
+
+
+def rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Queries or keys (…, T, K) turned by their positions' angles."""
+    first, second = x.chunk(2, dim=-1)
+    return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)

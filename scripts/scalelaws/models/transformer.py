@@ -23,6 +23,8 @@ from scalelaws.models.parts import (
     embedding_shapes,
     layer_deviation,
     norm,
+    rotated,
+    rotation,
 )
 from scalelaws.models.shapes import Shape
 
@@ -92,8 +94,8 @@ def _attention(qkv: Tensor, n_head: int, divisor: float, rotary: bool) -> Tensor
     B, T, D3 = qkv.shape
     q, k, v = qkv.view(B, T, 3, n_head, D3 // 3 // n_head).permute(2, 0, 3, 1, 4).unbind(0)
     if rotary:
-        cos, sin = _rotation(T, q.shape[-1], q.device, q.dtype)
-        q, k = _rotate(q, cos, sin), _rotate(k, cos, sin)
+        cos, sin = rotation(T, q.shape[-1], q.device, q.dtype)
+        q, k = rotated(q, cos, sin), rotated(k, cos, sin)
     if qkv.device.type == "cpu" and torch.compiler.is_compiling():  # compiled, blocks are faster than PyTorch's own
         mixed = torch.cat([_query_block(q, k, v, divisor, start) for start in range(0, T, QUERY_BLOCK)], dim=2)
     else:
@@ -109,17 +111,6 @@ def _query_block(q: Tensor, k: Tensor, v: Tensor, divisor: float, start: int) ->
     later = torch.arange(end, device=q.device) > torch.arange(start, end, device=q.device)[:, None]
     probabilities = torch.softmax(scores.masked_fill(later, float("-inf")), dim=-1)
     return probabilities.to(q.dtype) @ v[:, :, :end]
-
-
-def _rotation(T: int, K: int, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    frequencies = 10_000.0 ** (-torch.arange(0, K, 2, device=device, dtype=torch.float32) / K)
-    angles = torch.arange(T, device=device, dtype=torch.float32)[:, None] * frequencies
-    return angles.cos().to(dtype), angles.sin().to(dtype)
-
-
-def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    first, second = x.chunk(2, dim=-1)
-    return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)
 
 
 TRANSFORMER = Family(weight_shapes, initial_weights, hidden_states)
