@@ -21,6 +21,8 @@ SHAPES = {
     "universal": replace(LEARNED, positions="rotary", family="universal", n_layer=1, recurrence=3),
     "universal, learned": replace(LEARNED, family="universal", n_layer=1, recurrence=3),
     "lstm": Shape(2, 32, 0, 64, 300, "none", "lstm"),
+    "encoder_decoder": replace(LEARNED, family="encoder_decoder", encoder_layers=1),
+    "encoder_decoder, rotary": replace(LEARNED, positions="rotary", family="encoder_decoder", encoder_layers=1),
 }
 TEXTS = [f"the law of {word} number {i} holds in {i * 7} cases" for i in range(60) for word in ("loss", "size", "data")]
 
@@ -47,7 +49,7 @@ def test_logits_are_ours(tmp_path, monkeypatch, name):
     shape = SHAPES[name]
     run, weights = finished(tmp_path, shape)
     export_run(run, tmp_path / "exported")
-    own = shape.positions != "rotary"
+    own = shape.positions != "rotary" or shape.family == "encoder_decoder"
     monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "exported", trust_remote_code=own).eval()
     assert not any("from scalelaws" in file.read_text() for file in (tmp_path / "exported").glob("*.py"))

@@ -2,7 +2,8 @@
 
 Transformers with rotary positions become an ArceeForCausalLM, whose mathematics is ours: root-mean-square norms (gains
 set to one), a feed-forward layer without a gate, no biases. A Universal Transformer becomes its layers, repeated. For
-learned positions behind such norms, and for LSTMs, transformers has nothing: their folders carry our own modules.
+learned positions behind such norms, for LSTMs, and for encoder-decoders that read a pair as one text, transformers has
+nothing: their folders carry our own modules.
 """
 
 import math
@@ -18,10 +19,12 @@ from torch import Tensor
 
 from scalelaws.errors import InputError
 from scalelaws.io import atomic_path, read_json, write_json
+from scalelaws.models.families import DECODERS
 from scalelaws.models.hub_names import parameter_name
 from scalelaws.models.shapes import Shape
+from scalelaws.tokens.bpe import END_OF_DOCUMENT, load_tokenizer
 
-COPIED = ("hub", "hub_names", "families", "lstm", "transformer", "parts", "shapes")
+COPIED = ("hub", "hub_names", "families", "encoder_decoder", "lstm", "transformer", "parts", "shapes")
 
 
 def export_run(run: Path, folder: Path) -> None:
@@ -39,9 +42,10 @@ def export_run(run: Path, folder: Path) -> None:
         shutil.copytree(tokenizer, temporary)
         (temporary / "provenance.json").unlink(missing_ok=True)
         write_json(temporary / "run.json", read_json(record))
-        arcee = shape.family != "lstm" and shape.positions == "rotary"
+        arcee = shape.family in DECODERS and shape.positions == "rotary"
         config, tensors = arcee_model(shape, weights) if arcee else own_model(shape, weights)
-        write_json(temporary / "config.json", config)
+        end = load_tokenizer(tokenizer).token_to_id(END_OF_DOCUMENT)
+        write_json(temporary / "config.json", {**config, "bos_token_id": end, "eos_token_id": end})
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary / "model.safetensors")
         if not arcee:
             copy_modules(temporary)
@@ -73,8 +77,6 @@ def arcee_model(shape: Shape, weights: Mapping[str, Tensor]) -> tuple[dict[str, 
         "attention_bias": False,
         "mlp_bias": False,
         "tie_word_embeddings": shape.tied and shape.output_scale == 1,
-        "bos_token_id": shape.vocabulary - 1,
-        "eos_token_id": shape.vocabulary - 1,
         "pad_token_id": None,
         "dtype": "float32",
     }
@@ -107,8 +109,6 @@ def own_model(shape: Shape, weights: Mapping[str, Tensor]) -> tuple[dict[str, An
         "model_type": "scalelaws",
         "auto_map": {"AutoConfig": "hub.ScalelawsConfig", "AutoModelForCausalLM": "hub.ScalelawsForCausalLM"},
         "shape": asdict(shape),
-        "bos_token_id": shape.vocabulary - 1,
-        "eos_token_id": shape.vocabulary - 1,
         "dtype": "float32",
     }
     return config, {parameter_name(name): tensor for name, tensor in weights.items()}

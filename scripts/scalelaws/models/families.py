@@ -5,11 +5,14 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
+from scalelaws.models.encoder_decoder import ENCODER_DECODER
 from scalelaws.models.lstm import LSTM
 from scalelaws.models.shapes import BASE_WIDTH, Shape
 from scalelaws.models.transformer import TRANSFORMER
 
-FAMILIES = {"transformer": TRANSFORMER, "universal": TRANSFORMER, "lstm": LSTM}
+FAMILIES = {"transformer": TRANSFORMER, "universal": TRANSFORMER, "lstm": LSTM, "encoder_decoder": ENCODER_DECODER}
+DECODERS = ("transformer", "universal")
+"""The families that are made of `transformer_layer` alone."""
 
 
 def weight_shapes(shape: Shape) -> dict[str, tuple[int, ...]]:
@@ -34,7 +37,7 @@ def hidden_states(
 
     `layer` may be a compiled `transformer_layer`, for the families that have it.
     """
-    compiled = {"layer": layer} if layer and shape.family != "lstm" else {}
+    compiled = {"layer": layer} if layer and shape.family in DECODERS else {}
     states = FAMILIES[shape.family].hidden_states(weights, shape, ids_BT, dtype, dropout, **compiled)
     return states if shape.output_scale == 1 else states * shape.output_scale
 

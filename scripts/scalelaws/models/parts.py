@@ -33,11 +33,14 @@ def embedding_shapes(shape: Shape) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def embedded(weights: Mapping[str, Tensor], shape: Shape, ids_BT: Tensor, dtype: torch.dtype) -> Tensor:
-    """Token embeddings, and position embeddings where they are learned: (B, T, D)."""
+def embedded(
+    weights: Mapping[str, Tensor], shape: Shape, ids_BT: Tensor, dtype: torch.dtype, places_BT: Tensor | None = None
+) -> Tensor:
+    """Token embeddings, and position embeddings where they are learned, in order or of `places_BT`: (B, T, D)."""
     x_BTD = F.embedding(ids_BT, weights["token_embedding"])
     if shape.positions == "learned":
-        x_BTD = x_BTD + weights["position_embedding"][: ids_BT.shape[1]]
+        positions = weights["position_embedding"]
+        x_BTD = x_BTD + (positions[: ids_BT.shape[1]] if places_BT is None else F.embedding(places_BT, positions))
     return x_BTD.to(dtype)
 
 

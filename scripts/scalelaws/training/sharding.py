@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from scalelaws.models.families import weight_shapes
+from scalelaws.models.families import DECODERS, weight_shapes
 from scalelaws.models.shapes import Shape
 from scalelaws.models.transformer import LAYER_PARTS
 from scalelaws.training import processes
@@ -108,7 +108,7 @@ class _Matrix(torch.autograd.Function):
 
 
 def _in_layer(name: str, shape: Shape) -> bool:
-    return shape.family != "lstm" and name.split(".")[-1] in LAYER_PARTS
+    return shape.family in DECODERS and name.split(".")[-1] in LAYER_PARTS
 
 
 def _pieces(flat: Tensor, shape: Shape) -> dict[str, Tensor]:
