@@ -11,6 +11,7 @@ from scalelaws.training.engine import LARGEST_GRADIENT, Engine
 from scalelaws.training.optimizers import BETA1, EPSILON
 from scalelaws.training.schedule import learning_rate
 from scalelaws.training.state import initial_state, read_checkpoint, write_checkpoint
+from scalelaws.training.targets import NOTHING
 
 from .test_loop import RUN, tokens  # noqa: F401
 
@@ -18,6 +19,7 @@ RUNS = {
     "untied": replace(RUN, tied=False),
     "universal": replace(RUN, family="universal", recurrence=3),
     "lstm": replace(RUN, family="lstm", n_layer=2, n_head=0, positions="none"),
+    "encoder_decoder": replace(RUN, family="encoder_decoder", n_layer=2, encoder_layers=1),
 }
 
 
@@ -28,7 +30,7 @@ def run(request):
 
 def batches(run, tokens):  # noqa: F811
     ids = tokens["pages", "train"].ids[: run.dataset_tokens]
-    return lambda step: batch(ids, step, run.batch_tokens, run.context, run.seed)
+    return lambda step: batch(ids, step, run.batch_tokens, run.context, run.seed, run.shape.marks)
 
 
 def test_every_family_follows_the_plain_loop_and_learns(run, tokens):  # noqa: F811
@@ -41,7 +43,8 @@ def test_every_family_follows_the_plain_loop_and_learns(run, tokens):  # noqa: F
         inputs, targets = draw(step)
         plain.zero_grad()
         hidden = hidden_states(weights, run.shape, torch.from_numpy(inputs), torch.float32)
-        loss = F.cross_entropy(hidden @ output_weight(weights, run.shape).T, torch.from_numpy(targets).flatten())
+        logits = hidden @ output_weight(weights, run.shape).T
+        loss = F.cross_entropy(logits, torch.from_numpy(targets).flatten(), ignore_index=NOTHING)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(weights.values(), LARGEST_GRADIENT)
         plain.param_groups[0]["lr"] = learning_rate(step, run.steps, 0.02, run.schedule, run.warmup_steps)

@@ -74,10 +74,13 @@ SHARDED = [
     (2, {}),
     (4, {"family": "lstm", "n_head": 0, "positions": "none"}),
     (4, {"parametrization": "mup", "tied": False, "positions": "rotary", "learning_rate": 0.002}),
+    (2, {"family": "encoder_decoder", "n_layer": 2, "encoder_layers": 1, "learning_rate": 0.005}),
 ]
 
 
-@pytest.mark.parametrize(("count", "changes"), SHARDED, ids=["2", "4, LSTM", "4, rotary, untied, mup"])
+@pytest.mark.parametrize(
+    ("count", "changes"), SHARDED, ids=["2", "4, LSTM", "4, rotary, untied, mup", "2, encoder-decoder"]
+)
 def test_processes_that_each_hold_a_piece_of_the_state_give_the_losses_and_weights_of_one(
     tokens, tmp_path, count, changes  # noqa: F811
 ):  # fmt: skip

@@ -25,6 +25,7 @@ from scalelaws.training.sharding import layer_of_pieces, leaves, sum_others, who
 from scalelaws.training.speed import PRECISIONS
 from scalelaws.training.spikes import SPIKE_WINDOW, has_diverged, is_spike
 from scalelaws.training.state import State, views
+from scalelaws.training.targets import asked_loss_and_gradients, count_asked
 
 if TYPE_CHECKING:  # the module needs a compiler that PyTorch brings for GPUs alone
     from scalelaws.training.captured import CapturedUpdates
@@ -189,15 +190,14 @@ class Engine:
         output = output_weight(weights, run.shape)
         assert output.grad is not None
         loss = torch.zeros((), device=self.device)
-        count = targets.numel()
+        count = count_asked(targets) if run.shape.marks else targets.numel()
+        loss_of = asked_loss_and_gradients if run.shape.marks else loss_and_gradients
         inputs, targets = inputs[own], targets[own]
         for start in range(0, len(inputs), self.sequences_at_once):
             part = slice(start, start + self.sequences_at_once)
             hidden = hidden_states(weights, run.shape, inputs[part], self.dtype, run.dropout, self._layer(layer))
             with torch.no_grad():
-                losses, hidden_gradient = loss_and_gradients(
-                    hidden, output, targets[part].flatten(), output.grad, count
-                )
+                losses, hidden_gradient = loss_of(hidden, output, targets[part].flatten(), output.grad, count)
             hidden.backward(hidden_gradient)
             loss += losses
         if self.sharded:

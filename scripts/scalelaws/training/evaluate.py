@@ -15,6 +15,7 @@ from scalelaws.training import processes
 from scalelaws.training.batches import seen_starts, sequences
 from scalelaws.training.run import Run
 from scalelaws.training.schedule import PASSING_STRIDE
+from scalelaws.training.targets import NOTHING, asked_token_losses, count_asked
 from scalelaws.units import bits_per_byte
 
 WINDOW_SEED = 0
@@ -37,12 +38,19 @@ class EvaluationSet:
     inputs: np.ndarray
     """(windows, context) int64"""
     targets: np.ndarray
+    """Those that are not to be predicted are NOTHING."""
     bytes_per_token: float
+
+    @property
+    def asks_for_all(self) -> bool:
+        """Whether every target is to be predicted."""
+        return count_asked(self.targets) == self.targets.size
 
     def in_passing(self) -> "EvaluationSet":
         """The set with every third of its windows; all of them where a standard error would lack a second one."""
         chosen = slice(None, None, PASSING_STRIDE if len(self.inputs) > PASSING_STRIDE else 1)
-        return replace(self, inputs=self.inputs[chosen], targets=self.targets[chosen])
+        some = replace(self, inputs=self.inputs[chosen], targets=self.targets[chosen])
+        return some if count_asked(some.targets) else self
 
 
 def evaluation_sets(run: Run, tokens: Mapping[tuple[str, str], TokenFile], train_corpus: str) -> list[EvaluationSet]:
@@ -56,7 +64,11 @@ def evaluation_sets(run: Run, tokens: Mapping[tuple[str, str], TokenFile], train
         trained_on = (corpus, split) == (train_corpus, "train")
         texts = _training_texts(run, file) if trained_on else {split: (file.ids, _spread(run, file, file.ids))}
         for name, (ids, starts) in texts.items():
-            sets.append(EvaluationSet(corpus, name, *sequences(ids, starts, run.context), file.bytes_per_token))
+            rows = sequences(ids, starts, run.context, run.shape.marks)
+            sets.append(EvaluationSet(corpus, name, *rows, file.bytes_per_token))
+            if not count_asked(rows[1]):
+                remedy = "Give this corpus more pairs, or raise training.evaluation_tokens."
+                raise InputError(str(file.path), "its windows hold no token of a target", remedy)
     return sets
 
 
@@ -81,7 +93,7 @@ def _spread(run: Run, file: TokenFile, ids: np.ndarray) -> np.ndarray:
 def window_losses(
     chosen: EvaluationSet, hidden: Callable[[Tensor], Tensor], embedding: Tensor, sequences_at_once: int
 ) -> np.ndarray:
-    """The cross-entropy of every token in nats, (windows, context) float32.
+    """The cross-entropy of every token in nats, (windows, context) float32; zero where none is to be predicted.
 
     `hidden` maps ids (sequences_at_once, context) to hidden states; the last batch is padded to that size, so that a
     compiled function sees one shape only. Several processes (torchrun) share the windows.
@@ -96,7 +108,8 @@ def window_losses(
         padded[: len(inputs)] = inputs
         states = hidden(padded.to(embedding.device)).detach()[: targets.numel()]
         if len(inputs):  # the last round may have none left for this process, which takes part all the same
-            flat = token_losses(states, embedding.detach(), targets.flatten().to(embedding.device))
+            losses_of = token_losses if chosen.asks_for_all else asked_token_losses
+            flat = losses_of(states, embedding.detach(), targets.flatten().to(embedding.device))
             losses[part] = flat.view(-1, context)
     return processes.sum_over_all(losses).cpu().numpy()
 
@@ -104,24 +117,46 @@ def window_losses(
 def summary(chosen: EvaluationSet, losses: np.ndarray) -> dict[str, float | str]:
     """Mean loss in nats per token, its standard error over windows, and bits per byte, of `window_losses`.
 
-    Consecutive tokens are correlated, windows hardly: the error is theirs.
+    Consecutive tokens are correlated, windows hardly: the error is theirs. Bytes per token are those of whole texts.
     """
-    means = losses.mean(1, dtype=np.float64)
-    loss = float(np.maximum(means.mean(), LEAST_LOSS))
+    if chosen.asks_for_all:
+        means = losses.mean(1, dtype=np.float64)
+        mean, error = means.mean(), means.std(ddof=1) / np.sqrt(len(means))
+    else:
+        mean, error = _ratio(losses.sum(1, dtype=np.float64), (chosen.targets != NOTHING).sum(1))
+    loss = float(np.maximum(mean, LEAST_LOSS))
     return {
         "corpus": chosen.corpus,
         "split": chosen.split,
         "loss": loss,
-        "loss_sem": float(means.std(ddof=1) / np.sqrt(len(means))),
+        "loss_sem": float(error),
         "bits_per_byte": bits_per_byte(loss, chosen.bytes_per_token),
     }
 
 
+def _ratio(sums: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
+    """All sums over all counts of windows, and its standard error as of a ratio of means (Cochran 1977, chapter 2)."""
+    ratio = sums.sum() / counts.sum()
+    return ratio, (sums - ratio * counts).std(ddof=1) / np.sqrt(len(sums)) / counts.mean()
+
+
 def losses_by_position(chosen: EvaluationSet, losses: np.ndarray) -> list[dict[str, float | str]]:
-    """A row for every position in the context (1, 2, …): the mean of its `window_losses`, and its standard error."""
-    means = np.maximum(losses.mean(0, dtype=np.float64), LEAST_LOSS)
-    errors = losses.std(0, ddof=1, dtype=np.float64) / np.sqrt(len(losses))
+    """A row for every position in the context (1, 2, …): the mean of its `window_losses`, and its standard error.
+
+    Of a position where fewer than two windows have a token to be predicted there is none.
+    """
+    if chosen.asks_for_all:
+        means, errors = losses.mean(0, dtype=np.float64), losses.std(0, ddof=1, dtype=np.float64) / np.sqrt(len(losses))
+        places = np.arange(1, len(means) + 1)
+    else:
+        asked = chosen.targets != NOTHING
+        places = 1 + np.flatnonzero(asked.sum(0) > 1)
+        columns = [losses[asked[:, place - 1], place - 1].astype(np.float64) for place in places]
+        means = np.array([column.mean() for column in columns])
+        errors = np.array([column.std(ddof=1) / np.sqrt(len(column)) for column in columns])
+    means = np.maximum(means, LEAST_LOSS)
+    named = {"corpus": chosen.corpus, "split": chosen.split}
     return [
-        {"corpus": chosen.corpus, "split": chosen.split, "position": place, "loss": float(loss), "loss_sem": float(sem)}
-        for place, (loss, sem) in enumerate(zip(means, errors, strict=True), 1)
+        {**named, "position": int(place), "loss": float(loss), "loss_sem": float(sem)}
+        for place, loss, sem in zip(places, means, errors, strict=True)
     ]

@@ -92,7 +92,7 @@ def train(
     earlier_seconds, counted_from = state.seconds, None
     with _terminated() as terminated:
         while state.status == "running":
-            engine.queue(*batch(ids, engine.step + 1, run.batch_tokens, run.context, run.seed))
+            engine.queue(*batch(ids, engine.step + 1, run.batch_tokens, run.context, run.seed, run.shape.marks))
             if engine.has_room and engine.step not in stops:
                 continue
             loss = engine.settle()
@@ -157,6 +157,7 @@ def run_record(run: Run, state: State, train_corpus: str, threads: int) -> dict[
     """The run's row of the runs table, and what else its plan said."""
     return {
         **{key: value for key, value in asdict(run).items() if key != "steps"},
+        **run.shape.halves,
         "train_corpus": train_corpus,
         "status": state.status,
         "planned_steps": run.steps,

@@ -50,6 +50,8 @@ class Run:
     """Updates that a branch's trunk has made for it."""
     stream_tokens: int = 0
     """Unique tokens that a trunk and its branches draw their batches from, in one order, in place of dataset_tokens."""
+    encoder_layers: int = 0
+    """Of n_layer, those of an encoder-decoder's encoder."""
 
     @property
     def shape(self) -> Shape:
@@ -66,6 +68,7 @@ class Run:
             self.recurrence,
             self.tied,
             self.parametrization,
+            self.encoder_layers,
         )
 
     @property
@@ -79,7 +82,10 @@ class Run:
         return self.flops_of(self.tokens)
 
     def flops_of(self, tokens: float) -> float:
-        """C = 6·N·tokens after so many tokens; a Universal Transformer's N counts as often as it is gone through."""
+        """C = 6·N·tokens after so many tokens; a Universal Transformer's N counts as often as it is gone through.
+
+        Every token of a pair goes through both halves of an encoder-decoder.
+        """
         return training_flops(self.shape.applied_parameters, tokens)
 
     @property

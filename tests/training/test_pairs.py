@@ -1,0 +1,88 @@
+"""Runs of encoder-decoders on pairs: they learn through the source, and go on from a checkpoint bit for bit."""
+
+import os
+import signal
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scalelaws.errors import InputError
+from scalelaws.training.engine import Engine
+from scalelaws.training.evaluate import evaluation_sets
+
+from .test_loop import RUN, result_loss, token_file, trained
+
+LETTERS, TARGET, END = 16, 18, 17
+PAIRED = replace(
+    RUN, run="encoder_decoder-1+1L16d-test", family="encoder_decoder", n_layer=2, encoder_layers=1, vocabulary=19,
+    context=32, batch_tokens=512, dataset_tokens=30_000, steps=240, learning_rate=0.02, warmup_steps=20,
+    evaluation_tokens=1600,
+)  # fmt: skip
+
+
+def told(seed, tokens, order=-1):
+    """A stream of pairs whose target is the source, backwards or as it is: of random letters, each worth ln 16 nats."""
+    draw, ids = np.random.default_rng(seed), []
+    while len(ids) < tokens:
+        source = draw.integers(0, LETTERS, draw.integers(4, 8)).tolist()
+        ids += [*source, TARGET, *source[::order], END]
+    return token_file(np.array(ids, np.uint16))
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    return {("pages", "train"): told(0, 34_000), ("pages", "test"): told(1, 4_000)}
+
+
+@pytest.mark.parametrize(("positions", "order"), [("learned", -1), ("rotary", 1)])
+def test_a_target_that_only_its_source_tells_is_learned(tmp_path, positions, order):
+    pairs = {("pages", "train"): told(0, 34_000, order), ("pages", "test"): told(1, 4_000, order)}
+    state = trained(replace(PAIRED, positions=positions), pairs, tmp_path)
+    blind = np.log(LETTERS) * 5.5 / 6.5  # without the source a letter costs ln 16; only the target's end can be guessed
+    whole = [
+        row["loss"] for row in state.positions if row["position"] > 16
+    ]  # of pairs that the window's edge left whole
+    assert result_loss(state, "pages", "test") < 0.5 * blind
+    assert np.mean(whole) < 0.2 * blind
+
+
+@pytest.mark.parametrize("averaging", [0.0, 0.1])
+def test_a_killed_run_goes_on_to_the_same_result_bit_for_bit(pairs, tmp_path, monkeypatch, averaging):
+    run = replace(PAIRED, steps=40, averaging=averaging, dropout=0.1)
+    undisturbed = trained(run, pairs, tmp_path / "undisturbed")
+    plain_update = Engine.update
+
+    def killed_at_step_23(engine, inputs, targets):
+        if engine.state.step == 23:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return plain_update(engine, inputs, targets)
+
+    monkeypatch.setattr(Engine, "update", killed_at_step_23)
+    with pytest.raises(SystemExit):
+        trained(run, pairs, tmp_path / "killed")
+    monkeypatch.setattr(Engine, "update", plain_update)
+    resumed = trained(run, pairs, tmp_path / "killed")
+    assert torch.equal(resumed.best, undisturbed.best)
+    assert resumed.losses == undisturbed.losses
+
+
+def test_parts_of_a_batch_weigh_as_many_tokens_as_they_ask_for(pairs, monkeypatch):
+    """Whatever is taken at once, the loss is the mean over the whole batch's targets."""
+    from scalelaws.training import engine as engine_module
+    from scalelaws.training.batches import batch
+    from scalelaws.training.state import initial_state
+
+    run, ids = replace(PAIRED, precision="float32"), pairs["pages", "train"].ids
+    found = []
+    for at_once in (16, 2):
+        monkeypatch.setitem(engine_module.TOKENS_AT_ONCE, "cpu", at_once * run.context)
+        engine = Engine(run, initial_state(run.shape, run.seed))
+        found.append([engine.update(*batch(ids, step, 512, 32, 0, run.shape.marks)) for step in range(1, 6)])
+    assert found[0] == pytest.approx(found[1], rel=1e-5)
+
+
+def test_windows_without_a_token_of_a_target_are_refused(pairs):
+    sources = token_file(np.zeros(4_000, np.uint16))
+    with pytest.raises(InputError, match="its windows hold no token of a target"):
+        evaluation_sets(PAIRED, {**pairs, ("other", "test"): sources}, "pages")
