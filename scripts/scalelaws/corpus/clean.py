@@ -12,6 +12,7 @@ from scalelaws.corpus.boilerplate import without_boilerplate
 from scalelaws.corpus.documents import Document, DocumentWriter, batches, count_documents, shards_of
 from scalelaws.corpus.funnel import Funnel
 from scalelaws.corpus.language import language_of
+from scalelaws.corpus.pairs import BOUND
 from scalelaws.corpus.parts import WHOLE, Part
 from scalelaws.corpus.personal import masked
 from scalelaws.corpus.quality import judged_text
@@ -97,6 +98,8 @@ def _verdict(document: Document, settings: Mapping[str, Any], seed: int, found: 
         changes.update(lines)
         if broken:
             return text, broken, changes
+    if BOUND in document.text and BOUND not in text:
+        return text, ("halves_cut_apart", ""), changes
     text, personal = masked(text, settings["personal_data"])
     changes.update({f"{kind}_masked": times for kind, times in personal.items()})
     return text, None, +changes

@@ -7,7 +7,8 @@ from typing import Any
 
 import xxhash
 
-from scalelaws.corpus.files import record
+from scalelaws.corpus.files import fields_of, record
+from scalelaws.corpus.pairs import BOUND
 from scalelaws.corpus.parts import Part
 from scalelaws.corpus.raw import Raw
 from scalelaws.corpus.settings import Source
@@ -29,16 +30,20 @@ def dataset_rows(source: Source, number: int, seed: int, part: Part) -> Iterator
     rows = _opened(source, name)
     if most is not None:
         rows = rows.shuffle(seed=seed)  # shards, and rows within a buffer: the first bytes are not a sample otherwise
-    fields, read = {"text": source["field"], "html": "html", "url": "url"}, 0
+    fields, read = fields_of(source), 0
     for row in _read(rows if most is not None else _in_part(rows, part), name):
-        content = row.get(source["field"]) or row.get("html")
+        content = _pair_in(row, fields) if "target" in fields else row.get(source["field"]) or row.get("html")
         whole = content.encode("utf-8", "replace") if isinstance(content, str) else content
         place = xxhash.xxh3_64_hexdigest(whole if isinstance(whole, bytes) else b"")
         raw = record(row, fields, f"{name}#{place}", "dataset")
-        read += len((raw.text or "").encode("utf-8", "replace"))
+        read += sum(len((text or "").encode("utf-8", "replace")) for text in (raw.text, raw.target))
         if most is not None and read > most:
             return
         yield raw
+
+
+def _pair_in(row: Row, fields: Mapping[str, str]) -> str:
+    return BOUND.join(str(row.get(fields[half])) for half in ("text", "target"))
 
 
 def _opened(source: Source, name: str) -> Any:

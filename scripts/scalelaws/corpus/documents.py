@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 
+from scalelaws.corpus.pairs import BOUND
 from scalelaws.corpus.urls import canonical_url
 from scalelaws.errors import InputError
 
@@ -42,11 +43,15 @@ class Document:
         return len(self.text.encode())
 
 
-def document(text: str, source: str, url: str, title: str = "", *, url_is_identity: bool = True) -> Document:
+def document(
+    text: str, source: str, url: str, title: str = "", *, url_is_identity: bool = True, target: str | None = None
+) -> Document:
     """A document with its id: a 128-bit hash of its canonical URL, and of the fragment that may name a part of the
-    page; or, where its URL only says where a record stood, of its text.
+    page; or, where its URL only says where a record stood, of its text. A pair's `target` follows its text.
     """
     text, url = normalized(text), url.encode("utf-8", "replace").decode()
+    if target is not None:
+        text += BOUND + normalized(target)
     page, mark, fragment = url.partition("#")
     place = (canonical_url(page) or page) + (mark + fragment if fragment else "")
     identity = xxhash.xxh3_128_hexdigest((place if url_is_identity else text).encode())

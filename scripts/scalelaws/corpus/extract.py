@@ -9,7 +9,7 @@ from pathlib import Path
 import trafilatura
 from trafilatura.utils import load_html
 
-from scalelaws.corpus.documents import Document, DocumentWriter, document
+from scalelaws.corpus.documents import Document, DocumentWriter, document, normalized
 from scalelaws.corpus.funnel import Funnel, require_documents
 from scalelaws.corpus.parts import WHOLE, Part
 from scalelaws.corpus.raw import Raw
@@ -71,7 +71,7 @@ def extract(
     results = ordered_map(extracted, raws, processes, SECONDS_PER_PAGE, MEMORY_PER_PAGE, PAGES_PER_PROCESS)
     with atomic_path(folder) as temporary, DocumentWriter(temporary, "documents") as writer:
         for raw, result in results:
-            funnel.entered.add(raw.url, raw.text if raw.html is None else raw.html)
+            funnel.entered.add(raw.url, raw.text if raw.html is None else raw.html, *filter(None, [raw.target]))
             count = counts[raw.source.rpartition(" ")[2]]
             count["pages"] += 1
             if isinstance(result, Document):
@@ -97,7 +97,7 @@ def extract(
 
 
 def extracted(raw: Raw) -> Document | str:
-    """The document in a page or text, or the reason why there is none: no_text, broken_html, or its own."""
+    """The document in a page or text, or the reason why there is none: no_text, no_target, broken_html, or its own."""
     if raw.refused:
         return raw.refused
     text, title = raw.text, raw.title
@@ -117,7 +117,9 @@ def extracted(raw: Raw) -> Document | str:
             return "broken_html"
     if not text or not text.strip():
         return "no_text"
-    return document(text, raw.source, raw.url, title, url_is_identity=raw.url_is_identity)
+    if raw.target is not None and not all(map(normalized, (text, raw.target))):
+        return "no_target"
+    return document(text, raw.source, raw.url, title, url_is_identity=raw.url_is_identity, target=raw.target)
 
 
 def _decoded(raw: Raw) -> bytes | str:

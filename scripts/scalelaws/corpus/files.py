@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from scalelaws.corpus.pairs import of_pairs
 from scalelaws.corpus.raw import Raw, Seen, format_of, reading, unreadable, unseen
 from scalelaws.corpus.warc import Archived, read_warc
 from scalelaws.errors import InputError
@@ -18,7 +19,9 @@ MAX_FILE_BYTES = 1 << 30
 
 
 def read_files(paths: Sequence[Path], fields: Mapping[str, str], seen: Seen = unseen) -> Iterator[Raw]:
-    """What the files hold, in order. `fields` names the `text`, `html` and `url` fields of JSON lines and parquet."""
+    """What the files hold, in order. `fields` names the `text`, `html` and `url` fields of JSON lines and parquet; with
+    a `target`, `text` is the source of a pair.
+    """
     for path in paths:
         reader = READERS.get(format_of(path))
         if reader is None:
@@ -26,18 +29,32 @@ def read_files(paths: Sequence[Path], fields: Mapping[str, str], seen: Seen = un
             raise InputError(
                 str(path), f"its format '{format_of(path)}' is not known", f"Known are {known}, .gz and .zst."
             )
+        if "target" in fields and reader not in (_json_lines, _parquet):
+            problem = "has no fields, of which a pair is made by source_field and target_field"
+            raise InputError(str(path), problem, "Give pairs as JSON lines or parquet.")
         try:
             yield from reader(path, fields, seen)
         except (OSError, pa.ArrowInvalid) as error:
             raise unreadable(path, error) from error
 
 
-def record(row: Mapping[str, Any], fields: Mapping[str, str], place: str, source: str = "files") -> Raw:
-    """The page or text in a row of named fields; a field that is null is an empty text.
+def fields_of(source: Mapping[str, Any]) -> dict[str, str]:
+    """The names of fields, as `read_files` takes them, that a source of files or a dataset is declared with."""
+    if of_pairs(source):
+        return {"text": source["source_field"], "target": source["target_field"], "url": source.get("url_field", "url")}
+    if source["kind"] == "dataset":
+        return {"text": source["field"], "html": "html", "url": "url"}
+    return {name: source[f"{name}_field"] for name in ("text", "html", "url")}
 
-    Raises InputError if it has neither a text nor an HTML field.
+
+def record(row: Mapping[str, Any], fields: Mapping[str, str], place: str, source: str = "files") -> Raw:
+    """The page, text or pair in a row of named fields; a field that is null is an empty text.
+
+    Raises InputError if it has neither a text nor an HTML field, or lacks a field of a pair.
     """
     url = row.get(fields["url"])
+    if "target" in fields:
+        return _pair(row, fields, place, source)
     text, html = row.get(fields["text"]), row.get(fields["html"])
     if text is None and html is None and (fields["text"] in row or fields["html"] in row):
         text = ""
@@ -53,6 +70,18 @@ def record(row: Mapping[str, Any], fields: Mapping[str, str], place: str, source
         title=str(row.get("title") or ""),
         url_is_identity=given,
     )
+
+
+def _pair(row: Mapping[str, Any], fields: Mapping[str, str], place: str, source: str) -> Raw:
+    text, target = (
+        "" if name in row and row[name] is None else row.get(name) for name in (fields["text"], fields["target"])
+    )
+    if not isinstance(text, str) or not isinstance(target, str):
+        problem = f"has no pair of texts in '{fields['text']}' and '{fields['target']}' (it has {', '.join(row)})"
+        raise InputError(place, problem, "Name the fields with source_field and target_field.")
+    url, title = row.get(fields["url"]), str(row.get("title") or "")
+    given = isinstance(url, str) and bool(url)
+    return Raw(str(url) if given else place, source, text=text, target=target, title=title, url_is_identity=given)
 
 
 def raw_page(page: Archived, source: str) -> Raw:

@@ -32,7 +32,8 @@ PIECE = 4096
 
 @dataclass(frozen=True)
 class Raw:
-    """One page or text as a source has it: HTML (bytes, or text that was decoded already) or plain text.
+    """One page or text as a source has it: HTML (bytes, or text that was decoded already) or plain text; of a pair its
+    source and its `target`.
 
     `url_is_identity` is False where `url` only names a place in a file, so that the text is what identifies it. What
     was `refused`, for this reason, has neither.
@@ -42,6 +43,7 @@ class Raw:
     source: str
     html: bytes | str | None = None
     text: str | None = None
+    target: str | None = None
     title: str = ""
     content_type: str = ""
     url_is_identity: bool = True

@@ -19,7 +19,7 @@ from scalelaws.corpus.commoncrawl import publish_pages, take_pages
 from scalelaws.corpus.crawl import outcome_line
 from scalelaws.corpus.dataset_rows import dataset_rows
 from scalelaws.corpus.fetch import Limits
-from scalelaws.corpus.files import raw_page, read_files
+from scalelaws.corpus.files import fields_of, raw_page, read_files
 from scalelaws.corpus.parts import WHOLE, Part
 from scalelaws.corpus.pinned import pinned_packages
 from scalelaws.corpus.raw import Raw, Seen, reading, unseen
@@ -141,8 +141,7 @@ def read_source(
                 for page in read_warc(stream, str(file)):
                     yield raw_page(page, kind)
     elif source["kind"] == "files":
-        fields = {name: source[f"{name}_field"] for name in ("text", "html", "url")}
-        yield from read_files(files, fields, seen)
+        yield from read_files(files, fields_of(source), seen)
     elif source["kind"] == "dataset":
         yield from dataset_rows(source, number, seed, part)
     elif part.has(number):
