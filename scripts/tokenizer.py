@@ -5,7 +5,9 @@ from scalelaws.tokens.given import take_tokenizer
 params = snakemake.params
 with logged(snakemake.log[0], "tokenizer") as progress:
     if snakemake.input.given:
-        take_tokenizer(snakemake.input.given, snakemake.output.folder, params.vocabulary, params.recipe)
+        take_tokenizer(
+            snakemake.input.given, snakemake.output.folder, params.vocabulary, params.recipe, pairs=params.pairs
+        )
     else:
         train_tokenizer(
             f"{snakemake.input.documents}/train",
@@ -17,4 +19,5 @@ with logged(snakemake.log[0], "tokenizer") as progress:
             seed=params.seed,
             recipe=params.recipe,
             progress=progress,
+            pairs=params.pairs,
         )

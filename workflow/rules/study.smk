@@ -20,6 +20,7 @@ from scalelaws.corpus.settings import (
     matches_of,
     trained_on,
 )
+from scalelaws.corpus.pairs import any_of_pairs
 from scalelaws.errors import InputError
 from scalelaws.graph import begin_graph, end_graph
 from scalelaws.io import file_digest
@@ -68,7 +69,7 @@ TEXTS = texts_of(CORPORA, LARGEST_SUBSET) if RUNS else {}
 CONTENT = {key: value for key, value in config.items() if key not in OPERATION}
 PINS = file_digest(ROOT / "envs/requirements.txt")[:16]
 STUDY = FINISHED or f"results/{config['study']}"
-TRAIN_CORPUS = trained_on(CORPORA)
+TRAIN_CORPUS, PAIRS = trained_on(CORPORA), any_of_pairs(CORPORA)
 BLOCKLISTS = {
     name: blocklist_files(corpus["clean"]) for name, corpus in CORPORA.items()
 }

@@ -37,6 +37,7 @@ rule tokenizer:
         digits=config["tokenizer"]["digits"],
         white_space=config["tokenizer"]["white_space"],
         sample_bytes=config["tokenizer"]["sample_bytes"],
+        pairs=PAIRS,
         seed=config["seed"],
     message:
         "Learn the tokenizer's vocabulary"

@@ -11,7 +11,12 @@ out as any document."""
 
 def of_pairs(source: Mapping[str, Any]) -> bool:
     """Whether a corpus's source, as it is declared, holds pairs."""
-    return "target_field" in source
+    return "target_field" in source or source.get("content") == "translations"
+
+
+def any_of_pairs(corpora: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether any source of a study's corpora holds pairs."""
+    return any(of_pairs(source) for corpus in corpora.values() for source in corpus["sources"])
 
 
 def halves(text: str) -> list[str]:

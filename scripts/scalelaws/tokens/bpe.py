@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
+from scalelaws.corpus.pairs import halves
 from scalelaws.errors import InputError
 from scalelaws.io import atomic_path, write_json
 from scalelaws.job import Progress
@@ -17,6 +18,8 @@ from scalelaws.tokens.cut import pieces
 from scalelaws.tokens.documents import sample
 
 END_OF_DOCUMENT = "<|endoftext|>"
+SEPARATOR = "<|target|>"
+"""Between the source and the target of a pair, in tokenizers of studies that have pairs."""
 
 
 def train_tokenizer(
@@ -29,6 +32,8 @@ def train_tokenizer(
     seed: int,
     recipe: str,
     progress: Progress,
+    *,
+    pairs: bool = False,
 ) -> None:
     """Train a tokenizer on a seeded sample of the documents in a folder of parquet shards and save it in `folder`.
 
@@ -37,12 +42,13 @@ def train_tokenizer(
     vocabulary.
     """
     total, texts = sample(documents, seed, sample_bytes)
-    tokenizer = train_bpe(_shown(texts, total, progress), vocabulary, digits, white_space)
+    tokenizer = train_bpe(_shown(texts, total, progress), vocabulary, digits, white_space, pairs=pairs)
     settings = {
         "vocabulary": vocabulary,
         "digits": digits,
         "white_space": white_space,
         "sample_bytes": sample_bytes,
+        "pairs": pairs,
     }
     with atomic_path(folder) as temporary:
         save_tokenizer(tokenizer, temporary)
@@ -50,21 +56,25 @@ def train_tokenizer(
         write_json(temporary / "provenance.json", origin)
 
 
-def train_bpe(texts: Iterable[str], vocabulary: int, digits: str = "runs", white_space: str = "runs") -> Tokenizer:
+def train_bpe(
+    texts: Iterable[str], vocabulary: int, digits: str = "runs", white_space: str = "runs", *, pairs: bool = False
+) -> Tokenizer:
     """A tokenizer of exactly `vocabulary` ids: 256 bytes, then merges as they were learned, END_OF_DOCUMENT last.
 
-    That is GPT-2's layout. It depends on how often each word occurs and not on the order of the texts. Raises
-    InputError if the texts run out of pairs that occur twice before the vocabulary is full.
+    That is GPT-2's layout; for `pairs` a SEPARATOR comes behind it. It depends on how often each word occurs and not on
+    the order of the texts. Raises InputError if the texts run out of pairs of bytes that occur twice before the
+    vocabulary is full.
     """
     tokenizer = byte_level(models.BPE(), digits, white_space)
+    special = [END_OF_DOCUMENT, *([SEPARATOR] if pairs else [])]
     trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary - 1,
+        vocab_size=vocabulary - len(special),
         min_frequency=2,
         show_progress=False,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
     )
     tokenizer.train_from_iterator(texts, trainer)
-    tokenizer.add_special_tokens([END_OF_DOCUMENT])
+    tokenizer.add_special_tokens(special)
     reached = tokenizer.get_vocab_size()
     if reached != vocabulary:
         raise InputError(
@@ -129,7 +139,8 @@ def _shown(batches: Iterator[list[str]], total: int, progress: Progress) -> Iter
     """The texts one by one, saying how much is read; then that the merges begin, which say nothing themselves."""
     read = 0
     for texts in batches:
-        yield from texts
+        for text in texts:
+            yield from halves(text)
         read += sum(len(text.encode()) for text in texts)
         progress.show(read, total, "reading the sample")
     progress.say(f"learning merges from {total / 1e6:,.1f} MB")

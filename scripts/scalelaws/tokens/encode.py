@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from scalelaws.io import atomic_path, file_digest, write_json
 from scalelaws.job import Progress
 from scalelaws.recipe import provenance
-from scalelaws.tokens.bpe import END_OF_DOCUMENT, load_tokenizer
+from scalelaws.tokens.bpe import END_OF_DOCUMENT, SEPARATOR, load_tokenizer
 from scalelaws.tokens.documents import batches, order_of, text_bytes
 from scalelaws.tokens.encoder import Encoder, groups
 from scalelaws.tokens.mixture import mixed_order, shares, source_numbers
@@ -44,6 +44,7 @@ def encode_documents(
     tokenizer = load_tokenizer(tokenizer_folder)
     tokenizer_file = Path(tokenizer_folder) / "tokenizer.json"
     dtype = id_dtype(tokenizer.get_vocab_size())
+    separator = {} if (found := tokenizer.token_to_id(SEPARATOR)) is None else {"separator": found}
     paths = token_paths(output)
     order = order_of(documents, seed)
     paths["sidecar"].parent.mkdir(parents=True, exist_ok=True)
@@ -70,6 +71,7 @@ def encode_documents(
             "vocabulary": tokenizer.get_vocab_size(),
             "dtype": dtype.name,
             "end_of_document": tokenizer.token_to_id(END_OF_DOCUMENT),
+            **separator,
             "tokenizer": file_digest(tokenizer_file),
             "offsets": paths["offsets"].name,
             "digest": digest,

@@ -14,8 +14,9 @@ import numpy as np
 import pyarrow as pa
 from tokenizers import Tokenizer, models
 
+from scalelaws.corpus.pairs import halves
 from scalelaws.errors import InputError
-from scalelaws.tokens.bpe import END_OF_DOCUMENT, byte_characters
+from scalelaws.tokens.bpe import END_OF_DOCUMENT, SEPARATOR, byte_characters
 from scalelaws.tokens.cut import (
     DIGITS,
     WHITE_SPACE,
@@ -45,6 +46,7 @@ class Encoder:
         content = json.loads(tokenizer.to_str())
         _check_does_no_more(content)
         self.end_of_document = _end_of_document(content)
+        self.separator: int | None = tokenizer.token_to_id(SEPARATOR)
         self._model = tokenizer.model
         self._pattern = _pattern(content["pre_tokenizer"])
         ways = [(digits, white_space) for digits in DIGITS for white_space in WHITE_SPACE]
@@ -54,6 +56,21 @@ class Encoder:
 
     def encode(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """The ids of texts one after another, (ids,) uint16 or uint32, and how many each text has, (texts,) int64.
+
+        Of a pair these are the ids of its source, the separator, and those of its target, if there is a separator.
+        """
+        if self.separator is None:
+            return self._encode(texts)
+        split = [halves(text) for text in texts]
+        ids, counts = self._encode([half for halves_of_one in split for half in halves_of_one])
+        parts = np.array([len(halves_of_one) for halves_of_one in split], np.int64)
+        last = np.cumsum(parts) - 1
+        ends = np.cumsum(counts)
+        ids = np.insert(ids, ends[last[parts == 2] - 1], self.separator)
+        return ids, np.diff(ends[last] + np.cumsum(parts - 1), prepend=0)
+
+    def _encode(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """As `encode`, of texts that are no pairs.
 
         A long text is encoded in parts, so that what is held does not grow with it; in one under a user's own pattern.
         """
@@ -66,7 +83,7 @@ class Encoder:
 
     def check(self, tokenizer: Tokenizer, text: str) -> None:
         """Raise InputError unless the tokenizer gives the first 10,000 characters of a text the same ids."""
-        beginning = text[:CHECKED_CHARACTERS]
+        beginning = halves(text)[-1][:CHECKED_CHARACTERS]
         if self.encode([beginning])[0].tolist() != tokenizer.encode(beginning).ids:
             problem = "it gives a document other ids than its cut and its merges say"
             raise InputError("tokenizer", problem, "Make it with the rule tokenizer.")

@@ -7,22 +7,25 @@ from tokenizers import Tokenizer, models
 from scalelaws.errors import InputError
 from scalelaws.io import atomic_path, write_json
 from scalelaws.recipe import provenance
-from scalelaws.tokens.bpe import END_OF_DOCUMENT, byte_characters, byte_level, save_tokenizer
+from scalelaws.tokens.bpe import END_OF_DOCUMENT, SEPARATOR, byte_characters, byte_level, save_tokenizer
 from scalelaws.tokens.encoder import Encoder
 
 
-def take_tokenizer(file: str | Path, folder: str | Path, vocabulary: int, recipe: str) -> None:
+def take_tokenizer(file: str | Path, folder: str | Path, vocabulary: int, recipe: str, *, pairs: bool = False) -> None:
     """Save the tokenizer in a file in `folder`, as train_tokenizer saves one.
 
     The file is a tokenizer.json of the `tokenizers` library, or the merges of GPT-2's kind (vocab.bpe, merges.txt), one
-    pair a line, from which GPT-2's numbering follows. Raises InputError for a file that is neither, or that has another
-    number of ids than `vocabulary`.
+    pair a line, from which GPT-2's numbering follows. For `pairs` of texts it gets a SEPARATOR besides. Raises
+    InputError for a file that is neither, or that has another number of ids than `vocabulary`.
     """
     path = Path(file)
     tokenizer = _from_json(path) if path.suffix == ".json" else _from_merges(path)
+    if pairs:
+        tokenizer.add_special_tokens([SEPARATOR])
     Encoder(tokenizer)
     if (found := tokenizer.get_vocab_size()) != vocabulary:
-        problem = f"{path} has {found:,} ids, and {vocabulary:,} are asked for"
+        separator = f", {SEPARATOR} for pairs included" if pairs else ""
+        problem = f"{path} has {found:,} ids{separator}, and {vocabulary:,} are asked for"
         raise InputError("config: tokenizer.vocabulary", problem, f"Set it to {found}.")
     with atomic_path(folder) as temporary:
         save_tokenizer(tokenizer, temporary)

@@ -36,6 +36,8 @@ class TokenFile:
     """Digest of the tokenizer.json that made the ids."""
     checksums: list[int]
     """CRC-32 of each PIECE_BYTES of the ids."""
+    separator: int | None = None
+    """Between the source and the target of a pair; None where the tokenizer has none."""
 
     @property
     def bytes_per_token(self) -> float:
@@ -79,6 +81,7 @@ def open_tokens(path: str | Path) -> TokenFile:
         end_of_document=sidecar["end_of_document"],
         tokenizer=sidecar["tokenizer"],
         checksums=sidecar["checksums"],
+        separator=sidecar.get("separator"),
     )
     _check_ends(file, paths["ids"])
     return file

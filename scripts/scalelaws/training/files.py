@@ -59,6 +59,10 @@ def train_to_files(
     for path in sidecars:
         corpus, split = Path(path).stem.rsplit(".", 1)
         tokens[corpus, split] = file = open_tokens(path)
+        if run.shape.marks not in (None, (file.separator, file.end_of_document)):
+            problem = f"its separator and end-of-document id are {file.separator} and {file.end_of_document}"
+            remedy = "Learn the study's tokenizer, or give one whose last two ids are <|endoftext|> and <|target|>."
+            raise InputError(path, problem, remedy)
         if (corpus, split) == (train_corpus, "train"):
             check_ids(file, min(run.stream_tokens or run.dataset_tokens, file.tokens))
             check_ids(file, file.tokens, unseen_from(file, run.evaluation_tokens))
