@@ -42,7 +42,7 @@ def test_the_rows_of_a_dataset_may_be_pairs_too(tmp_path):
 
     datasets.Dataset.from_list(ROWS).save_to_disk(str(tmp_path / "saved"))
     source = {"kind": "dataset", "path": str(tmp_path / "saved"), "name": None, "split": "train", "max_bytes": None}
-    source |= {"field": "text", "source_field": "question", "target_field": "answer"}
+    source |= {"source_field": "question", "target_field": "answer"}
     raws = list(read_source(source, 0, None, tmp_path, 0, part=WHOLE))
     assert [(raw.text, raw.target) for raw in raws] == [(row["question"], row["answer"]) for row in ROWS]
     assert len({raw.url for raw in raws}) == 5

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict
 
 import pytest
-from scalelaws.corpus.embedded import code, licences, messages
+from scalelaws.corpus.embedded import code, licences, messages, translations
 from scalelaws.corpus.fetch import Limits
 from scalelaws.corpus.parts import Part
 from scalelaws.corpus.pinned import pinned_packages
@@ -108,6 +108,9 @@ def test_code_licences_and_messages_are_texts():
     german = next(raw for raw in messages(packages) if raw.title == "sphinx de")
     assert "Inhaltsverzeichnis" in german.text and "Table of Contents" not in german.text
     assert not [raw for raw in messages(packages) if raw.title.startswith("sphinx en")]
+    pairs = {raw.text: raw.target for raw in translations(packages)}
+    assert pairs["de Table of Contents"] == "Inhaltsverzeichnis"
+    assert not any(source.startswith("en") for source in pairs)
 
 
 def test_a_local_dataset_is_read(tmp_path):

@@ -32,7 +32,7 @@ def dataset_rows(source: Source, number: int, seed: int, part: Part) -> Iterator
         rows = rows.shuffle(seed=seed)  # shards, and rows within a buffer: the first bytes are not a sample otherwise
     fields, read = fields_of(source), 0
     for row in _read(rows if most is not None else _in_part(rows, part), name):
-        content = _pair_in(row, fields) if "target" in fields else row.get(source["field"]) or row.get("html")
+        content = _pair_in(row, fields) if "target" in fields else row.get(fields["text"]) or row.get("html")
         whole = content.encode("utf-8", "replace") if isinstance(content, str) else content
         place = xxhash.xxh3_64_hexdigest(whole if isinstance(whole, bytes) else b"")
         raw = record(row, fields, f"{name}#{place}", "dataset")

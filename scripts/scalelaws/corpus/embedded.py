@@ -32,24 +32,43 @@ def licences(packages: list[Package]) -> Iterator[Raw]:
 
 def messages(packages: list[Package]) -> Iterator[Raw]:
     """For each package and language other than English the translations in its message catalogues, one a line."""
+    for package, locale, catalogues in _translated(packages):
+        found = (pair for path in catalogues for pair in _messages(path))
+        lines = dict.fromkeys(string for ids, strings in found for string in strings if string and string not in ids)
+        text = "\n".join(lines)
+        yield Raw(_url(package, f"locale/{locale}"), SOURCE, text=text, title=f"{package.name} {locale}")
+
+
+def translations(packages: list[Package]) -> Iterator[Raw]:
+    """Each message of a catalogue, behind the code of a language other than English, and its translation, as a pair."""
+    for package, locale, catalogues in _translated(packages):
+        place = _url(package, f"locale/{locale}")
+        for path in catalogues:
+            for ids, strings in _messages(path):
+                for message, string in zip(ids, strings, strict=False):
+                    if string and string not in ids:
+                        yield Raw(place, SOURCE, text=f"{locale} {message}", target=string, url_is_identity=False)
+
+
+def _translated(packages: list[Package]) -> Iterator[tuple[Package, str, list[Path]]]:
+    """Each package's languages other than English, with their message catalogues."""
     for package in packages:
         catalogues: dict[str, list[Path]] = {}
         for name, path in package.with_suffix(".mo"):
             catalogues.setdefault(_locale(name), []).append(path)
         for locale, paths in sorted(catalogues.items()):
             if locale.split("_")[0] != "en":
-                lines = dict.fromkeys(line for path in paths for line in _translations(path))
-                text = "\n".join(lines)
-                yield Raw(_url(package, f"locale/{locale}"), SOURCE, text=text, title=f"{package.name} {locale}")
+                yield package, locale, paths
 
 
-def _translations(path: Path) -> Iterator[str]:
+def _messages(path: Path) -> Iterator[tuple[list[str], list[str]]]:
+    """The messages of a catalogue, each in the forms for one and for many of English, and in those of its language."""
     with path.open("rb") as stream:
         catalogue = read_mo(stream)
     for message in catalogue:
         ids, strings = (part if isinstance(part, (list, tuple)) else [part] for part in (message.id, message.string))
         if message.id:  # the catalogue's own header has none
-            yield from (string for string in strings if string and string not in ids)
+            yield list(map(str, ids)), list(map(str, strings))
 
 
 def _locale(name: str) -> str:
@@ -66,3 +85,6 @@ def _files(packages: list[Package], suffix: str) -> Iterator[tuple[Package, str,
 
 def _url(package: Package, name: str) -> str:
     return f"http://{HOST}/_sources/{package.name}/{LOCAL_VERSION.sub('', name)}"
+
+
+READERS = {"code": code, "licences": licences, "messages": messages, "translations": translations}

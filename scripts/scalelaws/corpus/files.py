@@ -9,7 +9,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scalelaws.corpus.pairs import of_pairs
 from scalelaws.corpus.raw import Raw, Seen, format_of, reading, unreadable, unseen
 from scalelaws.corpus.warc import Archived, read_warc
 from scalelaws.errors import InputError
@@ -40,7 +39,7 @@ def read_files(paths: Sequence[Path], fields: Mapping[str, str], seen: Seen = un
 
 def fields_of(source: Mapping[str, Any]) -> dict[str, str]:
     """The names of fields, as `read_files` takes them, that a source of files or a dataset is declared with."""
-    if of_pairs(source):
+    if "target_field" in source:
         return {"text": source["source_field"], "target": source["target_field"], "url": source.get("url_field", "url")}
     if source["kind"] == "dataset":
         return {"text": source["field"], "html": "html", "url": "url"}

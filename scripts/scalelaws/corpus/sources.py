@@ -145,8 +145,8 @@ def read_source(
     elif source["kind"] == "dataset":
         yield from dataset_rows(source, number, seed, part)
     elif part.has(number):
-        readers = {"code": embedded.code, "licences": embedded.licences, "messages": embedded.messages}
-        yield from readers[source["content"]](pinned_packages(pins, source["packages"], source["exclude"]))
+        reader = embedded.READERS[source["content"]]
+        yield from reader(pinned_packages(pins, source["packages"], source["exclude"]))
 
 
 def source_files(source: Source, number: int, pages: Path | None, part: Part = WHOLE) -> list[Path]:
