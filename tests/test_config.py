@@ -100,6 +100,32 @@ def test_a_mistake_gets_one_line_with_its_place_and_its_remedy(path, value, mess
     assert "\n" not in str(error.value)
 
 
+PAIRS = {"kind": "files", "paths": ["q.jsonl"], "source_field": "question", "target_field": "answer"}
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ({"target_field": None}, r"corpora.web.sources.0: the key 'target_field' is missing. Add it."),
+        ({"text_field": "text"}, r"corpora.web.sources.0: unknown key 'text_field'. Did you mean 'target_field'\?"),
+        ({"kind": "urls"}, r"corpora.web.sources.0: unknown key 'paths'"),
+    ],
+)
+def test_a_source_of_pairs_has_two_fields_and_no_third(source, message):
+    wrong = {key: value for key, value in {**PAIRS, **source}.items() if value is not None}
+    with pytest.raises(InputError, match=message):
+        checked_config(_changed("corpora.web.sources", [wrong]), SCHEMA, "small.yaml")
+
+
+def test_sources_of_pairs_and_of_texts_have_their_own_defaults():
+    dataset = {"kind": "dataset", "path": "d", "source_field": "a", "target_field": "b"}
+    raw = _changed("corpora.web.sources", [PAIRS, dataset, {"kind": "files", "paths": ["a.txt"]}])
+    pairs, rows, texts = checked_config(raw, SCHEMA, "small.yaml")["corpora"]["web"]["sources"]
+    assert pairs == PAIRS | {"url_field": "url"}
+    assert rows == dataset | {"name": None, "split": "train", "max_bytes": None}
+    assert texts["text_field"] == "text" and "source_field" not in texts
+
+
 def test_a_file_that_is_missing_broken_or_empty_is_named(tmp_path):
     with pytest.raises(InputError, match="there is no such file"):
         read_config(tmp_path / "absent.yaml", SCHEMA)

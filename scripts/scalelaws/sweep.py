@@ -14,6 +14,7 @@ SHORT = {
     "aspect_ratio": "aspect",
     "head_size": "head",
     "recurrence": "times",
+    "encoder_share": "share",
     "context": "context",
     "batch_tokens": "batch",
     "learning_rate": "rate",
@@ -33,7 +34,7 @@ HELD = ("constant", "trunk", "max_epochs")
 """What they may differ in beside that where the grid is made of branches."""
 REPEATED = ("constant", "averaging", "max_tokens", "max_epochs")
 """What runs over repeated subsets may differ in from a grid that sees each token once."""
-IN_SHAPE = ("family", "aspect_ratio", "recurrence")
+IN_SHAPE = ("family", "aspect_ratio", "recurrence", "encoder_share")
 """Settings that the name of a model's shape tells already."""
 
 

@@ -134,3 +134,54 @@ def test_rules_reach_the_runs():
 def test_a_wrong_setting_gets_one_line(training, message):
     with pytest.raises(InputError, match=message):
         config(**training)
+
+
+PAIRED = {
+    "role": "train",
+    "sources": [{"kind": "files", "paths": ["q.jsonl"], "source_field": "q", "target_field": "a"}],
+}
+
+
+def test_an_encoder_decoders_halves_are_varied_by_its_share_of_layers():
+    raw = {
+        "study": "test",
+        "corpora": {"pairs": PAIRED},
+        "tokenizer": {"vocabulary": 512},
+        "training": {
+            "family": "encoder_decoder", "parameters": [90_000], "dataset_tokens": [10_000], "context": 64,
+            "batch_tokens": 1024, "max_tokens": 20_000, "sweep": [{"encoder_share": [0.25, 0.75]}],
+        },
+    }  # fmt: skip
+    runs = runs_of(checked_config(raw, SCHEMA, "test.yaml"))
+    assert list(runs) == [
+        "encoder_decoder-2+2L40d-10k-s0", "encoder_decoder-1+3L40d-10k-s0", "encoder_decoder-3+1L40d-10k-s0",
+    ]  # fmt: skip
+    assert [run.encoder_layers for run in runs.values()] == [2, 1, 3]
+    assert [run.variant for run in runs.values()] == ["", "share0.25", "share0.75"]
+    assert all(run.shape.parameters == run.parameters for run in runs.values())
+
+
+def of_family(family, sources, **training):
+    raw = {"study": "test", "corpora": {"pages": {"role": "train", "sources": sources}}}
+    grid = {"parameters": [90_000], "dataset_tokens": [10_000], "max_tokens": 20_000, "context": 64}
+    return checked_config(
+        raw | {"training": {**grid, "batch_tokens": 1024, "family": family, **training}}, SCHEMA, "test.yaml"
+    )
+
+
+def test_an_encoder_decoder_that_is_given_no_pairs_is_refused_and_texts_of_pairs_serve_any_family():
+    texts = [{"kind": "files", "paths": ["a.txt"]}]
+    with pytest.raises(
+        InputError, match=r"corpora\.pages\.sources\.1: the family encoder_decoder learns pairs .* Give it"
+    ):
+        runs_of(of_family("encoder_decoder", PAIRED["sources"] + texts))
+    assert runs_of(of_family("encoder_decoder", PAIRED["sources"]))
+    assert runs_of(of_family("encoder_decoder", [{"kind": "installed-docs", "content": "translations"}]))
+    assert runs_of(of_family("transformer", PAIRED["sources"] + texts))
+
+
+def test_losses_of_targets_alone_are_not_put_beside_those_of_whole_texts():
+    with pytest.raises(
+        InputError, match=r"training\.sweep: losses of encoder_decoder.*those of transformer\. Make a study"
+    ):
+        runs_of(of_family("transformer", PAIRED["sources"], sweep=[{"family": "encoder_decoder"}]))

@@ -91,7 +91,12 @@ def ood_corpora(observations: Observations) -> list[str]:
     return [str(name) for name in others.groupby("corpus")["loss"].mean().sort_values().index]
 
 
-FAMILY_NAMES = {"transformer": "Transformer", "universal": "Universal Transformer", "lstm": "LSTM"}
+FAMILY_NAMES = {
+    "transformer": "Transformer",
+    "universal": "Universal Transformer",
+    "lstm": "LSTM",
+    "encoder_decoder": "Encoder-decoder",
+}
 
 
 def readable_name(name: str) -> str:

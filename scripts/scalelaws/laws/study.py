@@ -114,7 +114,8 @@ def _fitted(
     resamples = settings["resamples"]
     wanted = set(settings["fit"])
     excluded = _excluded(observations)
-    shapes, batched, gaps = observations.of_variants("aspect_ratio"), observations.of_batches(), of_gaps(observations)
+    shapes = observations.of_variants("aspect_ratio", "encoder_share")
+    batched, gaps = observations.of_batches(), of_gaps(observations)
     observations = observations.of_variants()
     train = observations.train_corpus
     results = observations.results(train)

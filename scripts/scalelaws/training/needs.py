@@ -204,6 +204,8 @@ def _working_bytes(run: Run, sequences_at_once: int, evaluated_sets: int, *, on_
     # which a GPU computes again in the backward pass.
     attention = 0 if on_gpu else 3 * shape.n_head * run.context
     kept = (12 * shape.d_model + 3 * shape.d_feed_forward + attention) * width
+    if shape.marks:  # a decoder's layer attends twice, and every layer to what masks let through, made numbers
+        kept += (6 * shape.d_model + attention + run.context) * width
     layers = tokens * kept * shape.n_layer * shape.recurrence
     rows = GPU_OUTPUT_ROWS if on_gpu else OUTPUT_ROWS
     output = rows * run.vocabulary * width * 2 + (4 + width) * run.vocabulary * shape.d_model

@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from scalelaws.corpus.pairs import of_pairs
 from scalelaws.corpus.settings import trained_on
 from scalelaws.errors import InputError
 from scalelaws.io import read_json
@@ -25,8 +26,10 @@ NOMINAL_RATES = {name: DEVICES[name].flops_per_second for name in ("CPU core", "
 def runs_of(config: dict[str, Any]) -> dict[str, Run]:
     """The study's runs by name (2L48d-1.3M-s0, or with a sweep 2L48d-1.3M-s0-batch512), from its checked configuration.
 
-    Raises InputError if two target sizes are built as the same shape, or a run would make no step.
+    Raises InputError if two target sizes are built as the same shape, a run would make no step, or an encoder-decoder
+    would be given other texts than pairs.
     """
+    _check_pairs(config)
     runs: dict[str, Run] = {}
     made: set[Run] = set()
     for variant in variants(config["training"]):
@@ -37,6 +40,23 @@ def runs_of(config: dict[str, Any]) -> dict[str, Run]:
                 runs[run.run] = run
                 made.add(alike)
     return runs
+
+
+def _check_pairs(config: dict[str, Any]) -> None:
+    """An encoder-decoder reads pairs alone, and its losses, of targets alone, are compared with no other family's."""
+    families = {variant.settings["family"] for variant in variants(config["training"])}
+    if "encoder_decoder" not in families:
+        return
+    for name, corpus in config["corpora"].items():
+        for number, source in enumerate(corpus["sources"]):
+            if not of_pairs(source):
+                problem = "the family encoder_decoder learns pairs of texts, and this source has none"
+                remedy = "Give it source_field and target_field, or choose another training.family."
+                raise InputError(f"config: corpora.{name}.sources.{number}", problem, remedy)
+    if len(families) > 1:
+        others = ", ".join(sorted(families - {"encoder_decoder"}))
+        problem = f"losses of encoder_decoder, of targets alone, cannot be compared with those of {others}"
+        raise InputError("config: training.sweep", problem, "Make a study of each.")
 
 
 def _check_name(run: Run, others: Mapping[str, Run]) -> None:
@@ -128,6 +148,7 @@ def _shapes(training: dict[str, Any], vocabulary: int, place: str) -> list[Shape
             training["positions"],
             training["aspect_ratio"],
             training["head_size"],
+            training["encoder_share"],
             family=training["family"],
             feed_forward_ratio=float(training["feed_forward_ratio"]),
             recurrence=training["recurrence"] if training["family"] == "universal" else 1,
@@ -193,6 +214,7 @@ def _run(variant: Variant, shape: Shape, dataset_tokens: int, seed: int, place: 
         optimizer=training["optimizer"],
         beta2=second_moment_decay(training["beta2"], batch_tokens),
         variant=variant.name,
+        encoder_layers=shape.encoder_layers,
     )
 
 
