@@ -76,3 +76,7 @@ def test_each_kind_of_source_is_told_in_a_line():
     assert describe({"kind": "files", "paths": ["a", "b"]}) == "files a, b"
     dataset = {"kind": "dataset", "path": "p", "name": "n", "split": "train", "field": "text"}
     assert describe(dataset) == "dataset p/n, split train, field text"
+    halves = {"source_field": "question", "target_field": "answer"}
+    del dataset["field"]
+    assert describe(dataset | halves) == "dataset p/n, split train, pairs of question and answer"
+    assert describe({"kind": "files", "paths": ["a", "b"]} | halves) == "pairs of question and answer in files a, b"

@@ -40,6 +40,18 @@ def test_the_laws_of_the_gap_to_held_out_and_to_unseen_text_come_back(laws, name
         assert law.parameters[name].value == pytest.approx(value, rel=1e-3)
 
 
+def test_the_law_of_encoder_and_decoder_takes_the_sweeps_shares_of_encoders_and_other_laws_do_not():
+    made = synthetic.study(subsets=(4e6,), seeds=3)
+    share = made.runs["seed"].map({0: 0.5, 1: 0.25, 2: 0.75})
+    halves = {"encoder_parameters": share, "decoder_parameters": 1 - share}
+    runs = made.runs.assign(**{name: part * made.runs["parameters"] for name, part in halves.items()})
+    runs = runs.assign(variant=share.map({0.5: "", 0.25: "share0.25", 0.75: "share0.75"}))
+    wanted = {"resamples": 100, "fit": ["loss_of_encoder_and_decoder", "loss_of_parameters"]}
+    found = fit_laws(replace(made, runs=runs), wanted, seed=1, study="halves").laws
+    assert found["loss_of_encoder_and_decoder"].data["used"].sum() == 3 * len(synthetic.SIZES)
+    assert found["loss_of_parameters"].data["used"].sum() == len(synthetic.SIZES)
+
+
 def test_a_gap_is_of_runs_that_repeat_their_subset_where_these_vary_enough(observations):
     longest = observations.runs["dataset_tokens"] == max(synthetic.SUBSETS)
     of_sweep = observations.runs.assign(variant=np.where(longest, "", "constant-averaging0.1-max4000000"))

@@ -98,10 +98,12 @@ def describe(source: Mapping[str, Any]) -> str:
     if source["kind"] == "common-crawl":
         languages = f" in {', '.join(source['languages'])}" if source["languages"] else ""
         return f"pages{languages} of the archives that {', '.join(source['lists'])} name"
+    pairs = "target_field" in source
+    fields = f"pairs of {source['source_field']} and {source['target_field']}" if pairs else ""
     if source["kind"] == "files":
-        return f"files {', '.join(source['paths'])}"
+        return f"{fields}{' in ' if pairs else ''}files {', '.join(source['paths'])}"
     name = f"/{source['name']}" if source["name"] else ""
-    return f"dataset {source['path']}{name}, split {source['split']}, field {source['field']}"
+    return f"dataset {source['path']}{name}, split {source['split']}, {fields or 'field ' + source['field']}"
 
 
 def _require_chain(name: str, scraped: Mapping[str, str], reports: Sequence[Mapping[str, Any]]) -> None:

@@ -1,4 +1,7 @@
-"""Token files: the ids of a corpus's documents, one after the other, memory-mapped, with a JSON sidecar beside them."""
+"""Token files: the ids of a corpus's documents, one after the other, memory-mapped, with a JSON sidecar beside them.
+
+A pair of texts is one document: the ids of its source, the separator, those of its target. All count as tokens.
+"""
 
 import json
 import zlib
