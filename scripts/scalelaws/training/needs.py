@@ -202,11 +202,12 @@ def _working_bytes(run: Run, sequences_at_once: int, evaluated_sets: int, *, on_
     tokens, width = sequences_at_once * run.context, 4 if run.precision == "float32" else 2
     # A layer keeps its norms, queries, keys and values, both sides of the feed-forward, and the attention's weights,
     # which a GPU computes again in the backward pass.
-    attention = 0 if on_gpu else 3 * shape.n_head * run.context
+    attention = 0 if on_gpu or shape.marks else 3 * shape.n_head * run.context
     kept = (12 * shape.d_model + 3 * shape.d_feed_forward + attention) * width
-    if shape.marks:  # a decoder's layer attends twice, and every layer to what masks let through, made numbers
-        kept += (6 * shape.d_model + attention + run.context) * width
     layers = tokens * kept * shape.n_layer * shape.recurrence
+    if shape.marks:  # an encoder-decoder's keep masks in place of weights, and a decoder's layer attends twice
+        decoders = shape.n_layer - shape.encoder_layers
+        layers += tokens * width * (6 * shape.d_model * decoders + run.context * (shape.n_layer + decoders))
     rows = GPU_OUTPUT_ROWS if on_gpu else OUTPUT_ROWS
     output = rows * run.vocabulary * width * 2 + (4 + width) * run.vocabulary * shape.d_model
     return layers + output + (evaluated_sets + 1) * run.evaluation_tokens * 2 * 8
