@@ -41,7 +41,7 @@ def _ends_in_target(ids: np.ndarray, end: int, marks: tuple[int, int]) -> bool:
     return False
 
 
-def count_asked(targets: Tensor) -> int:
+def count_asked(targets: np.ndarray | Tensor) -> int:
     """How many tokens are asked for."""
     return int((targets != NOTHING).sum())
 
