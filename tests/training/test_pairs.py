@@ -51,17 +51,17 @@ def test_a_target_that_only_its_source_tells_is_learned(tmp_path, positions, ord
 def test_a_killed_run_goes_on_to_the_same_result_bit_for_bit(pairs, tmp_path, monkeypatch, averaging):
     run = replace(PAIRED, steps=40, averaging=averaging, dropout=0.1)
     undisturbed = trained(run, pairs, tmp_path / "undisturbed")
-    plain_update = Engine.update
+    plain_queue = Engine.queue
 
     def killed_at_step_23(engine, inputs, targets):
         if engine.state.step == 23:
             os.kill(os.getpid(), signal.SIGTERM)
-        return plain_update(engine, inputs, targets)
+        return plain_queue(engine, inputs, targets)
 
-    monkeypatch.setattr(Engine, "update", killed_at_step_23)
+    monkeypatch.setattr(Engine, "queue", killed_at_step_23)
     with pytest.raises(SystemExit):
         trained(run, pairs, tmp_path / "killed")
-    monkeypatch.setattr(Engine, "update", plain_update)
+    monkeypatch.setattr(Engine, "queue", plain_queue)
     resumed = trained(run, pairs, tmp_path / "killed")
     assert torch.equal(resumed.best, undisturbed.best)
     assert resumed.losses == undisturbed.losses
