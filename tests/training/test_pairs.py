@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 import torch
 from scalelaws.errors import InputError
+from scalelaws.training.branches import trunks_and_branches
 from scalelaws.training.engine import Engine
 from scalelaws.training.evaluate import evaluation_sets
+from scalelaws.training.files import train_planned
+from scalelaws.training.loop import FORKS
 
+from .made import write_plan, write_tokens
 from .test_loop import RUN, result_loss, token_file, trained
 
 LETTERS, TARGET, END = 16, 18, 17
@@ -86,3 +90,24 @@ def test_windows_without_a_token_of_a_target_are_refused(pairs):
     sources = token_file(np.zeros(4_000, np.uint16))
     with pytest.raises(InputError, match="its windows hold no token of a target"):
         evaluation_sets(PAIRED, {**pairs, ("other", "test"): sources}, "pages")
+
+
+def test_a_branch_of_a_trunk_gives_what_a_run_of_its_own_would_have_bit_for_bit(pairs, tmp_path):
+    base = replace(PAIRED, averaging=0.0, warmup_steps=2, precision="float32")
+    trunk, branch = trunks_and_branches([replace(base, dataset_tokens=20 * 512, steps=20)], "config")
+    trained(trunk, pairs, tmp_path / "trunk", owner="trunk")
+    grown = trained(branch, pairs, tmp_path / "branch", trunk=tmp_path / "trunk" / FORKS)
+    assert grown.first_step > 0
+    alone = trained(replace(branch, first_step=0), pairs, tmp_path / "alone")
+    assert torch.equal(grown.weights, alone.weights)
+
+
+def test_tokens_of_texts_that_are_no_pairs_are_refused(tmp_path):
+    run = replace(PAIRED, run="some-run", parameters=PAIRED.shape.parameters)
+    write_plan(tmp_path, [run])
+    for name in ("pages.train", "pages.test"):
+        write_tokens(tmp_path, name, np.zeros(40_000), PAIRED.vocabulary)
+    with pytest.raises(
+        InputError, match=r"json: its separator and end-of-document id are None and 18\. Learn the study"
+    ):
+        train_planned(tmp_path / "plan.csv", "some-run", None, threads=1)
