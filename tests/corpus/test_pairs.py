@@ -82,3 +82,12 @@ def test_cleaning_keeps_the_halves_of_a_pair_apart_and_drops_a_pair_that_a_rule_
     kept, report = cleaned(tmp_path, [*good, ("We use cookies, do you?", prose(9))])
     assert kept == [list(pair) for pair in good]
     assert {name: count["documents"] for name, count in report["removed"].items()} == {"halves_cut_apart": 1}
+
+
+def test_pairs_of_one_page_are_as_many_documents(tmp_path):
+    rows = [{"q": f"question {n}", "a": f"answer {n}", "url": "http://a.org/faq"} for n in range(3)]
+    (tmp_path / "faq.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    fields = {"text": "q", "target": "a", "url": "url"}
+    found = [extracted(raw) for raw in read_files([tmp_path / "faq.jsonl"], fields)]
+    assert len({document.id for document in found}) == 3
+    assert {document.url for document in found} == {"http://a.org/faq"}

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 import torch
 from scalelaws.errors import InputError
+from scalelaws.training.batches import batch
 from scalelaws.training.branches import trunks_and_branches
 from scalelaws.training.engine import Engine
 from scalelaws.training.evaluate import evaluation_sets
 from scalelaws.training.files import train_planned
 from scalelaws.training.loop import FORKS
+from scalelaws.training.state import initial_state
+from scalelaws.training.targets import NOTHING
 
 from .made import write_plan, write_tokens
 from .test_loop import RUN, result_loss, token_file, trained
@@ -74,7 +77,6 @@ def test_a_killed_run_goes_on_to_the_same_result_bit_for_bit(pairs, tmp_path, mo
 def test_parts_of_a_batch_weigh_as_many_tokens_as_they_ask_for(pairs, monkeypatch):
     """Whatever is taken at once, the loss is the mean over the whole batch's targets."""
     from scalelaws.training import engine as engine_module
-    from scalelaws.training.batches import batch
     from scalelaws.training.state import initial_state
 
     run, ids = replace(PAIRED, precision="float32"), pairs["pages", "train"].ids
@@ -88,7 +90,7 @@ def test_parts_of_a_batch_weigh_as_many_tokens_as_they_ask_for(pairs, monkeypatc
 
 def test_windows_without_a_token_of_a_target_are_refused(pairs):
     sources = token_file(np.zeros(4_000, np.uint16))
-    with pytest.raises(InputError, match="its windows hold no token of a target"):
+    with pytest.raises(InputError, match="fewer than two of its windows hold a token of a target"):
         evaluation_sets(PAIRED, {**pairs, ("other", "test"): sources}, "pages")
 
 
@@ -111,3 +113,23 @@ def test_tokens_of_texts_that_are_no_pairs_are_refused(tmp_path):
         InputError, match=r"json: its separator and end-of-document id are None and 18\. Learn the study"
     ):
         train_planned(tmp_path / "plan.csv", "some-run", None, threads=1)
+
+
+def test_a_batch_of_sources_alone_counts_and_changes_nothing(pairs):
+    ids = pairs["pages", "train"].ids
+    engine = Engine(PAIRED, initial_state(PAIRED.shape, 0))
+    for step in range(1, 4):
+        engine.update(*batch(ids, step, 512, 32, 0, PAIRED.shape.marks))
+    before, losses = engine.state.weights.clone(), list(engine.state.recent_losses)
+    inputs, targets = batch(ids, 4, 512, 32, 0, PAIRED.shape.marks)
+    engine.update(inputs, np.full_like(targets, NOTHING))
+    assert (engine.state.step, engine.state.status, engine.state.recent_losses) == (4, "running", losses)
+    assert torch.equal(engine.state.weights, before)
+
+
+def test_one_window_with_a_target_has_no_error_and_is_refused():
+    sources = np.full(4_000, 3, np.uint16)
+    sources[2_000:2_010], sources[2_010:2_020], sources[2_020] = TARGET, 4, END
+    files = {("pages", "train"): told(0, 34_000), ("pages", "test"): token_file(sources)}
+    with pytest.raises(InputError, match="fewer than two of its windows hold a token of a target"):
+        evaluation_sets(PAIRED, files, "pages")

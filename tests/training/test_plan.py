@@ -185,3 +185,12 @@ def test_losses_of_targets_alone_are_not_put_beside_those_of_whole_texts():
         InputError, match=r"training\.sweep: losses of encoder_decoder.*those of transformer\. Make a study"
     ):
         runs_of(of_family("transformer", PAIRED["sources"], sweep=[{"family": "encoder_decoder"}]))
+
+
+def test_pairs_that_only_a_foreign_corpus_has_are_refused():
+    config = of_family("transformer", [{"kind": "files", "paths": ["a.txt"]}])
+    config["corpora"]["faq"] = {**of_family("transformer", PAIRED["sources"])["corpora"]["pages"], "role": "ood"}
+    with pytest.raises(InputError, match=r"corpora\.faq\.sources: it has pairs of texts, and what separates them"):
+        runs_of(config)
+    config["corpora"]["pages"]["sources"] = PAIRED["sources"]
+    assert runs_of(config)

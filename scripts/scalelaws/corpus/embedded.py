@@ -40,14 +40,16 @@ def messages(packages: list[Package]) -> Iterator[Raw]:
 
 
 def translations(packages: list[Package]) -> Iterator[Raw]:
-    """Each message of a catalogue, behind the code of a language other than English, and its translation, as a pair."""
+    """Each message of a catalogue, behind the code of a language other than English, and its translation, as a pair.
+
+    But those that count: languages have other forms for few and for many than English has.
+    """
     for package, locale, catalogues in _translated(packages):
         place = _url(package, f"locale/{locale}")
         for path in catalogues:
             for ids, strings in _messages(path):
-                for message, string in zip(ids, strings, strict=False):
-                    if string and string not in ids:
-                        yield Raw(place, SOURCE, text=f"{locale} {message}", target=string, url_is_identity=False)
+                if len(ids) == 1 and strings[0] and strings[0] not in ids:
+                    yield Raw(place, SOURCE, text=f"{locale} {ids[0]}", target=strings[0], url_is_identity=False)
 
 
 def _translated(packages: list[Package]) -> Iterator[tuple[Package, str, list[Path]]]:

@@ -79,8 +79,8 @@ def _pair(row: Mapping[str, Any], fields: Mapping[str, str], place: str, source:
         problem = f"has no pair of texts in '{fields['text']}' and '{fields['target']}' (it has {', '.join(row)})"
         raise InputError(place, problem, "Name the fields with source_field and target_field.")
     url, title = row.get(fields["url"]), str(row.get("title") or "")
-    given = isinstance(url, str) and bool(url)
-    return Raw(str(url) if given else place, source, text=text, target=target, title=title, url_is_identity=given)
+    shown = url if isinstance(url, str) and url else place  # a page may have many pairs
+    return Raw(shown, source, text=text, target=target, title=title, url_is_identity=False)
 
 
 def raw_page(page: Archived, source: str) -> Raw:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from scalelaws.corpus.pairs import of_pairs
 from scalelaws.corpus.settings import Source, input_files, trained_on
 
 Corpora = Mapping[str, Mapping[str, Any]]
@@ -25,8 +26,8 @@ CORE_SECONDS_PER_MB = {
     **{"survey": 0.05, "tokenizer": 0.25, "encode": 0.12},
 }
 """For a megabyte of text. They tell orders of magnitude: pages differ more than that."""
-ORDER_MB_PER_MB = 0.05
-"""Memory for the ids of a megabyte's documents, of which WebText has 200."""
+ORDER_MB_PER_MB, PAIRS_MB_PER_MB = 0.05, 4.0
+"""Memory for the ids of a megabyte's documents, of which WebText has 200, and of pairs, of which it may have 16,000."""
 WORDS_MB_PER_MB = 3.0
 """The same for its different words; 1.5 measured at 120 MB, and less for more."""
 AGAINST_TRAINING = {"match", "deduplicate", "split"}
@@ -78,8 +79,10 @@ def ordering_mb(
     """
 
     def asked(wildcards: Any) -> float:
-        text = texts[corpus_of(wildcards, corpora)]
-        return least + ORDER_MB_PER_MB * text + WORDS_MB_PER_MB * min(text, sample_bytes / 1e6)
+        name = corpus_of(wildcards, corpora)
+        text, pairs = texts[name], any(map(of_pairs, corpora[name]["sources"]))
+        ordering = (PAIRS_MB_PER_MB if pairs else ORDER_MB_PER_MB) * text
+        return least + ordering + WORDS_MB_PER_MB * min(text, sample_bytes / 1e6)
 
     return asked
 

@@ -9,6 +9,7 @@ from scalelaws.corpus.dataset_card import dataset_readme
 from scalelaws.corpus.documents import Digest, Document, DocumentWriter, count_documents, digested, read_documents
 from scalelaws.corpus.funnel import Funnel
 from scalelaws.corpus.overlap import overlap
+from scalelaws.corpus.pairs import BOUND
 from scalelaws.corpus.survey import place
 from scalelaws.errors import InputError
 from scalelaws.io import atomic_path, write_json
@@ -97,7 +98,7 @@ class Count:
         encoded = document.text.encode()
         self.documents += 1
         self.bytes += len(encoded)
-        self.words += len(encoded.split())
+        self.words += len(encoded.replace(BOUND.encode(), b" ").split())
 
     def as_dict(self) -> dict[str, Any]:
         """The three counts by name, and the digest of the documents."""

@@ -27,6 +27,8 @@ def losses_of_models(observations: Observations) -> pd.DataFrame:
     if observations.positions is None:
         raise NotDrawableError("the table has one mean loss over all positions of a context, none by position")
     results = on_shared_data(observations.results(observations.train_corpus))
+    if (_family(results) == "encoder_decoder").any():
+        raise NotDrawableError("an encoder-decoder's tokens see their own pair alone, wherever they stand in a window")
     models = results[["run", "parameters"]].assign(family=_family(results))
     held_out = (observations.positions["corpus"] == observations.train_corpus) & (
         observations.positions["split"] == "test"

@@ -16,11 +16,16 @@ ROUNDS = 3
 """How often the size that data need is computed anew from the law that was fitted with it."""
 
 
-def design_tasks(observations: Observations, objective: Objective) -> list[Task]:
-    """The laws of the held-out loss that this table's design may determine."""
-    train = observations.train_corpus
-    results = observations.results(train)
+def design_tasks(shapes: Observations, halves: Observations, objective: Objective) -> list[Task]:
+    """The laws of the held-out loss that a table's design may determine.
+
+    shapes: the grid and what varies a model's shape; halves: the grid and what varies an encoder's share.
+    """
+    train = shapes.train_corpus
+    results = shapes.results(train)
     rows = result_rows(results).assign(width=results["d_model"], depth=results["n_layer"])
+    of_halves = halves.results(train)
+    encoders = _halves(result_rows(of_halves), of_halves)
     tables = {
         "loss_of_overtraining": ("overtraining", "L(N,M), over-training", _overtrained(rows)),
         "loss_of_repeated_data": ("repeated_data", "L(N,D), repeated data", _repeated(rows, objective)),
@@ -30,7 +35,11 @@ def design_tasks(observations: Observations, objective: Objective) -> list[Task]
             "L(width, depth, N, D)",
             _shapes(rows),
         ),
-        "loss_of_encoder_and_decoder": ("encoder_decoder", "L(encoder, decoder)", _halves(rows, results)),
+        "loss_of_encoder_and_decoder": (
+            "encoder_decoder",
+            "L(encoder, decoder)",
+            encoders,
+        ),
     }
     return [
         Task(name, form, title, train, "test", table, objective)

@@ -114,7 +114,7 @@ def _fitted(
     resamples = settings["resamples"]
     wanted = set(settings["fit"])
     excluded = _excluded(observations)
-    shapes = observations.of_variants("aspect_ratio", "encoder_share")
+    shapes, halves = (observations.of_variants(varied) for varied in ("aspect_ratio", "encoder_share"))
     batched, gaps = observations.of_batches(), of_gaps(observations)
     observations = observations.of_variants()
     train = observations.train_corpus
@@ -129,7 +129,7 @@ def _fitted(
         return fit_law(task, resamples, _seed(seed, task.name), settings["backtest"], redrawn, between_seeds)
 
     held_out = held_out_tasks(observations, objective)
-    direct = [*held_out, *design_tasks(shapes, objective), *gap_tasks(gaps)]
+    direct = [*held_out, *design_tasks(shapes, halves, objective), *gap_tasks(gaps)]
     direct = [
         task for task in direct if task.name in CORE or not sparse(FORMS[task.form], task.rows[task.rows["used"]])
     ]

@@ -19,9 +19,8 @@ from torch import Tensor
 
 from scalelaws.errors import InputError
 from scalelaws.io import atomic_path, read_json, write_json
-from scalelaws.models.families import DECODERS
 from scalelaws.models.hub_names import parameter_name
-from scalelaws.models.shapes import Shape
+from scalelaws.models.shapes import DECODERS, Shape
 from scalelaws.tokens.bpe import END_OF_DOCUMENT, load_tokenizer
 
 COPIED = ("hub", "hub_names", "families", "encoder_decoder", "lstm", "transformer", "parts", "shapes")

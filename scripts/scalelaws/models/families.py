@@ -7,12 +7,10 @@ from torch import Tensor
 
 from scalelaws.models.encoder_decoder import ENCODER_DECODER
 from scalelaws.models.lstm import LSTM
-from scalelaws.models.shapes import BASE_WIDTH, Shape
+from scalelaws.models.shapes import BASE_WIDTH, DECODERS, Shape
 from scalelaws.models.transformer import TRANSFORMER
 
 FAMILIES = {"transformer": TRANSFORMER, "universal": TRANSFORMER, "lstm": LSTM, "encoder_decoder": ENCODER_DECODER}
-DECODERS = ("transformer", "universal")
-"""The families that are made of `transformer_layer` alone."""
 
 
 def weight_shapes(shape: Shape) -> dict[str, tuple[int, ...]]:

@@ -12,6 +12,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 from transformers.generation import GenerationMixin
 from transformers.modeling_outputs import CausalLMOutput
 
+from scalelaws.models.encoder_decoder import layout
 from scalelaws.models.families import hidden_states, output_weight, weight_shapes
 from scalelaws.models.hub_names import parameter_name
 from scalelaws.models.shapes import Shape
@@ -45,7 +46,8 @@ class ScalelawsForCausalLM(PreTrainedModel, GenerationMixin):
     def forward(self, input_ids: Tensor, labels: Tensor | None = None, **ignored: Any) -> CausalLMOutput:
         """Logits (sequences, tokens, vocabulary), and with labels the mean loss of each next token in nats.
 
-        There is no padding: a sequence begins with its first token.
+        There is no padding: a sequence begins with its first token. An encoder-decoder is given the ids of a source,
+        <|target|>, and what there is of its target; its loss is of tokens of targets alone.
         """
         shape = self.model_shape
         weights = {name: getattr(self, parameter_name(name)) for name in weight_shapes(shape)}
@@ -54,6 +56,9 @@ class ScalelawsForCausalLM(PreTrainedModel, GenerationMixin):
         logits = logits.view(*input_ids.shape, -1)
         if labels is None:
             return CausalLMOutput(logits=logits)
+        if shape.marks:
+            asked = layout(input_ids, *shape.marks).in_target & (input_ids != shape.marks[1])
+            labels = torch.cat([labels[:, :1], labels[:, 1:].masked_fill(~asked[:, :-1], -100)], dim=1)
         loss = torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten())
         return CausalLMOutput(loss=loss, logits=logits)
 

@@ -94,6 +94,11 @@ class Engine:
         if self.captured:
             self.captured.queue(inputs, targets, rate, share, measured=measured)
             return
+        if not count_asked(targets[: self.few_sequences]):
+            measured = False
+            if not count_asked(targets):  # a batch of sources alone teaches nothing
+                self.state.step = step
+                return
         ids, following = (torch.from_numpy(rows).to(self.device) for rows in (inputs, targets))
         loss, norm, few = map(float, self._gradients_of(ids, following, step, measured=measured))
         spike = is_spike(self.state.recent_losses, loss)

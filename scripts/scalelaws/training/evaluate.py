@@ -39,7 +39,8 @@ class EvaluationSet:
     """(windows, context) int64"""
     targets: np.ndarray
     """Those that are not to be predicted are NOTHING."""
-    bytes_per_token: float
+    bytes_per_token: float | None
+    """None where losses are of parts of texts, whose bytes nobody counted."""
 
     @property
     def asks_for_all(self) -> bool:
@@ -50,7 +51,7 @@ class EvaluationSet:
         """The set with every third of its windows; all of them where a standard error would lack a second one."""
         chosen = slice(None, None, PASSING_STRIDE if len(self.inputs) > PASSING_STRIDE else 1)
         some = replace(self, inputs=self.inputs[chosen], targets=self.targets[chosen])
-        return some if count_asked(some.targets) else self
+        return some if _has_error(some.targets) else self
 
 
 def evaluation_sets(run: Run, tokens: Mapping[tuple[str, str], TokenFile], train_corpus: str) -> list[EvaluationSet]:
@@ -65,11 +66,17 @@ def evaluation_sets(run: Run, tokens: Mapping[tuple[str, str], TokenFile], train
         texts = _training_texts(run, file) if trained_on else {split: (file.ids, _spread(run, file, file.ids))}
         for name, (ids, starts) in texts.items():
             rows = sequences(ids, starts, run.context, run.shape.marks)
-            sets.append(EvaluationSet(corpus, name, *rows, file.bytes_per_token))
-            if not count_asked(rows[1]):
+            bytes_per_token = None if run.shape.marks else file.bytes_per_token
+            sets.append(EvaluationSet(corpus, name, *rows, bytes_per_token))
+            if not _has_error(rows[1]):
                 remedy = "Give this corpus more pairs, or raise training.evaluation_tokens."
-                raise InputError(str(file.path), "its windows hold no token of a target", remedy)
+                raise InputError(str(file.path), "fewer than two of its windows hold a token of a target", remedy)
     return sets
+
+
+def _has_error(targets: np.ndarray) -> bool:
+    """Whether a mean over what is asked for has a standard error: there are two windows."""
+    return int((targets != NOTHING).any(1).sum()) > 1
 
 
 def _training_texts(run: Run, file: TokenFile) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -99,6 +106,7 @@ def window_losses(
     compiled function sees one shape only. Several processes (torchrun) share the windows.
     """
     windows, context = chosen.targets.shape
+    losses_of = token_losses if chosen.asks_for_all else asked_token_losses
     losses = torch.zeros((windows, context), device=embedding.device)
     at_once = processes.count() * sequences_at_once
     for start in range(processes.rank() * sequences_at_once, -(-windows // at_once) * at_once, at_once):
@@ -108,16 +116,15 @@ def window_losses(
         padded[: len(inputs)] = inputs
         states = hidden(padded.to(embedding.device)).detach()[: targets.numel()]
         if len(inputs):  # the last round may have none left for this process, which takes part all the same
-            losses_of = token_losses if chosen.asks_for_all else asked_token_losses
             flat = losses_of(states, embedding.detach(), targets.flatten().to(embedding.device))
             losses[part] = flat.view(-1, context)
     return processes.sum_over_all(losses).cpu().numpy()
 
 
-def summary(chosen: EvaluationSet, losses: np.ndarray) -> dict[str, float | str]:
+def summary(chosen: EvaluationSet, losses: np.ndarray) -> dict[str, float | str | None]:
     """Mean loss in nats per token, its standard error over windows, and bits per byte, of `window_losses`.
 
-    Consecutive tokens are correlated, windows hardly: the error is theirs. Bytes per token are those of whole texts.
+    Consecutive tokens are correlated, windows hardly: the error is theirs. There are no bits per byte of pairs.
     """
     if chosen.asks_for_all:
         means = losses.mean(1, dtype=np.float64)
@@ -130,7 +137,7 @@ def summary(chosen: EvaluationSet, losses: np.ndarray) -> dict[str, float | str]
         "split": chosen.split,
         "loss": loss,
         "loss_sem": float(error),
-        "bits_per_byte": bits_per_byte(loss, chosen.bytes_per_token),
+        "bits_per_byte": bits_per_byte(loss, chosen.bytes_per_token) if chosen.bytes_per_token else None,
     }
 
 

@@ -53,6 +53,7 @@ def events(losses: pd.DataFrame, seconds_per_step: float) -> Iterator[bytes]:
             (f"{name}/{row.corpus}/{row.split}", float(getattr(row, name)))
             for row in rows.itertuples()
             for name in ("loss", "bits_per_byte")
+            if not pd.isna(getattr(row, name))
         ]
         values += [(name, float(rows[name].iloc[0])) for name in ("tokens", "flops")]
         yield event(int(step) * seconds_per_step, int(step), values)

@@ -142,7 +142,8 @@ def _check_trunk(trunk: Run, folder: Path) -> None:
     if not (folder / "run.json").is_file():
         return
     record = read_json(folder / "run.json")["run"]
-    made = {**record, "steps": record["planned_steps"], "precision": trunk.precision}
+    usual = {field.name: field.default for field in fields(Run)}  # an older record lacks what there was not yet
+    made = {**usual, **record, "steps": record["planned_steps"], "precision": trunk.precision}
     other = [name for name, planned in asdict(trunk).items() if made.get(name) != planned]
     if other:
         was, planned = made.get(other[0]), getattr(trunk, other[0])

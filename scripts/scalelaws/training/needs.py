@@ -7,6 +7,7 @@ from functools import lru_cache
 from itertools import takewhile
 from typing import Any
 
+from scalelaws.models.shapes import DECODERS
 from scalelaws.training.hardware import Hardware
 from scalelaws.training.run import Run
 from scalelaws.training.schedule import PASSING_STRIDE, check_steps, evaluation_steps, passing_steps
@@ -191,8 +192,10 @@ def _evaluations(steps: int, epoch_steps: float, evaluations: int) -> tuple[int,
 def _held_bytes(run: Run, pieces: int) -> int:
     """A process, its piece of the run's state, and the gradient."""
     state = 4 * _weights(run) * (STATE_BUFFERS + STEP_BUFFERS) // pieces
-    # Of a state in pieces, the embeddings and a layer are put together, and so are their gradients.
-    whole = 2 * 4 * (run.embedding_parameters + run.parameters // run.n_layer) if pieces > 1 else 0
+    # Of a state in pieces, the embeddings and a layer are put together, and so are their gradients; of families whose
+    # layers are of other kinds, all.
+    layers = run.parameters // run.n_layer if run.family in DECODERS else run.parameters
+    whole = 2 * 4 * (run.embedding_parameters + layers) if pieces > 1 else 0
     return PROCESS_BYTES + state + whole
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from scalelaws.corpus.pairs import of_pairs
+from scalelaws.corpus.pairs import any_of_pairs, of_pairs
 from scalelaws.corpus.settings import trained_on
 from scalelaws.errors import InputError
 from scalelaws.io import read_json
@@ -43,9 +43,18 @@ def runs_of(config: dict[str, Any]) -> dict[str, Run]:
 
 
 def _check_pairs(config: dict[str, Any]) -> None:
-    """An encoder-decoder reads pairs alone, and its losses, of targets alone, are compared with no other family's."""
+    """An encoder-decoder reads pairs alone, and its losses, of targets alone, are compared with no other family's.
+
+    What other families were never shown a separator of says nothing about them.
+    """
     families = {variant.settings["family"] for variant in variants(config["training"])}
+    learned = config["corpora"].get(trained_on(config["corpora"]) or "", {"sources": []})["sources"]
     if "encoder_decoder" not in families:
+        if any_of_pairs(config["corpora"]) and not any(map(of_pairs, learned)):
+            name = next(name for name, corpus in config["corpora"].items() if any(map(of_pairs, corpus["sources"])))
+            problem = "it has pairs of texts, and what separates them is not learned: the training corpus has none"
+            remedy = "Give the training corpus pairs too, or take one field of these as text_field."
+            raise InputError(f"config: corpora.{name}.sources", problem, remedy)
         return
     for name, corpus in config["corpora"].items():
         for number, source in enumerate(corpus["sources"]):

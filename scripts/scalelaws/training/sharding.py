@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from scalelaws.models.families import DECODERS, weight_shapes
-from scalelaws.models.shapes import Shape
+from scalelaws.models.families import weight_shapes
+from scalelaws.models.shapes import DECODERS, Shape
 from scalelaws.models.transformer import LAYER_PARTS
 from scalelaws.training import processes
 from scalelaws.training.state import BUFFERS, State
