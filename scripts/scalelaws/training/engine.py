@@ -94,7 +94,7 @@ class Engine:
         if self.captured:
             self.captured.queue(inputs, targets, rate, share, measured=measured)
             return
-        if not count_asked(targets[: self.few_sequences]):
+        if run.shape.marks and not count_asked(targets[: self.few_sequences]):
             measured = False
             if not count_asked(targets):  # a batch of sources alone teaches nothing
                 self.state.step = step
