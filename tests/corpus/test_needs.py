@@ -6,7 +6,10 @@ from scalelaws.errors import InputError
 from scalelaws.resources import growing
 from snakemake.iocontainers import Wildcards
 
-CORPORA = {"web": {"role": "train", "parts": 10}, "books": {"role": "ood", "parts": 1}}
+CORPORA = {
+    "web": {"role": "train", "parts": 10, "sources": []},
+    "books": {"role": "ood", "parts": 1, "sources": []},
+}
 TEXTS = {"web": 40_000.0, "books": 40.0}
 
 
@@ -79,6 +82,8 @@ def test_the_memory_of_an_order_and_of_a_sample_grows_with_the_text_and_a_sample
     assert tokenizer(job()) - ordering_mb(1000, TEXTS, CORPORA, sample_bytes=5e8)(job()) == pytest.approx(1500)
     assert 800 < ordering_mb(800, TEXTS, CORPORA)(job(corpus="books")) < 900
     assert growing(ordering_mb(800, TEXTS, CORPORA), per_thread=200)(job(corpus="books"), 4, 1) == 1602
+    pairs = CORPORA | {"books": {**CORPORA["books"], "sources": [{"target_field": "answer"}]}}
+    assert 900 < ordering_mb(800, TEXTS, pairs)(job(corpus="books")) < 1000, "they are shorter, and as many more"
 
 
 def test_threads_share_the_work_and_a_second_attempt_has_twice_the_time():

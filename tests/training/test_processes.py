@@ -74,7 +74,16 @@ SHARDED = [
     (2, {}),
     (4, {"family": "lstm", "n_head": 0, "positions": "none"}),
     (4, {"parametrization": "mup", "tied": False, "positions": "rotary", "learning_rate": 0.002}),
-    (2, {"family": "encoder_decoder", "n_layer": 2, "encoder_layers": 1, "learning_rate": 0.005}),
+    (
+        2,
+        {
+            "family": "encoder_decoder",
+            "n_layer": 2,
+            "encoder_layers": 1,
+            "learning_rate": 0.005,
+            "evaluation_tokens": 1200,
+        },
+    ),
 ]
 
 
