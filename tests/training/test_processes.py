@@ -70,6 +70,7 @@ def test_several_processes_give_the_losses_of_one(tokens, tmp_path, count):  # n
     assert_like(each[0]["losses"], trained(replace(RUN, **EXACT), tokens, tmp_path / "alone").losses)
 
 
+HALVES = {"family": "encoder_decoder", "n_layer": 2, "encoder_layers": 1, "evaluation_tokens": 1200}
 SHARDED = [
     (2, {}),
     (4, {"family": "lstm", "n_head": 0, "positions": "none"}),
