@@ -14,7 +14,6 @@ the laws of such models see Ghorbani et al. (2021, arXiv 2109.07740).
 Shape suffixes: B sequences, T positions (of queries, then of keys), D width, F feed-forward width.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -24,11 +23,10 @@ from torch import Tensor
 
 from scalelaws.models.parts import (
     Family,
+    drawn_weights,
     dropped,
     embedded,
-    embedding_deviation,
     embedding_shapes,
-    layer_deviation,
     norm,
     rotated,
     rotation,
@@ -83,16 +81,12 @@ def weight_shapes(shape: Shape) -> dict[str, tuple[int, ...]]:
 
 def initial_weights(shape: Shape, seed: int) -> dict[str, Tensor]:
     """Float32 weights: normal, where a layer writes to the residual the deviation over √(writes of its stack)."""
-    generator = torch.Generator().manual_seed(seed)
-    weights = {}
-    for name, size in weight_shapes(shape).items():
-        deviation = embedding_deviation(shape) if name.endswith("embedding") else layer_deviation(shape)
-        if name.endswith("_out"):
-            of_encoder = int(name.split(".")[1]) < shape.encoder_layers
-            writes = 2 * shape.encoder_layers if of_encoder else 3 * (shape.n_layer - shape.encoder_layers)
-            deviation /= math.sqrt(writes)
-        weights[name] = torch.randn(size, generator=generator) * deviation
-    return weights
+
+    def writes(name: str) -> int:
+        of_encoder = int(name.split(".")[1]) < shape.encoder_layers
+        return 2 * shape.encoder_layers if of_encoder else 3 * (shape.n_layer - shape.encoder_layers)
+
+    return drawn_weights(shape, weight_shapes(shape), seed, writes)
 
 
 def hidden_states(

@@ -66,6 +66,23 @@ def _by_width(width: int) -> float:
     return 0.5 / math.sqrt(width)
 
 
+def drawn_weights(
+    shape: Shape, sizes: Mapping[str, tuple[int, ...]], seed: int, writes: Callable[[str], int]
+) -> dict[str, Tensor]:
+    """Float32 weights of Transformer layers: normal, the deviation over √writes where a layer writes to the residual.
+
+    writes: how many parts of layers write to the same residual stream as the named one.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    weights = {}
+    for name, size in sizes.items():
+        deviation = embedding_deviation(shape) if name.endswith("embedding") else layer_deviation(shape)
+        if name.endswith("_out"):
+            deviation /= math.sqrt(writes(name))
+        weights[name] = torch.randn(size, generator=generator) * deviation
+    return weights
+
+
 def norm(x: Tensor) -> Tensor:
     """x over its root mean square, which is taken in float32; no gain."""
     x32 = x.float()

@@ -8,7 +8,6 @@ differs from the paper: no embedding of the number of the pass, no halting.
 Shape suffixes: B sequences, T positions, D width, H heads, K head size, F feed-forward width, V vocabulary.
 """
 
-import math
 from collections.abc import Callable, Mapping
 
 import torch
@@ -17,11 +16,10 @@ from torch import Tensor
 
 from scalelaws.models.parts import (
     Family,
+    drawn_weights,
     dropped,
     embedded,
-    embedding_deviation,
     embedding_shapes,
-    layer_deviation,
     norm,
     rotated,
     rotation,
@@ -44,14 +42,7 @@ def weight_shapes(shape: Shape) -> dict[str, tuple[int, ...]]:
 
 def initial_weights(shape: Shape, seed: int) -> dict[str, Tensor]:
     """Float32 weights: normal, the deviation over √(2·layers gone through) where a layer writes to the residual."""
-    generator = torch.Generator().manual_seed(seed)
-    weights = {}
-    for name, size in weight_shapes(shape).items():
-        deviation = embedding_deviation(shape) if name.endswith("embedding") else layer_deviation(shape)
-        if name.endswith("_out"):
-            deviation /= math.sqrt(2 * shape.n_layer * shape.recurrence)
-        weights[name] = torch.randn(size, generator=generator) * deviation
-    return weights
+    return drawn_weights(shape, weight_shapes(shape), seed, lambda _name: 2 * shape.n_layer * shape.recurrence)
 
 
 def hidden_states(
