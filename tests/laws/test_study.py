@@ -41,17 +41,18 @@ def test_the_laws_of_the_gap_to_held_out_and_to_unseen_text_come_back(laws, name
 
 
 def test_the_law_of_encoder_and_decoder_takes_the_sweeps_shares_of_encoders_and_other_laws_do_not():
-    made = synthetic.study(subsets=(4e6,), seeds=3)
+    made = synthetic.study(subsets=(1e5, 2e5, 4e5), seeds=3)
     share = made.runs["seed"].map({0: 0.5, 1: 0.25, 2: 0.75})
     halves = {"encoder_parameters": share, "decoder_parameters": 1 - share}
     runs = made.runs.assign(**{name: part * made.runs["parameters"] for name, part in halves.items()})
     runs = runs.assign(variant=share.map({0.5: "", 0.25: "share0.25", 0.75: "share0.75"}))
-    others = ["loss_of_parameters", "loss_of_shape", "loss_of_overtraining"]
+    seen_once = runs.assign(dataset_tokens=100 * runs["dataset_tokens"])
+    others = ["loss_of_parameters", "loss_of_overtraining"]
     wanted = {"resamples": 100, "fit": ["loss_of_encoder_and_decoder", *others]}
-    found = fit_laws(replace(made, runs=runs), wanted, seed=1, study="halves").laws
-    assert found["loss_of_encoder_and_decoder"].data["used"].sum() == 3 * len(synthetic.SIZES)
-    assert all(found[name].data["used"].sum() == len(synthetic.SIZES) for name in others if name in found)
-    assert "loss_of_parameters" in found
+    found = fit_laws(replace(made, runs=seen_once), wanted, seed=1, study="halves").laws
+    varied = set(runs.loc[runs["variant"] != "", "run"])
+    assert varied & set(found["loss_of_encoder_and_decoder"].data["run"])
+    assert not any(varied & set(found[name].data["run"]) for name in others)
 
 
 def test_a_gap_is_of_runs_that_repeat_their_subset_where_these_vary_enough(observations):
