@@ -136,10 +136,11 @@ class CapturedUpdates:
         self.place += 1
         self.step += 1
         with torch.no_grad():
-            scale = torch.clamp(norm / self.largest_gradient, min=1.0)
+            divisor = torch.clamp(norm / self.largest_gradient, min=1.0)
             moments = state.first_moment, state.second_moment
+            rate = self.numbers[0]
             optimizer_step(
-                run, state.weights, self.gradient, moments, self.numbers[0], self.step, skipped=(scale, self.skipped)
+                run, state.weights, self.gradient, moments, rate, self.step, divisor=divisor, skipped=self.skipped
             )
             if run.averaging:
                 state.average.lerp_(state.weights, self.numbers[1] * (1 - self.skipped))

@@ -39,12 +39,13 @@ def optimizer_step(
     rate: float | Tensor,
     step: int | Tensor,
     pieces: int = 1,
-    skipped: tuple[Tensor, Tensor] | None = None,
+    divisor: Tensor | None = None,
+    skipped: Tensor | None = None,
 ) -> None:
     """Update `step` (1, 2, …) of the flat `weights` and `moments` (first, second) in place, at learning rate `rate`.
 
     With several `pieces` the buffers hold one piece of every weight; only adamw can do with that. It also takes rate
-    and step as tensors on a GPU, and there what the gradient is first divided by and whether (1.0) to leave it all.
+    and step as tensors on a GPU, and there a `divisor` of the gradient, and with `skipped` 1.0 it changes nothing.
     """
     if run.optimizer == "adafactor":
         assert isinstance(rate, float) and isinstance(step, int)
@@ -54,7 +55,7 @@ def optimizer_step(
     for part, factor in _equal_rates(run.shape, pieces):
         # The decay stays rate · weight_decay at every width (Wortsman et al. 2023, section 3.2.2).
         own_moments = moments[0][part], moments[1][part]
-        _adamw(run, weights[part], gradient[part], own_moments, rate, factor, step, skipped or (None, None))
+        _adamw(run, weights[part], gradient[part], own_moments, rate, factor, step, divisor, skipped)
 
 
 @cache
@@ -79,7 +80,8 @@ def _adamw(
     rate: float | Tensor,
     factor: float,
     step: Tensor,
-    skipped: tuple[Tensor | None, Tensor | None],
+    divisor: Tensor | None,
+    skipped: Tensor | None,
 ) -> None:
     """Loshchilov & Hutter's AdamW, one fused pass over memory."""
     torch._fused_adamw_(
@@ -96,8 +98,8 @@ def _adamw(
         weight_decay=run.weight_decay / factor,
         eps=EPSILON,
         maximize=False,
-        grad_scale=skipped[0],
-        found_inf=skipped[1],
+        grad_scale=divisor,
+        found_inf=skipped,
     )
 
 
