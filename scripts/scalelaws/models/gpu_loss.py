@@ -51,7 +51,7 @@ def token_losses(h_ND: Tensor, weight_VD: Tensor, targets_N: Tensor) -> Tensor:
 
 
 def _is_narrow(h: Tensor) -> bool:
-    """Whether logits stay on the chip. A GPU is slow at such products of float32 numbers; an interpreter at all."""
+    """Whether logits stay on the chip: those of float32 numbers do not on a GPU, which is slow at such products."""
     return h.shape[1] <= NARROW and not (h.is_cuda and h.dtype == torch.float32)
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from scalelaws.errors import InputError
 from scalelaws.models.families import hidden_states, output_weight
 from scalelaws.models.loss import loss_and_gradients
+from scalelaws.models.shapes import DECODERS
 from scalelaws.models.transformer import transformer_layer
 from scalelaws.training import processes
 from scalelaws.training.memory import total_bytes
@@ -258,7 +259,7 @@ def _is_captured(run: Run, device: torch.device) -> bool:
     return (
         device.type == "cuda"
         and processes.count() == 1
-        and run.family in ("transformer", "universal")
+        and run.family in DECODERS
         and run.shape.applied_parameters <= CAPTURED_BELOW
         and run.optimizer == "adamw"
         and not run.dropout
