@@ -20,6 +20,8 @@ EXACT = {"rtol": 1e-4, "atol": 1e-6}
         pytest.param(50, 160, 200, id="two tiles of a wide model"),
         pytest.param(33, 256, 70, id="the widest of the narrow"),
         pytest.param(300, 32, 40, id="several strips of tokens"),
+        pytest.param(64, 32, 64, id="whole blocks"),
+        pytest.param(40, 8, 20, id="a vocabulary of less than a block"),
         pytest.param(40, 300, 5000, id="wide"),
         pytest.param(40, 300, 4096, id="wide, a vocabulary of whole blocks"),
     ],
@@ -37,11 +39,15 @@ def test_loss_and_gradients_are_those_of_the_plain_computation(tokens, width, vo
 
 
 @pytest.mark.parametrize("width", [16, 300])
-def test_logits_beyond_the_range_of_exp_give_the_right_loss(width):
+def test_logits_beyond_the_range_of_exp_give_the_right_loss_and_gradients(width):
     h, weight, targets = (part.to(DEVICE) for part in problem(40, width, 300, scale=100.0))
     assert (h @ weight.T).max() > 100
     losses = torch.nn.functional.cross_entropy(h @ weight.T, targets, reduction="none")
     torch.testing.assert_close(gpu_loss.token_losses(h, weight, targets), losses, rtol=1e-4, atol=1e-3)
+    grad_w = torch.zeros_like(weight)
+    loss, grad_h = gpu_loss.loss_and_gradients(h, weight, targets, grad_w, 40)
+    for found, right in zip((loss, grad_h, grad_w), plain(h, weight, targets), strict=True):
+        torch.testing.assert_close(found, right, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.skipif(DEVICE == "cpu", reason="needs a GPU: only there are products of bfloat16 numbers as fast as asked")

@@ -20,6 +20,8 @@ NARROW = 256
 ALIGNED = 64
 """Rows of logits begin at multiples of so many, which products are twice as fast with."""
 LOG2_E, LN_2 = tl.constexpr(math.log2(math.e)), tl.constexpr(math.log(2))
+LARGEST_SUM = tl.constexpr(1e32)
+"""Sums of exponentials are out of range beyond this, and below its inverse."""
 PROGRAMS = 264
 """Two for each processor of an H100."""
 
@@ -30,7 +32,7 @@ def loss_and_gradients(
     """As in scalelaws.models.loss."""
     losses, grad_h = torch.empty(len(h_ND), device=h_ND.device), torch.empty_like(h_ND)
     weight = weight_VD.to(h_ND.dtype)
-    if not _is_narrow(h_ND):
+    if not _is_narrow(h_ND, weight):
         _wide(h_ND, weight, targets_N, losses, (grad_h, grad_w_VD), count)
     else:
         logs = torch.empty_like(losses)
@@ -43,16 +45,18 @@ def token_losses(h_ND: Tensor, weight_VD: Tensor, targets_N: Tensor) -> Tensor:
     """As in scalelaws.models.loss."""
     losses = torch.empty(len(h_ND), device=h_ND.device)
     weight = weight_VD.to(h_ND.dtype)
-    if not _is_narrow(h_ND):
+    if not _is_narrow(h_ND, weight):
         _wide(h_ND, weight, targets_N, losses, None, 1)
     else:
         _by_tokens(h_ND, weight, targets_N, losses, None, 1)
     return losses
 
 
-def _is_narrow(h: Tensor) -> bool:
-    """Whether logits stay on the chip: those of float32 numbers do not on a GPU, which is slow at such products."""
-    return h.shape[1] <= NARROW and not (h.is_cuda and h.dtype == torch.float32)
+def _is_narrow(h: Tensor, weight: Tensor) -> bool:
+    """Whether logits stay on the chip: those of float32 numbers do not on a GPU, which is slow at such products, nor
+    those of a vocabulary that is not larger than a block."""
+    slow = h.is_cuda and h.dtype == torch.float32
+    return h.shape[1] <= NARROW and not slow and len(weight) > _blocks(h, 0)[1]
 
 
 def _wide(
@@ -90,10 +94,11 @@ def _by_tokens(
     N, D = h.shape
     rows, columns, warps, stages = _blocks(h, 0)
     logs, grad_h, grad_w = gradients or (losses, h, losses)
-    _token_kernel[(triton.cdiv(N, rows),)](
-        h, weight, targets, losses, logs, grad_h, grad_w, N, len(weight), 1 / count, D, *_tiles(D),
-        ROWS=rows, COLUMNS=columns, LEARNS=gradients is not None, num_warps=warps, num_stages=stages,
-    )  # fmt: skip
+    for again in (False, True):
+        _token_kernel[(triton.cdiv(N, rows),)](
+            h, weight, targets, losses, logs, grad_h, grad_w, N, len(weight), 1 / count, D, *_tiles(D),
+            ROWS=rows, COLUMNS=columns, LEARNS=gradients is not None, AGAIN=again, num_warps=warps, num_stages=stages,
+        )  # fmt: skip
 
 
 def _by_vocabulary(h: Tensor, weight: Tensor, logs: Tensor, grad_w: Tensor, count: int) -> None:
@@ -103,7 +108,7 @@ def _by_vocabulary(h: Tensor, weight: Tensor, logs: Tensor, grad_w: Tensor, coun
     strips = max(1, min(PROGRAMS // blocks, N // (4 * rows)))
     _vocabulary_kernel[(blocks, strips)](
         h, weight, logs, grad_w, N, len(weight), 1 / count, triton.cdiv(N, strips * rows) * rows, D, *_tiles(D),
-        ROWS=rows, COLUMNS=columns, SHARED=strips > 1, num_warps=warps, num_stages=stages,
+        ROWS=rows, COLUMNS=columns, SHARED=strips > 1, EVEN=N % rows == 0, num_warps=warps, num_stages=stages,
     )  # fmt: skip
 
 
@@ -116,21 +121,29 @@ def _tiles(width: int) -> tuple[int, int]:
 def _blocks(h: Tensor, kernel: int) -> tuple[int, int, int, int]:
     """Tokens and rows of the vocabulary of a block, warps and stages, of each of the two kernels.
 
-    Chosen on an H200 among eight at widths 64 and 160, where the best was 1.1 to 1.5 times as fast as the second class.
+    Chosen on an H200 among six or seven at widths 64, 128, 160, and 256, with 50,257 rows of the vocabulary.
     """
     width = sum(_tiles(h.shape[1]))
     if h.dtype == torch.float32:
         return 32, 32, 4, 1
     if width > 192:
-        return ((128, 64, 8, 2), (64, 64, 4, 3))[kernel]
-    return 128 if kernel == 1 and width <= 128 else 64, 64, 4, 3
+        return ((128, 64, 8, 3), (64, 128, 8, 3))[kernel]
+    if width > 128:
+        return 64, 64, 4, 3
+    return ((64, 128, 4, 3), (128, 64, 4, 3))[kernel]
 
 
 @triton.jit
-def _tile(base, rows, first, limit, D: tl.constexpr, WIDTH: tl.constexpr):
-    """Rows of a matrix of width D, columns from `first` on; zeros where the matrix ends."""
+def _tile(base, rows, first: tl.constexpr, limit, D: tl.constexpr, WIDTH: tl.constexpr):
+    """Rows of a matrix of width D, columns from `first` on; zeros where the matrix ends, which without a `limit` it
+    does not within these rows."""
     columns = first + tl.arange(0, WIDTH)
-    return tl.load(base + rows[:, None] * D + columns, mask=(rows < limit)[:, None] & (columns < D), other=0.0)
+    places = base + rows[:, None] * D + columns
+    if limit is not None:
+        return tl.load(places, mask=(rows < limit)[:, None] & (columns < D), other=0.0)
+    if first + WIDTH > D:
+        return tl.load(places, mask=(columns < D)[None, :], other=0.0)
+    return tl.load(places)
 
 
 @triton.jit
@@ -147,51 +160,104 @@ def _product(a, b, total):
 
 
 @triton.jit
-def _token_kernel(
-    h, weight, targets, losses, logs, grad_h, grad_w, N, V, scale,
+def _logits(ha, hb, weight, first, limit, D: tl.constexpr, A: tl.constexpr, B: tl.constexpr, COLUMNS: tl.constexpr):
+    """Logits to base 2 of a block of the vocabulary, −∞ from its limit on, and the block of the weight, in its two
+    tiles."""
+    columns = first + tl.arange(0, COLUMNS)
+    wa = _tile(weight, columns, 0, limit, D, A)
+    wb = _tile(weight, columns, A, limit, D, B) if B else wa
+    logits = _product(ha, tl.trans(wa), tl.zeros([ha.shape[0], COLUMNS], tl.float32))
+    if B:
+        logits = _product(hb, tl.trans(wb), logits)
+    logits *= LOG2_E
+    if limit is not None:
+        logits = tl.where(columns < limit, logits, float("-inf"))
+    return logits, wa, wb
+
+
+@triton.jit
+def _sums(
+    ha, hb, weight, shift, V,
     D: tl.constexpr, A: tl.constexpr, B: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, LEARNS: tl.constexpr,
 ):  # fmt: skip
-    """Losses of a block of tokens; with LEARNS the logarithm (to base 2) of each row's sum of exponentials, the
-    gradient by h, and of that by the weight the part of the targets."""
-    rows = (tl.program_id(0) * ROWS + tl.arange(0, ROWS)).to(tl.int64)
-    ha = _tile(h, rows, 0, N, D, A)
-    hb = _tile(h, rows, A, N, D, B) if B else ha
-    top, sums = tl.full([ROWS], float("-inf"), tl.float32), tl.zeros([ROWS], tl.float32)
+    """Of each row the sum of exponentials, to base 2 and of what lies above a shift, and with LEARNS the sum of the
+    weight's rows, each times its exponential."""
+    sums = tl.zeros([ROWS], tl.float32)
     mixed_a = tl.zeros([ROWS, A], tl.float32)
     mixed_b = tl.zeros([ROWS, B if B else 1], tl.float32)
-    for first in range(0, V, COLUMNS):
-        columns = first + tl.arange(0, COLUMNS)
-        wa = _tile(weight, columns, 0, V, D, A)
-        logits = _product(ha, tl.trans(wa), tl.zeros([ROWS, COLUMNS], tl.float32))
+    tl.assume(V > COLUMNS)
+    for first in range(0, V - COLUMNS, COLUMNS):
+        block = _logits(ha, hb, weight, first, None, D, A, B, COLUMNS)
+        sums, mixed_a, mixed_b = _added(block, shift, sums, mixed_a, mixed_b, B, LEARNS)
+    block = _logits(ha, hb, weight, (V - 1) // COLUMNS * COLUMNS, V, D, A, B, COLUMNS)
+    return _added(block, shift, sums, mixed_a, mixed_b, B, LEARNS)
+
+
+@triton.jit
+def _added(block, shift, sums, mixed_a, mixed_b, B: tl.constexpr, LEARNS: tl.constexpr):
+    logits, wa, wb = block
+    exponentials = tl.exp2(logits - shift[:, None])
+    sums += tl.sum(exponentials, 1)
+    if LEARNS:
+        mixed_a = _product(exponentials.to(wa.dtype), wa, mixed_a)
         if B:
-            wb = _tile(weight, columns, A, V, D, B)
-            logits = _product(hb, tl.trans(wb), logits)
-        logits = tl.where(columns < V, logits * LOG2_E, float("-inf"))
-        newest = tl.maximum(top, tl.max(logits, 1))
-        exponentials = tl.exp2(logits - newest[:, None])
-        kept = tl.exp2(top - newest)
-        top, sums = newest, sums * kept + tl.sum(exponentials, 1)
-        if LEARNS:
-            mixed_a = _product(exponentials.to(wa.dtype), wa, mixed_a * kept[:, None])
-            if B:
-                mixed_b = _product(exponentials.to(wa.dtype), wb, mixed_b * kept[:, None])
+            mixed_b = _product(exponentials.to(wa.dtype), wb, mixed_b)
+    return sums, mixed_a, mixed_b
+
+
+@triton.jit
+def _highest(
+    ha, hb, weight, V,
+    D: tl.constexpr, A: tl.constexpr, B: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+):  # fmt: skip
+    """Of each row the largest logit, to base 2."""
+    top = tl.full([ROWS], float("-inf"), tl.float32)
+    for first in range(0, V, COLUMNS):
+        top = tl.maximum(top, tl.max(_logits(ha, hb, weight, first, V, D, A, B, COLUMNS)[0], 1))
+    return top
+
+
+@triton.jit
+def _token_kernel(
+    h, weight, targets, losses, logs, grad_h, grad_w, N, V, scale,
+    D: tl.constexpr, A: tl.constexpr, B: tl.constexpr,
+    ROWS: tl.constexpr, COLUMNS: tl.constexpr, LEARNS: tl.constexpr, AGAIN: tl.constexpr,
+):  # fmt: skip
+    """Losses of a block of tokens; with LEARNS the logarithm (to base 2) of each row's sum of exponentials, the
+    gradient by h, and of that by the weight the part of the targets.
+
+    Exponentials are not normalized. Rows whose sums are out of range, which a healthy model never has, are given a loss
+    that is no number, and their blocks are made AGAIN, with each row's largest logit taken off.
+    """
+    rows = (tl.program_id(0) * ROWS + tl.arange(0, ROWS)).to(tl.int64)
+    if AGAIN:
+        found = tl.load(losses + rows, mask=rows < N, other=0.0)
+        if tl.sum((found != found).to(tl.int32), 0) == 0:
+            return
+    ha = _tile(h, rows, 0, N, D, A)
+    hb = _tile(h, rows, A, N, D, B) if B else ha
+    shift = _highest(ha, hb, weight, V, D, A, B, ROWS, COLUMNS) if AGAIN else tl.zeros([ROWS], tl.float32)
+    sums, mixed_a, mixed_b = _sums(ha, hb, weight, shift, V, D, A, B, ROWS, COLUMNS, LEARNS)
     target = tl.load(targets + rows, mask=rows < N, other=0).to(tl.int64)
     ta = _tile(weight, target, 0, V, D, A).to(tl.float32)
     aimed = tl.sum(ta * ha.to(tl.float32), 1)
     if B:
         tb = _tile(weight, target, A, V, D, B).to(tl.float32)
         aimed += tl.sum(tb * hb.to(tl.float32), 1)
-    log = top + tl.log2(sums)
-    tl.store(losses + rows, log * LN_2 - aimed, mask=rows < N)
+    log = shift + tl.log2(sums)
+    in_range = AGAIN | ((sums > 1 / LARGEST_SUM) & (sums < LARGEST_SUM))
+    tl.store(losses + rows, tl.where(in_range, log * LN_2 - aimed, float("nan")), mask=rows < N)
     if LEARNS:
         tl.store(logs + rows, log, mask=rows < N)
-        nowhere = tl.where(rows < N, target, V)
         _keep_gradient(grad_h, rows, 0, (mixed_a / sums[:, None] - ta) * scale, N, D, A)
-        _add_tile(grad_w, nowhere, 0, ha.to(tl.float32) * -scale, V, D, A)
         if B:
             _keep_gradient(grad_h, rows, A, (mixed_b / sums[:, None] - tb) * scale, N, D, B)
-            _add_tile(grad_w, nowhere, A, hb.to(tl.float32) * -scale, V, D, B)
+        if not AGAIN:
+            nowhere = tl.where(rows < N, target, V)
+            _add_tile(grad_w, nowhere, 0, ha.to(tl.float32) * -scale, V, D, A)
+            if B:
+                _add_tile(grad_w, nowhere, A, hb.to(tl.float32) * -scale, V, D, B)
 
 
 @triton.jit
@@ -208,23 +274,32 @@ def _keep_gradient(base, rows, first, values, limit, D: tl.constexpr, WIDTH: tl.
 def _vocabulary_kernel(
     h, weight, logs, grad_w, N, V, scale, strip,
     D: tl.constexpr, A: tl.constexpr, B: tl.constexpr,
-    ROWS: tl.constexpr, COLUMNS: tl.constexpr, SHARED: tl.constexpr,
+    ROWS: tl.constexpr, COLUMNS: tl.constexpr, SHARED: tl.constexpr, EVEN: tl.constexpr,
 ):  # fmt: skip
-    """Add to the gradient by a block of the weight what a strip of the tokens gives, but for the targets' part."""
+    """Add to the gradient by a block of the weight what a strip of the tokens gives, but for the targets' part.
+
+    EVEN: the tokens are whole blocks.
+    """
+    limit = None if EVEN else N
     columns = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)
     wa = _tile(weight, columns, 0, V, D, A)
     wb = _tile(weight, columns, A, V, D, B) if B else wa
     total_a = tl.zeros([COLUMNS, A], tl.float32)
     total_b = tl.zeros([COLUMNS, B if B else 1], tl.float32)
     begin = tl.program_id(1) * strip
-    for first in range(begin, tl.minimum(begin + strip, N), ROWS):
+    end = tl.minimum(begin + strip, N)
+    tl.assume(begin < end)
+    for first in range(begin, end, ROWS):
         rows = first + tl.arange(0, ROWS)
-        ha = _tile(h, rows, 0, N, D, A)
+        ha = _tile(h, rows, 0, limit, D, A)
         logits = _product(wa, tl.trans(ha), tl.zeros([COLUMNS, ROWS], tl.float32))
         if B:
-            hb = _tile(h, rows, A, N, D, B)
+            hb = _tile(h, rows, A, limit, D, B)
             logits = _product(wb, tl.trans(hb), logits)
-        log = tl.load(logs + rows, mask=rows < N, other=float("inf"))
+        if EVEN:
+            log = tl.load(logs + rows)
+        else:
+            log = tl.load(logs + rows, mask=rows < N, other=float("inf"))
         probabilities = tl.exp2(logits * LOG2_E - log).to(ha.dtype)
         total_a = _product(probabilities, ha, total_a)
         if B:
@@ -249,20 +324,38 @@ def _probabilities(logits, targets, losses, V, stride, BLOCK: tl.constexpr, KEEP
     row = tl.program_id(0).to(tl.int64)
     logits += row * stride
     aimed = tl.load(logits + tl.load(targets + row)).to(tl.float32)  # before another warp puts a probability there
-    top = tl.full([BLOCK], float("-inf"), tl.float32)
-    sums = tl.zeros([BLOCK], tl.float32)
-    for first in range(0, V, BLOCK):
-        columns = first + tl.arange(0, BLOCK)
-        found = tl.load(logits + columns, mask=columns < V, other=float("-inf")).to(tl.float32) * LOG2_E
-        newest = tl.maximum(top, found)
-        # Where nothing was found yet, −inf − −inf would be no number.
-        sums = tl.where(newest == float("-inf"), 0.0, sums * tl.exp2(top - newest) + tl.exp2(found - newest))
-        top = newest
-    highest = tl.max(top, 0)
-    log = highest + tl.log2(tl.sum(sums * tl.exp2(top - highest), 0))
+    shift, total = 0.0, _row_sum(logits, 0.0, V, stride, BLOCK)
+    if (total < 1 / LARGEST_SUM) | (total > LARGEST_SUM):
+        shift = _row_top(logits, V, stride, BLOCK)
+        total = _row_sum(logits, shift, V, stride, BLOCK)
+    log = shift + tl.log2(total)
     tl.store(losses + row, log * LN_2 - aimed)
     if KEEP:
         for first in range(0, stride, BLOCK):
+            probabilities = tl.exp2(_part_of_row(logits, first, V, stride, BLOCK) - log)
             columns = first + tl.arange(0, BLOCK)
-            found = tl.load(logits + columns, mask=columns < V, other=float("-inf")).to(tl.float32) * LOG2_E
-            tl.store(logits + columns, tl.exp2(found - log).to(logits.dtype.element_ty), mask=columns < stride)
+            tl.store(logits + columns, probabilities.to(logits.dtype.element_ty), mask=columns < stride)
+
+
+@triton.jit
+def _part_of_row(logits, first, V, stride, BLOCK: tl.constexpr):
+    """Logits to base 2, −∞ past the vocabulary. Only the stride is a multiple of what is loaded at a time."""
+    columns = first + tl.arange(0, BLOCK)
+    found = tl.load(logits + columns, mask=columns < stride, other=0.0).to(tl.float32) * LOG2_E
+    return tl.where(columns < V, found, float("-inf"))
+
+
+@triton.jit
+def _row_sum(logits, shift, V, stride, BLOCK: tl.constexpr):
+    sums = tl.zeros([BLOCK], tl.float32)
+    for first in range(0, V, BLOCK):
+        sums += tl.exp2(_part_of_row(logits, first, V, stride, BLOCK) - shift)
+    return tl.sum(sums, 0)
+
+
+@triton.jit
+def _row_top(logits, V, stride, BLOCK: tl.constexpr):
+    top = tl.full([BLOCK], float("-inf"), tl.float32)
+    for first in range(0, V, BLOCK):
+        top = tl.maximum(top, _part_of_row(logits, first, V, stride, BLOCK))
+    return tl.max(top, 0)
