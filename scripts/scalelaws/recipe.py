@@ -19,14 +19,14 @@ STAGES = ("corpus", "tokens", "models", "training", "observations", "laws", "fig
 """Code in these changes what a result means; the plumbing beside them (files, logs, progress bars) does not."""
 READ_BYTES = 64_000_000
 """Of listed files, that a start reads to see whether they have changed."""
-RESOURCES = {".html", ".css", ".js", ".mplstyle"}
+RESOURCES = {".html", ".css", ".js", ".mplstyle", ".cpp"}
 
 
 def recipe(*modules: str) -> str:
     """A hash of the meaning of modules ("training.loop") and of every stage module that they import, in turn.
 
     Syntax trees are hashed without docstrings, comments and layout, so only a change of meaning changes the hash. The
-    templates, style sheets and page scripts of a stage count as its code.
+    templates, style sheets, page scripts and C++ of a stage count as its code.
     """
     digest = hashlib.sha256()
     known = _known()

@@ -74,7 +74,7 @@ def _wide(
         h, targets = h_ND[part], targets_N[part]
         logits = h @ padded.T
         _probabilities[(len(h),)](
-            logits, targets, losses_N[part], V, logits.stride(0), BLOCK=4096, KEEP=gradients is not None, num_warps=8
+            logits, targets, losses_N[part], V, logits.stride(0), BLOCK=8192, KEEP=gradients is not None, num_warps=32
         )
         if gradients is not None:
             grad_h, grad_w = gradients

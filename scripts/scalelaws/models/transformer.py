@@ -8,6 +8,7 @@ differs from the paper: no embedding of the number of the pass, no halting.
 Shape suffixes: B sequences, T positions, D width, H heads, K head size, F feed-forward width, V vocabulary.
 """
 
+import math
 from collections.abc import Callable, Mapping
 
 import torch
@@ -77,8 +78,15 @@ def transformer_layer(
     attention_in, attention_out, feed_forward_in, feed_forward_out = (matrix.to(x_BTD.dtype) for matrix in matrices)
     mixed_BTD = _attention(F.linear(norm(x_BTD), attention_in), n_head, divisor, rotary)
     x_BTD = x_BTD + dropped(F.linear(mixed_BTD, attention_out), dropout)
-    inner_BTF = F.gelu(F.linear(norm(x_BTD), feed_forward_in), approximate="tanh")
+    inner_BTF = _gelu(F.linear(norm(x_BTD), feed_forward_in))
     return x_BTD + dropped(F.linear(inner_BTF, feed_forward_out), dropout)
+
+
+def _gelu(x: Tensor) -> Tensor:
+    """GELU by its approximation with tanh; compiled for a CPU as the logistic function that this is, half the work."""
+    if x.device.type == "cpu" and torch.compiler.is_compiling():
+        return x * torch.sigmoid(2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))
+    return F.gelu(x, approximate="tanh")
 
 
 def _attention(qkv: Tensor, n_head: int, divisor: float, rotary: bool) -> Tensor:
@@ -100,8 +108,10 @@ def _query_block(q: Tensor, k: Tensor, v: Tensor, divisor: float, start: int) ->
     block = q[:, :, start:end]
     scores = (block @ k[:, :, :end].transpose(-1, -2)).float() / divisor
     later = torch.arange(end, device=q.device) > torch.arange(start, end, device=q.device)[:, None]
-    probabilities = torch.softmax(scores.masked_fill(later, float("-inf")), dim=-1)
-    return probabilities.to(q.dtype) @ v[:, :, :end]
+    scores = scores.masked_fill(later, float("-inf"))
+    exponentials = torch.exp(scores - scores.detach().amax(-1, keepdim=True))
+    mixed = exponentials.to(q.dtype) @ v[:, :, :end]
+    return (mixed / exponentials.sum(-1, keepdim=True)).to(q.dtype)
 
 
 TRANSFORMER = Family(weight_shapes, initial_weights, hidden_states)

@@ -2,7 +2,6 @@
 
 import math
 import os
-import shutil
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from scalelaws.errors import InputError
+from scalelaws.models.exponentials import cpp_compiler
 from scalelaws.models.families import hidden_states, output_weight
 from scalelaws.models.loss import loss_and_gradients
 from scalelaws.models.shapes import DECODERS
@@ -268,7 +268,7 @@ def _is_captured(run: Run, device: torch.device) -> bool:
 
 def _compiled_layer() -> Callable[..., Any]:
     """The layer compiled for static shapes, or as it is where there is no C++ compiler to do it with."""
-    if shutil.which(os.environ.get("CXX", "g++")) is None:
+    if cpp_compiler() is None:
         return transformer_layer
     # Compiled in this process: a pool of compiling workers costs more memory than the model.
     os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
