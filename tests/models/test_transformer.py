@@ -27,6 +27,20 @@ def test_attention_in_blocks_equals_attention_at_once():
     torch.testing.assert_close(blocks, F.scaled_dot_product_attention(q, k, v, is_causal=True))
 
 
+def test_what_is_compiled_for_a_cpu_has_the_same_states_and_gradients(monkeypatch):
+    shape = Shape(2, 32, 2, 96, 50)
+
+    def states_and_gradients():
+        weights = {name: w.requires_grad_(True) for name, w in initial_weights(shape, seed=0).items()}
+        states = hidden_states(weights, shape, IDS, torch.float32)
+        states.square().mul(torch.arange(32)).sum().backward()
+        return states, [w.grad for w in weights.values()]
+
+    plain = states_and_gradients()
+    monkeypatch.setattr("torch.compiler.is_compiling", lambda: True)
+    torch.testing.assert_close(states_and_gradients(), plain, rtol=1e-4, atol=1e-3)
+
+
 def test_rotary_states_depend_on_distance_not_on_place():
     shape = Shape(1, 32, 2, 96, 50, "rotary")
     weights = initial_weights(shape, seed=0)
