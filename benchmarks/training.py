@@ -41,13 +41,17 @@ LOOPS = ("plain", "tuned", "engine")
 """The plain loop in float32; the same compiled, with fused AdamW and bfloat16 where the hardware has it; ours."""
 ROUNDS, ROUND_SECONDS = 5, 1.0
 STEPS_COMPARED = 4
-GPU_CASES = ((1e5, 8192), (1e5, 32_768), (1e6, 32_768), (1e7, 32_768), (3e7, 32_768), (1e8, 131_072), (4e8, 131_072))
+GPU_CASES = (
+    *((1e5, 8192), (1e5, 32_768), (1e6, 8192), (1e6, 32_768), (1e7, 32_768)),
+    *((3e7, 32_768), (1e8, 131_072), (4e8, 131_072)),
+)
 """Sizes and batches in tokens."""
 GPU_STEPS, GPU_SECONDS, GPU_LIMIT = 12, 2.0, 360.0
 """Updates before the timed ones, in which loops compile; a case starts within the limit, and takes at most two minutes
 with its compiling."""
-MEMBERS, MEMBERS_CASE, MEMBERS_SECONDS = 4, (1e5, 8192), 120
-"""Runs that share the GPU, each in a process of its own; what each waits for the others at most."""
+MEMBERS, MEMBERS_CASE, MEMBERS_SECONDS = 6, (1e5, 8192), 120
+"""Runs that share the GPU, each in a process of its own, at once where NVIDIA's multi-process service was started
+(`nvidia-cuda-mps-control -d`) and else by turns; what each waits for the others at most."""
 
 
 def benchmark_run(parameters: float, vocabulary: int, context: int, batch_tokens: int, device: str) -> Run:

@@ -126,7 +126,8 @@ def twice(cluster, struck, tmp_path_factory):
 @pytest.fixture(scope="module", autouse=True)
 def on_gpus(cluster, undisturbed, struck, tmp_path_factory):
     """Two studies that ask for GPUs, the second's runs for one together, and their starts, beside the other drills."""
-    asked = ["--retries", "0", "--set-resources", "train:slurm_partition=gpus", "--config", "hardware=1 H100"]
+    asked = ["--retries", "0", "--precommand", "touch before-a-job; true"]
+    asked += ["--set-resources", "train:slurm_partition=gpus", "--config", "hardware=1 H100"]
     folders = [tmp_path_factory.mktemp(name) / "study" for name in ("each", "together")]
     each, together = (
         started(
@@ -295,7 +296,7 @@ def test_a_run_on_two_nodes_goes_on_after_it_was_cancelled_and_ends_like_one_on_
 
 
 def test_each_run_asks_for_a_gpu_and_all_that_share_a_job_ask_for_one(cluster, on_gpus):
-    """And none trains on the cores of a node that has no GPU after all."""
+    """And none trains on the cores of a node that has no GPU after all. What comes first, as the profile may say, does."""
     (each, one), (together, other) = on_gpus
     ended(one, status=1)
     ended(other, status=1)
@@ -303,6 +304,7 @@ def test_each_run_asks_for_a_gpu_and_all_that_share_a_job_ask_for_one(cluster, o
     assert cluster.gpus_of(together) == [1]
     for folder in (each, together):
         assert "a GPU was asked for, and PyTorch" in _cluster_logs(folder)
+        assert (folder / "before-a-job").exists()
         assert not list((folder / RESULTS / "runs").glob("*/run.json"))
 
 
