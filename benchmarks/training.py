@@ -46,10 +46,10 @@ GPU_CASES = (
     *((3e7, 32_768), (1e8, 131_072), (4e8, 131_072)),
 )
 """Sizes and batches in tokens."""
-GPU_STEPS, GPU_SECONDS, GPU_LIMIT = 12, 2.0, 360.0
+GPU_STEPS, GPU_SECONDS, GPU_LIMIT = 12, 2.0, 300.0
 """Updates before the timed ones, in which loops compile; a case starts within the limit, and takes at most two minutes
 with its compiling."""
-MEMBERS, MEMBERS_CASE, MEMBERS_SECONDS = 6, (1e5, 8192), 120
+MEMBERS, MEMBERS_CASE, MEMBERS_SECONDS = 6, (1e5, 8192), 60
 """Runs that share the GPU, each in a process of its own, at once where NVIDIA's multi-process service was started
 (`nvidia-cuda-mps-control -d`) and else by turns; what each waits for the others at most."""
 

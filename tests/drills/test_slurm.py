@@ -296,7 +296,7 @@ def test_a_run_on_two_nodes_goes_on_after_it_was_cancelled_and_ends_like_one_on_
 
 
 def test_each_run_asks_for_a_gpu_and_all_that_share_a_job_ask_for_one(cluster, on_gpus):
-    """And none trains on the cores of a node that has no GPU after all. What comes first, as the profile may say, does."""
+    """And none trains on the cores of a node that has no GPU after all. What a profile says comes first, does."""
     (each, one), (together, other) = on_gpus
     ended(one, status=1)
     ended(other, status=1)

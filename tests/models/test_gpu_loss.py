@@ -20,6 +20,7 @@ EXACT = {"rtol": 1e-4, "atol": 1e-6}
         pytest.param(50, 160, 200, id="two tiles of a wide model"),
         pytest.param(33, 256, 70, id="the widest of the narrow"),
         pytest.param(300, 32, 40, id="several strips of tokens"),
+        pytest.param(800, 8, 64, id="fewer strips than were wanted"),
         pytest.param(64, 32, 64, id="whole blocks"),
         pytest.param(40, 8, 20, id="a vocabulary of less than a block"),
         pytest.param(40, 300, 5000, id="wide"),
@@ -48,6 +49,16 @@ def test_logits_beyond_the_range_of_exp_give_the_right_loss_and_gradients(width)
     loss, grad_h = gpu_loss.loss_and_gradients(h, weight, targets, grad_w, 40)
     for found, right in zip((loss, grad_h, grad_w), plain(h, weight, targets), strict=True):
         torch.testing.assert_close(found, right, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("width", [16, 300])
+def test_a_row_out_of_range_changes_nothing_for_others(width):
+    h, weight, targets = (part.to(DEVICE) for part in problem(65, width, 64, scale=0.3))
+    h[[40, 64]] *= 3000
+    grad_w = torch.zeros_like(weight)
+    found = (*gpu_loss.loss_and_gradients(h, weight, targets, grad_w, 65), grad_w)
+    for near, right in zip(found, plain(h, weight, targets), strict=True):
+        torch.testing.assert_close(near, right, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.skipif(DEVICE == "cpu", reason="needs a GPU: only there are products of bfloat16 numbers as fast as asked")

@@ -14,7 +14,7 @@ def test_a_gpu_s_way_to_embed_adds_the_gradient_of_pytorch_s_own():
     torch.testing.assert_close(added.grad, plain.grad + 2.0)
 
 
-def test_norms_are_those_that_a_gpu_makes_at_once():
+def test_norms_are_those_of_pytorch_s_one_kernel_which_a_gpu_takes():
     for dtype in (torch.float32, torch.bfloat16):
         x = (5 * torch.randn(40, 48, generator=torch.Generator().manual_seed(0))).to(dtype)
         torch.testing.assert_close(norm(x), F.rms_norm(x, (48,), eps=1e-6))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scalelaws.models import parts
 from scalelaws.training import engine as engine_module
 from scalelaws.training.batches import sequences
 from scalelaws.training.engine import Engine
@@ -51,6 +52,12 @@ def test_in_float32_losses_and_weights_are_the_plain_loops(plain_loop, batches, 
     exact = dict(oracle.model.state_dict())
     for name, weight in views(engine.state.weights, run.shape).items():
         torch.testing.assert_close(weight, exact[f"{name}.weight"], rtol=1e-2, atol=2e-4)
+
+
+def test_embedding_as_a_gpu_does_learns_the_same(plain_loop, batches, monkeypatch):
+    monkeypatch.setattr(parts, "_rows", parts._AddedRows.apply)
+    engine = Engine(RUN, initial_state(RUN.shape, RUN.seed))
+    assert losses_of(engine, batches) == pytest.approx(losses_of(plain_loop(RUN), batches), rel=1e-5)
 
 
 def test_in_bfloat16_losses_stay_within_two_hundredths_of_a_nat(plain_loop, batches):

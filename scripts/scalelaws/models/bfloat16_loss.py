@@ -1,7 +1,7 @@
-"""Output layer and cross-entropy of bfloat16 numbers on a CPU that multiplies them.
+"""Sums of exponentials and their gradients for the output layer, of bfloat16 numbers on a CPU.
 
-Products are so fast there that exponentials and memory cost more: exponentials are C++, and are made in place, in
-buffers that the cache holds and that are used again.
+Where a CPU multiplies such numbers, products are so fast that exponentials and memory cost more: exponentials are C++
+and are made in place, in blocks that the cache holds.
 """
 
 import torch
@@ -15,7 +15,7 @@ CACHED_LOGITS = 1 << 20
 FEWEST_ROWS = 64
 """Rows of logits that products are still fast with."""
 BLOCK = (512, 512)
-"""Tokens and rows of the vocabulary, where FEWEST_ROWS of logits are more than the cache holds."""
+"""Tokens and rows of the vocabulary of a block, where the cache does not hold FEWEST_ROWS of all logits."""
 
 
 def sums(h_ND: Tensor, weight: Tensor) -> Tensor:
@@ -29,7 +29,7 @@ def sums(h_ND: Tensor, weight: Tensor) -> Tensor:
 
 
 def sums_and_gradients(h_ND: Tensor, weight: Tensor, grad_w_VD: Tensor, count: int) -> tuple[Tensor, Tensor] | None:
-    """The same, and the gradient by h of the sums' logarithms over `count`; that by the weight is added to `grad_w_VD`.
+    """`sums`, and the gradient by h of their logarithms over `count`, like h; that by the weight goes to `grad_w_VD`.
 
     None, and nothing added, where a sum is out of range.
     """
@@ -63,11 +63,11 @@ def _twice(h_ND: Tensor, weight: Tensor, grad_w_VD: Tensor, count: int) -> tuple
         return None
     scale = 1 / (found[:, None] * count)
     factors = (h_ND * scale).to(h_ND.dtype).split(rows)
-    mixed, again = torch.zeros(h_ND.shape), torch.zeros(rows)
+    mixed, unused = torch.zeros(h_ND.shape), torch.zeros(rows)
     for w, grad_w in zip(weight.split(columns), grad_w_VD.split(columns), strict=True):
         for h, factor, total in zip(h_ND.split(rows), factors, mixed.split(rows), strict=True):
             block = h @ w.T
-            exponentiate(block, again)
+            exponentiate(block, unused)
             total += block @ w
             grad_w += block.T @ factor
     return found, (mixed * scale).to(h_ND.dtype)

@@ -106,8 +106,10 @@ def _by_vocabulary(h: Tensor, weight: Tensor, logs: Tensor, grad_w: Tensor, coun
     rows, columns, warps, stages = _blocks(h, 1)
     blocks = triton.cdiv(len(weight), columns)
     strips = max(1, min(PROGRAMS // blocks, N // (4 * rows)))
+    strip = triton.cdiv(N, strips * rows) * rows
+    strips = triton.cdiv(N, strip)  # rounded up, fewer may hold all tokens
     _vocabulary_kernel[(blocks, strips)](
-        h, weight, logs, grad_w, N, len(weight), 1 / count, triton.cdiv(N, strips * rows) * rows, D, *_tiles(D),
+        h, weight, logs, grad_w, N, len(weight), 1 / count, strip, D, *_tiles(D),
         ROWS=rows, COLUMNS=columns, SHARED=strips > 1, EVEN=N % rows == 0, num_warps=warps, num_stages=stages,
     )  # fmt: skip
 

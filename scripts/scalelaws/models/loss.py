@@ -39,9 +39,11 @@ def loss_and_gradients(
 
 
 def _logs_and_gradients(h_ND: Tensor, weight: Tensor, grad_w_VD: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The logarithm of each token's sum of exponentials, and its gradient by h, over `count`; that by the weight is
-    added to `grad_w_VD`."""
-    if _multiplies_fast(h_ND):
+    """The logarithm of each token's sum of exponentials, float32 (tokens,), and its gradient by h over `count`, like h.
+
+    That by the weight is added to `grad_w_VD`.
+    """
+    if _has_own_exponentials(h_ND):
         from scalelaws.models import bfloat16_loss
 
         found = bfloat16_loss.sums_and_gradients(h_ND, weight, grad_w_VD, count)
@@ -79,8 +81,8 @@ def token_losses(h_ND: Tensor, weight_VD: Tensor, targets_N: Tensor) -> Tensor:
 
 
 def _logs(h_ND: Tensor, weight: Tensor) -> Tensor:
-    """The logarithm of each token's sum of exponentials."""
-    if _multiplies_fast(h_ND):
+    """The logarithm of each token's sum of exponentials, float32 (tokens,)."""
+    if _has_own_exponentials(h_ND):
         from scalelaws.models import bfloat16_loss
 
         found = bfloat16_loss.sums(h_ND, weight)
@@ -98,8 +100,8 @@ def _logs(h_ND: Tensor, weight: Tensor) -> Tensor:
     return torch.cat(logs)
 
 
-def _multiplies_fast(h: Tensor) -> bool:
-    """Whether products are of bfloat16 numbers on a CPU, and there is what makes their exponentials."""
+def _has_own_exponentials(h: Tensor) -> bool:
+    """Whether logits' exponentials are made in C++: those of bfloat16 numbers on a CPU with a compiler."""
     return h.dtype == torch.bfloat16 and h.device.type == "cpu" and can_exponentiate()
 
 

@@ -50,8 +50,11 @@ def _rows(weight: Tensor, ids: Tensor) -> Tensor:
 
 
 class _AddedRows(torch.autograd.Function):
-    """Rows of a leaf, whose gradient is added to the leaf's `grad` in place: PyTorch sorts the ids for it, and makes
-    and adds a gradient of the whole vocabulary, which takes a small model a twentieth of its update."""
+    """Rows of a leaf, whose gradient is added to the leaf's `grad` in place.
+
+    PyTorch sorts the ids for it, and makes and adds a gradient of the whole vocabulary: a twentieth of the update of a
+    model of N = 1e5.
+    """
 
     @staticmethod
     def forward(ctx: Any, weight: Tensor, ids: Tensor) -> Tensor:

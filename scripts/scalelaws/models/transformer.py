@@ -109,9 +109,11 @@ def _query_block(q: Tensor, k: Tensor, v: Tensor, divisor: float, start: int) ->
     scores = (block @ k[:, :, :end].transpose(-1, -2)).float() / divisor
     later = torch.arange(end, device=q.device) > torch.arange(start, end, device=q.device)[:, None]
     scores = scores.masked_fill(later, float("-inf"))
+    if q.dtype != torch.float32:
+        return torch.softmax(scores, dim=-1).to(q.dtype) @ v[:, :, :end]
+    # Divided by their sums after the product, which is narrower; gradients of shorter numbers would lose digits by it.
     exponentials = torch.exp(scores - scores.detach().amax(-1, keepdim=True))
-    mixed = exponentials.to(q.dtype) @ v[:, :, :end]
-    return (mixed / exponentials.sum(-1, keepdim=True)).to(q.dtype)
+    return exponentials @ v[:, :, :end] / exponentials.sum(-1, keepdim=True)
 
 
 TRANSFORMER = Family(weight_shapes, initial_weights, hidden_states)
