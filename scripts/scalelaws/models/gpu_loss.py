@@ -188,6 +188,7 @@ def _sums(
     sums = tl.zeros([ROWS], tl.float32)
     mixed_a = tl.zeros([ROWS, A], tl.float32)
     mixed_b = tl.zeros([ROWS, B if B else 1], tl.float32)
+    # A loop that may be passed over is compiled to products that wait for one another.
     tl.assume(V > COLUMNS)
     for first in range(0, V - COLUMNS, COLUMNS):
         block = _logits(ha, hb, weight, first, None, D, A, B, COLUMNS)
@@ -290,7 +291,7 @@ def _vocabulary_kernel(
     total_b = tl.zeros([COLUMNS, B if B else 1], tl.float32)
     begin = tl.program_id(1) * strip
     end = tl.minimum(begin + strip, N)
-    tl.assume(begin < end)
+    tl.assume(begin < end)  # as in _sums
     for first in range(begin, end, ROWS):
         rows = first + tl.arange(0, ROWS)
         ha = _tile(h, rows, 0, limit, D, A)
