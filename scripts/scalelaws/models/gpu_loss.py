@@ -13,14 +13,14 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from scalelaws.models.loss import GPU_ROWS
+from scalelaws.models.loss import GPU_ROWS, LARGEST_FACTOR
 
 NARROW = 256
 """The largest width whose rows of products fit into registers."""
 ALIGNED = 64
 """Rows of logits begin at multiples of so many, which products are twice as fast with."""
 LOG2_E, LN_2 = tl.constexpr(math.log2(math.e)), tl.constexpr(math.log(2))
-LARGEST_SUM = tl.constexpr(1e32)
+LARGEST_SUM = tl.constexpr(LARGEST_FACTOR)
 """Sums of exponentials are out of range beyond this, and below its inverse."""
 PROGRAMS = 264
 """Two for each processor of an H100."""
@@ -73,6 +73,7 @@ def _wide(
         part = slice(start, start + GPU_ROWS)
         h, targets = h_ND[part], targets_N[part]
         logits = h @ padded.T
+        # So many warps that the rows under way fit into the cache, where each is read a second time.
         _probabilities[(len(h),)](
             logits, targets, losses_N[part], V, logits.stride(0), BLOCK=8192, KEEP=gradients is not None, num_warps=32
         )
