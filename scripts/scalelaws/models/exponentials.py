@@ -18,7 +18,7 @@ FLAGS = ("-O3", "-march=native", "-mprefer-vector-width=512", "-fopenmp-simd", "
 
 def cpp_compiler() -> str | None:
     """The path of the C++ compiler, which PyTorch calls too, or None."""
-    return shutil.which(os.environ.get("CXX", "g++"))
+    return shutil.which(_compiler())
 
 
 def can_exponentiate() -> bool:
@@ -39,7 +39,7 @@ def _library() -> ctypes.CDLL | None:
     try:
         with TemporaryDirectory() as folder:
             compiled = Path(folder) / "exponentials.so"
-            command = [os.environ.get("CXX", "g++"), *FLAGS, str(SOURCE), "-o", str(compiled)]
+            command = [_compiler(), *FLAGS, str(SOURCE), "-o", str(compiled)]
             subprocess.run(command, capture_output=True, check=True, text=True)
             library = ctypes.CDLL(str(compiled))
     except (OSError, subprocess.CalledProcessError) as error:
@@ -49,3 +49,7 @@ def _library() -> ctypes.CDLL | None:
     library.exponentials.argtypes = [ctypes.c_void_p, ctypes.c_void_p, *[ctypes.c_int64] * 3]
     library.exponentials.restype = None
     return library
+
+
+def _compiler() -> str:
+    return os.environ.get("CXX", "g++")
