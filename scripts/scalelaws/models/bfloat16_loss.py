@@ -1,7 +1,7 @@
 """Sums of exponentials and their gradients for the output layer, of bfloat16 numbers on a CPU.
 
-Where a CPU multiplies such numbers, products are so fast that exponentials and memory cost more: exponentials are C++
-and are made in place, in blocks that the cache holds.
+Where a CPU multiplies such numbers, products are so fast that exponentials and memory cost as much each: exponentials
+are C++ and are made in place, in blocks that the cache holds.
 """
 
 import torch
@@ -15,7 +15,7 @@ CACHED_LOGITS = 1 << 20
 FEWEST_ROWS = 64
 """Rows of logits that products are still fast with."""
 BLOCK = (512, 512)
-"""Tokens and rows of the vocabulary of a block, where the cache does not hold FEWEST_ROWS of all logits."""
+"""Tokens and rows of the vocabulary of a block of logits, where not all of a token's are made at once."""
 
 
 def sums(h_ND: Tensor, weight: Tensor) -> Tensor:

@@ -83,7 +83,7 @@ def transformer_layer(
 
 
 def _gelu(x: Tensor) -> Tensor:
-    """GELU by its approximation with tanh; compiled for a CPU as the logistic function that this is, half the work."""
+    """GELU by its approximation with tanh; compiled for a CPU as the logistic function that this is, for less."""
     if x.device.type == "cpu" and torch.compiler.is_compiling():
         return x * torch.sigmoid(2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))
     return F.gelu(x, approximate="tanh")
