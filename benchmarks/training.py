@@ -42,7 +42,8 @@ LOOPS = ("plain", "tuned", "engine")
 ROUNDS, ROUND_SECONDS = 5, 1.0
 STEPS_COMPARED = 4
 GPU_CASES = (
-    (1e5, 8192), (1e5, 32_768), (1e6, 8192), (1e6, 32_768), (1e7, 32_768), (3e7, 32_768), (1e8, 131_072), (4e8, 131_072),
+    (1e5, 8192), (1e5, 32_768), (1e6, 8192), (1e6, 32_768),
+    (1e7, 32_768), (3e7, 32_768), (1e8, 131_072), (4e8, 131_072),
 )  # fmt: skip
 """Sizes and batches in tokens."""
 GPU_STEPS, GPU_SECONDS, GPU_LIMIT = 12, 2.0, 300.0
