@@ -34,7 +34,7 @@ STUDY = {
         "dataset_tokens": [30_000],
         "batch_tokens": 128,
         "max_epochs": 100,
-        "max_tokens": 500_000,
+        "max_tokens": 350_000,
         "patience": 0,
         "learning_rate": 0.01,
         "schedule": "constant",
@@ -47,6 +47,8 @@ STUDY = {
 }  # fmt: skip
 """Two runs long enough to be hit while they train, too short for compiling to pay, and one that must diverge."""
 MINUTES = 60.0
+LONGEST_MINUTES = 15
+"""That a start takes, or what is waited for, with all drills beside one another."""
 
 
 def command(folder: Path, profile: str, *arguments: str) -> list[str]:
@@ -78,7 +80,7 @@ def started(
 
 def ended(start: subprocess.Popen, status: int = 0) -> str:
     """What a start printed, once it has ended with this status."""
-    printed, _ = start.communicate(timeout=10 * MINUTES)
+    printed, _ = start.communicate(timeout=LONGEST_MINUTES * MINUTES)
     assert start.returncode == status, printed
     return printed
 
@@ -95,21 +97,21 @@ def log_of(study: Path, run: str) -> str:
     return log.read_text() if log.is_file() else ""
 
 
-def waited_for(true: Callable[[], bool], what: str, minutes: float = 5.0) -> None:
+def waited_for(true: Callable[[], bool], what: str) -> None:
     """Wait until something is true, or raise TimeoutError."""
-    deadline = time.monotonic() + minutes * MINUTES
+    deadline = time.monotonic() + LONGEST_MINUTES * MINUTES
     while not true():
         if time.monotonic() > deadline:
             raise TimeoutError(what)
         time.sleep(0.2)
 
 
-def in_training(cluster: Cluster, study: Path, run: str) -> str:
+def in_training(cluster: Cluster, study: Path, run: str, rule: str = "train") -> str:
     """The number of a run's job, in the middle of its training, which is waited for."""
     found: list[str | None] = [None]
 
     def trains() -> bool:
-        found[0] = cluster.number_of(study, "train", run) if "tokens/s" in log_of(study, run) else None
+        found[0] = cluster.number_of(study, rule, run) if "tokens/s" in log_of(study, run) else None
         return found[0] is not None
 
     waited_for(trains, f"{run} does not train")

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from scalelaws.cluster import Room, site_problems, site_warnings
 
 from . import cluster as slurm
 from .study import (
+    LONGEST_MINUTES,
     MINUTES,
     RESULTS,
     STUDY,
@@ -140,6 +142,86 @@ def on_gpus(cluster, undisturbed, struck, tmp_path_factory):
         yield (folders[0], one), (folders[1], other)
 
 
+def runs_that_share_a_job_lose_nothing_that_one_of_them_has_finished(cluster, study, undisturbed, names):
+    second, first, _ = names  # on one core the costlier goes first
+    one_by_one = ["--cores", "1", "--config", "small_run_minutes=60"]
+    with started(study, "slurm", "runs", *one_by_one, cluster=cluster) as start:
+        waited_for((study / RESULTS / "runs" / first / "run.json").is_file, "the first run does not end")
+        waited_for(lambda: "tokens/s" in log_of(study, second), "the second run does not train")
+        waited_for(lambda: cluster.shared_jobs(study), "their job does not run")
+        cluster.ask("scancel", *cluster.shared_jobs(study))
+        ended(start)
+    assert "finished before" in log_of(study, first)
+    assert resumed(study, second), "the one that was cancelled has left a checkpoint"
+    assert len(cluster.shared_jobs(study, "all")) == 2, "all runs in one job, and what was left of it in another"
+    assert not list((study / RESULTS / "checkpoints").glob("*/finished"))
+    same_study(study, undisturbed)
+
+
+def of_two_starts_of_one_study_at_once_one_alone_goes_on(cluster, study, undisturbed, names):
+    """With different targets, which Snakemake's own lock lets pass."""
+    targets = [_folder(run) for run in names[:2]]
+    with (
+        started(study, "slurm", targets[0], cluster=cluster) as one,
+        started(study, "slurm", targets[1], cluster=cluster) as other,
+    ):
+        printed = {start: start.communicate(timeout=LONGEST_MINUTES * MINUTES)[0] for start in (one, other)}
+    assert sorted(start.returncode for start in printed) == [0, 1], printed
+    assert "another start of this study" in next(text for start, text in printed.items() if start.returncode)
+    same_run(study, undisturbed, names[0 if one.returncode == 0 else 1])
+
+
+def a_run_on_two_nodes_goes_on_after_it_was_cancelled_and_ends_like_one_on_one_core(cluster, study, undisturbed, names):
+    run, shorter = names[0], {**STUDY, "training": {**STUDY["training"], "max_tokens": 60_000}}
+    alone = shutil.copytree(undisturbed.with_name("tokens"), study.with_name("alone"))
+    for folder in (study, alone):
+        (folder / "study.yaml").write_text(yaml.safe_dump(shorter))
+    made(alone, "local", _folder(run), "--cores", "1")
+    on_nodes = ["--config", "small_run_minutes=0", "hardware=2 x CPU core", "longest_hours=0.000001"]
+    with started(study, "slurm", _folder(run), *on_nodes, cluster=cluster) as start:
+        number = in_training(cluster, study, run, rule="train_on_nodes")
+        assert cluster.ask("squeue", "-h", "-j", number, "-o", "%D") == "2"
+        cluster.ask("scancel", number)
+        assert resumed(study, run)
+        ended(start)
+    columns, file = ["step", "corpus", "split", "loss"], f"{RESULTS}/runs/{run}/losses.parquet"
+    one, two = (pd.read_parquet(folder / file, columns=columns) for folder in (alone, study))
+    pd.testing.assert_frame_equal(one, two, rtol=0.01)
+
+
+def a_damaged_shard_is_named_and_made_again(cluster, study, undisturbed, _names):
+    shard = next((study / RESULTS / "corpus/graphs/documents/train").glob("*.parquet"))
+    os.truncate(shard, shard.stat().st_size // 2)
+    (study / RESULTS / "tokens/graphs.train.json").unlink()
+    with started(study, "slurm", "tokens", "--retries", "0", cluster=cluster) as start:
+        ended(start, status=1)
+    assert f"{shard.relative_to(study)}: not readable as parquet" in _cluster_logs(study)
+    shutil.rmtree(shard.parents[1])  # as the line says
+    made(study, "slurm", "tokens", cluster=cluster)
+    same_tokens(study, undisturbed)
+
+
+BESIDE = (
+    runs_that_share_a_job_lose_nothing_that_one_of_them_has_finished,
+    of_two_starts_of_one_study_at_once_one_alone_goes_on,
+    a_run_on_two_nodes_goes_on_after_it_was_cancelled_and_ends_like_one_on_one_core,
+    a_damaged_shard_is_named_and_made_again,
+)
+"""Drills that the others do not disturb, but for the controller that is away in one of them: they end before it."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def beside(cluster, struck, undisturbed, names, tmp_path_factory):
+    """What becomes of each drill of BESIDE, made in a thread beside the others."""
+    with ThreadPoolExecutor() as threads:
+        yield {
+            drill: threads.submit(
+                drill, cluster, shutil.copytree(undisturbed.with_name("tokens"), folder), undisturbed, names
+            )
+            for drill, folder in ((drill, tmp_path_factory.mktemp("beside") / "study") for drill in BESIDE)
+        }
+
+
 @pytest.fixture
 def study(undisturbed, tmp_path):
     """A study whose tokens are made and whose runs are not."""
@@ -172,21 +254,6 @@ def test_a_profile_is_held_against_the_cluster(cluster, study, monkeypatch):
         assert "take sacct off the PATH" in site_warnings()[0]
 
 
-def test_runs_that_share_a_job_lose_nothing_that_one_of_them_has_finished(cluster, study, undisturbed, names):
-    second, first, _ = names  # on one core the costlier goes first
-    one_by_one = ["--cores", "1", "--config", "small_run_minutes=60"]
-    with started(study, "slurm", "runs", *one_by_one, cluster=cluster) as start:
-        waited_for((study / RESULTS / "runs" / first / "run.json").is_file, "the first run does not end")
-        waited_for(lambda: "tokens/s" in log_of(study, second), "the second run does not train")
-        cluster.ask("scancel", *cluster.shared_jobs(study))
-        ended(start)
-    assert "finished before" in log_of(study, first)
-    assert resumed(study, second), "the one that was cancelled has left a checkpoint"
-    assert len(cluster.shared_jobs(study, "all")) == 2, "all runs in one job, and what was left of it in another"
-    assert not list((study / RESULTS / "checkpoints").glob("*/finished"))
-    same_study(study, undisturbed)
-
-
 def test_a_run_that_is_pre_empted_then_warned_and_then_loses_its_node(cluster, study, undisturbed, names):
     run = names[1]
     with started(study, "slurm", _folder(run), cluster=cluster) as start:
@@ -213,6 +280,11 @@ def test_a_run_that_is_pre_empted_then_warned_and_then_loses_its_node(cluster, s
     same_run(study, undisturbed, run)
 
 
+@pytest.mark.parametrize("drill", BESIDE, ids=lambda drill: drill.__name__)
+def test_what_the_others_do_not_disturb(beside, drill):
+    beside[drill].result()
+
+
 def test_a_second_start_is_refused_and_orphans_of_a_killed_one_are_cancelled(cluster, study, undisturbed, names):
     """While the controller is away for some time, which costs nothing either."""
     run = names[1]
@@ -232,19 +304,6 @@ def test_a_second_start_is_refused_and_orphans_of_a_killed_one_are_cancelled(clu
     assert "that an earlier start left in SLURM" in printed
     assert orphan not in cluster.jobs()
     same_run(study, undisturbed, run)
-
-
-def test_of_two_starts_of_one_study_at_once_one_alone_goes_on(cluster, study, undisturbed, names):
-    """With different targets, which Snakemake's own lock lets pass."""
-    targets = [_folder(run) for run in names[:2]]
-    with (
-        started(study, "slurm", targets[0], cluster=cluster) as one,
-        started(study, "slurm", targets[1], cluster=cluster) as other,
-    ):
-        printed = {start: start.communicate(timeout=10 * MINUTES)[0] for start in (one, other)}
-    assert sorted(start.returncode for start in printed) == [0, 1], printed
-    assert "another start of this study" in next(text for start, text in printed.items() if start.returncode)
-    same_run(study, undisturbed, names[0 if one.returncode == 0 else 1])
 
 
 def test_a_full_disk_costs_no_more_than_what_it_interrupts(cramped, undisturbed, names):
@@ -274,27 +333,6 @@ def test_runs_that_are_cancelled_or_hang_or_diverge(struck, undisturbed, names):
     assert "the laws leave it out" in log_of(study, names[2])
 
 
-def test_a_run_on_two_nodes_goes_on_after_it_was_cancelled_and_ends_like_one_on_one_core(
-    cluster, study, names, tmp_path
-):
-    run, shorter = names[0], {**STUDY, "training": {**STUDY["training"], "max_tokens": 60_000}}
-    alone = shutil.copytree(study, tmp_path / "alone")
-    for folder in (study, alone):
-        (folder / "study.yaml").write_text(yaml.safe_dump(shorter))
-    made(alone, "local", _folder(run), "--cores", "1")
-    on_nodes = ["--config", "small_run_minutes=0", "hardware=2 x CPU core", "longest_hours=0.000001"]
-    with started(study, "slurm", _folder(run), *on_nodes, cluster=cluster) as start:
-        waited_for(lambda: "tokens/s" in log_of(study, run), f"{run} does not train")
-        number = cluster.number_of(study, "train_on_nodes", run)
-        assert cluster.ask("squeue", "-h", "-j", number, "-o", "%D") == "2"
-        cluster.ask("scancel", number)
-        assert resumed(study, run)
-        ended(start)
-    columns, file = ["step", "corpus", "split", "loss"], f"{RESULTS}/runs/{run}/losses.parquet"
-    one, two = (pd.read_parquet(folder / file, columns=columns) for folder in (alone, study))
-    pd.testing.assert_frame_equal(one, two, rtol=0.01)
-
-
 def test_each_run_asks_for_a_gpu_and_all_that_share_a_job_ask_for_one(cluster, on_gpus):
     """And none trains on the cores of a node that has no GPU after all. What a profile says comes first, does."""
     (each, one), (together, other) = on_gpus
@@ -315,18 +353,6 @@ def test_a_study_made_twice_through_slurm_from_its_text_on_is_the_same_bit_for_b
     ended(other)
     same_study(whole, in_parts)
     same_tokens(whole, in_parts)
-
-
-def test_a_damaged_shard_is_named_and_made_again(cluster, study, undisturbed):
-    shard = next((study / RESULTS / "corpus/graphs/documents/train").glob("*.parquet"))
-    os.truncate(shard, shard.stat().st_size // 2)
-    (study / RESULTS / "tokens/graphs.train.json").unlink()
-    with started(study, "slurm", "tokens", "--retries", "0", cluster=cluster) as start:
-        ended(start, status=1)
-    assert f"{shard.relative_to(study)}: not readable as parquet" in _cluster_logs(study)
-    shutil.rmtree(shard.parents[1])  # as the line says
-    made(study, "slurm", "tokens", cluster=cluster)
-    same_tokens(study, undisturbed)
 
 
 def _folder(run):
