@@ -50,7 +50,16 @@ POWERS = {
 }
 """What grows with C_min, as a study with a measured critical batch derives it."""
 WITHOUT_Y_LABEL = {"ood_offsets", "gap_matrix", "reconciled_exponents", "cleaning_steps"}
-FEW_POINTS = {"seed_noise", "backtest", "growing_compute", "cleaning_steps", "gap_matrix", "contradiction", "isoflop"}
+FEW_POINTS = {
+    "envelope",
+    "seed_noise",
+    "backtest",
+    "growing_compute",
+    "cleaning_steps",
+    "gap_matrix",
+    "contradiction",
+    "isoflop",
+}
 FEW_POINTS |= {
     "suboptimal_sizes",
     "extrapolation_error",

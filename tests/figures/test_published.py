@@ -91,7 +91,7 @@ def test_gpt3_curves_have_an_envelope_and_a_law_of_compute(gpt3):
     slope = np.polyfit(np.log(law["x"]), np.log(law["y"]), 1)[0]
     assert -slope == pytest.approx(0.05, abs=0.012)
     points = numbers("envelope", gpt3)
-    assert (points["series"] == "envelope").sum() > 10
+    assert (points["series"] == "envelope").sum() >= 3
 
 
 def test_gemstones_show_their_22_shapes():

@@ -35,6 +35,23 @@ def test_the_table_splits_the_budget_it_names(laws, approach):
     assert (table["extrapolates"].iloc[[0, -1]] > [-1e-9, 2]).all()
 
 
+def test_of_a_table_of_final_losses_the_envelope_holds_the_truth_as_often_as_it_says():
+    """Six sizes by six D: a line through the best sizes of all budgets is too steep, and holds it in four of ten."""
+    sizes, subsets = (axis.ravel() for axis in np.meshgrid(np.geomspace(1e7, 1e10, 6), np.geomspace(1e9, 1e12, 6)))
+    exact = 1.69 + 406.4 / sizes**0.34 + 410.7 / subsets**0.28
+    rows = pd.DataFrame({"parameters": sizes, "dataset_tokens": subsets, "flops": 6 * sizes * subsets, "fresh": True})
+    rows = rows.assign(run=[f"{n}" for n in range(36)], track=rows["parameters"].astype(str))
+    found = []
+    for seed in range(20):
+        noise = 0.005 * np.random.default_rng(seed).standard_normal(36)
+        estimated = envelope(profiles(rows.assign(loss=exact * np.exp(noise)), 0.005), 200, seed)
+        if estimated.status == "determined":
+            found.append(estimated.exponents["parameters"])
+    assert len(found) >= 15
+    assert sum(each.contains(0.28 / 0.62) for each in found) >= 0.9 * len(found)
+    assert np.mean([each.value for each in found]) == pytest.approx(0.28 / 0.62, abs=0.02)
+
+
 def test_the_closed_form_is_the_lowest_loss_at_its_budget(laws):
     law = laws.laws["loss_of_parameters_and_data_chinchilla"]
     row = laws.allocations["parametric"].table.iloc[1]

@@ -69,9 +69,9 @@ def optimal_allocation(observations: Observations, laws: Laws) -> Figure:
 
 @figure(
     "Envelope of the learning curves",
-    "Above: every learning curve, with the lowest loss at each budget in black. Below: the size N and the tokens D "
-    "that reached it, and their powers of compute. Pale points have no smaller or no larger rival and are not "
-    "fitted.",
+    "Above: every learning curve, of runs whose rate falls only their ends, joined. In black where one size gives way "
+    "to another as the best, both doing equally well; of eight best sizes and more, the lowest loss at each budget. "
+    "Below: the size N there, or midway between the two, the tokens D that it sees, and their powers of compute.",
 )
 def envelope(observations: Observations, laws: Laws) -> Figure:
     """The lower envelope of all curves with its N_opt(C) and D_opt(C) (Hoffmann et al. 2022, figure 2)."""
@@ -82,10 +82,9 @@ def envelope(observations: Observations, laws: Laws) -> Figure:
     top = axes[0]
     colours = SizeColours(curves["parameters"].unique(), "N")
     curves_by_compute(top, curves, colours)
-    reachable = found.points[found.points["loss"] >= 0.99 * curves["loss"].min()]
-    for used, part in reachable.groupby("used"):
+    for used, part in found.points[found.points["loss"] >= 0.99 * curves["loss"].min()].groupby("used"):
         series = "envelope" if used else "envelope, not in the fit"
-        points(top, part["flops"], part["loss"], series, "black", markersize=2.0, used=bool(used))
+        points(top, part["flops"], part["loss"], series, "black", markersize=2.5, used=bool(used))
     log_axis(top, "x", LABELS["flops"])
     log_axis(top, "y", LABELS["loss"])
     if has_optima:

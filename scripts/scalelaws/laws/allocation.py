@@ -16,6 +16,8 @@ from scalelaws.laws.starts import refit, solve
 from scalelaws.laws.uncertainty import interval, student
 
 Array = npt.NDArray[np.float64]
+Optima = tuple[Array, Array, npt.NDArray[np.bool_]]
+"""ln C, ln N and whether it is used, (R, G) each."""
 BEYOND = 3
 TITLES = {
     "envelope": "Envelope of learning curves",
@@ -31,7 +33,10 @@ ISOFLOPS_PER_DECADE = 6
 """One of every four budgets of the profiles: closer minima come from the same evaluations and say nothing new."""
 WINDOW = 2
 """A parabola is fitted to the lowest size and this many on either side: through a whole curve it is biased."""
-FEWEST_OPTIMA = 3
+FEWEST_OPTIMA = {"envelope": 2, "isoflop": 3}
+"""Two changes of the best size are those between three sizes."""
+MANY_SIZES = 8
+"""So many best sizes are near enough to one another that their steps do not matter."""
 FEWEST_BUDGETS = 2
 FEWEST_FOR_FLOOR = 6
 WIDEST_EXPONENT = 0.5
@@ -42,32 +47,56 @@ EMPTY_PARABOLAS = pd.DataFrame(
 
 
 def envelope(profiles: Profiles, resamples: int, seed: int, *, floor: bool = True) -> Allocation:
-    """Approach 1: at each budget the size with the lowest loss, then N_opt and D_opt as powers of C.
+    """Approach 1: N_opt and D_opt as powers of C through the sizes with the lowest loss at each budget.
 
-    A budget counts only where its best size has both smaller and larger rivals. The lowest loss falls as a power of C,
-    to a `floor` unless it is to have none.
+    Few sizes make steps of these, through which a line depends on where the budgets end: of six sizes it is 0.05 too
+    steep, and its intervals hold the truth in four of ten studies. Below MANY_SIZES it goes through the budgets at
+    which the best size gives way to another instead, where both do equally well, and N_opt lies midway between them.
+    The lowest loss falls as a power of C, to a `floor` unless it is to have none. Budgets count whose best size has
+    both smaller and larger rivals.
     """
+    log_c, log_n = np.log(profiles.flops), np.log(profiles.parameters)
     best, lowest, inside = lowest_sizes(profiles.log_loss)
-    log_n = np.log(profiles.parameters)[best]
     redrawn = profiles.redrawn(resamples, seed)
     best_r, lowest_r, inside_r = lowest_sizes(redrawn)
-    points = _points(profiles.flops, log_n, lowest, inside, "the best size has no smaller or no larger rival")
+    few = len(np.unique(best[inside])) < MANY_SIZES
+    optima: Optima = (log_c[None], log_n[best][None], inside[None])
+    optima_r: Optima = (np.broadcast_to(log_c, best_r.shape), log_n[best_r], inside_r)
+    if few:
+        optima, optima_r = (_changes(loss, log_c, log_n) for loss in (profiles.log_loss[None], redrawn))
+    where, size, used = (values[0] for values in optima)
+    heights = np.interp(where, log_c[inside], lowest[inside]) if few and inside.any() else lowest[: len(where)]
+    points = _points(np.exp(where), size, heights, used, "the best size has no smaller or no larger rival")
+    if few:
+        points = points[points["used"]]
     lowest, lowest_r = unbiased(lowest, lowest_r)
-    line = _lines(profiles.flops, log_n[None], lowest[None], inside[None])
-    draws = _lines(profiles.flops, np.log(profiles.parameters)[best_r], lowest_r, inside_r)
-    if floor:
-        line, draws = _to_a_floor(profiles.flops, (lowest[None], inside[None]), (lowest_r, inside_r), line, draws)
-    reasons = []
-    winners = len(np.unique(best[inside]))
-    if winners < 2:
-        reasons.append(
-            f"of the sizes between the smallest and the largest, {winners} are ever the best; at least 2 are needed"
-        )
-    bends = (
-        _bends(profiles.flops, log_n[None], inside[None]),
-        _bends(profiles.flops, np.log(profiles.parameters)[best_r], inside_r),
-    )
-    return _allocation("envelope", line, draws, points, reasons, bends=bends)
+    line, draws = np.empty((0, 7)), np.empty((0, 7))
+    if min(used.sum(), inside.sum()) >= FEWEST_BUDGETS:
+        enough = (optima_r[2].sum(axis=1) >= FEWEST_BUDGETS) & (inside_r.sum(axis=1) >= FEWEST_BUDGETS)
+        kept = lowest_r[enough], inside_r[enough]
+        line = _lines(optima, log_c, lowest[None], inside[None])
+        draws = _lines((optima_r[0][enough], optima_r[1][enough], optima_r[2][enough]), log_c, *kept)
+        if floor:
+            line, draws = _to_a_floor(profiles.flops, (lowest, inside), kept, line, draws)
+    freedom = None if few else max(int(used.sum()) - 2, 1)
+    bends = _bends(*optima), _bends(*optima_r)
+    return _allocation("envelope", line, draws, points, [], bends=bends, freedom=freedom)
+
+
+def _changes(log_loss: Array, log_c: Array, log_n: Array) -> Optima:
+    """Where the best size of ln losses (R, S, G) changes from one budget to the next, both trained at both of them.
+
+    ln C at which the two do equally well, the mean of their ln N, and whether there is a change: (R, G-1) each.
+    """
+    best = np.where(np.isfinite(log_loss), log_loss, np.inf).argmin(axis=1)
+    before, after = best[:, None, :-1], best[:, None, 1:]
+    ahead = [
+        (np.take_along_axis(part, before, axis=1) - np.take_along_axis(part, after, axis=1))[:, 0]
+        for part in (log_loss[:, :, :-1], log_loss[:, :, 1:])
+    ]
+    used = (before != after)[:, 0] & np.isfinite(ahead[0]) & np.isfinite(ahead[1]) & (ahead[1] > ahead[0])
+    share = np.where(used, -ahead[0], 0.0) / np.where(used, ahead[1] - ahead[0], 1.0)
+    return log_c[:-1] + share * np.diff(log_c), (log_n[before] + log_n[after])[:, 0] / 2, used
 
 
 def isoflop(profiles: Profiles, resamples: int, seed: int) -> Allocation:
@@ -86,9 +115,18 @@ def isoflop(profiles: Profiles, resamples: int, seed: int) -> Allocation:
     redrawn = profiles.redrawn(resamples, seed)[:, :, chosen]
     centre_r, height_r, _, _, reason_r = parabolas(log_n, redrawn)
     lowest, height_r = unbiased(height[0], np.where(reason_r == "", height_r, height))
-    line = _lines(flops, centre, lowest[None], accepted[None])
-    draws = _lines(flops, centre_r, height_r, reason_r == "")
-    line, draws = _to_a_floor(flops, (lowest[None], accepted[None]), (height_r, reason_r == ""), line, draws)
+    log_c = np.log(flops)
+    optima, optima_r = (
+        (np.broadcast_to(log_c, centres.shape), centres, why == "")
+        for centres, why in ((centre, reason), (centre_r, reason_r))
+    )
+    line, draws = np.empty((0, 7)), np.empty((0, 7))
+    if accepted.sum() >= FEWEST_BUDGETS:
+        enough = optima_r[2].sum(axis=1) >= FEWEST_BUDGETS
+        kept = tuple(values[enough] for values in optima_r)
+        line = _lines(optima, log_c, lowest[None], accepted[None])
+        draws = _lines(kept, log_c, height_r[enough], kept[2])
+        line, draws = _to_a_floor(flops, (lowest, accepted), (height_r[enough], kept[2]), line, draws)
     present = np.isfinite(log_loss) & (reason[0] != MISSING)
     size, budget = np.nonzero(present)
     table = pd.DataFrame(
@@ -113,8 +151,9 @@ def isoflop(profiles: Profiles, resamples: int, seed: int) -> Allocation:
     fits = fits[accepted | (reason[0] == FLAT)].reset_index(drop=True)
     refused = points.loc[~points["used"], "reason"].value_counts()
     notes = [f"{count} of {len(points)} budgets refused: {why}" for why, count in refused.items()]
-    bends = _bends(flops, centre, accepted[None]), _bends(flops, centre_r, reason_r == "")
-    allocation = _allocation("isoflop", line, draws, points, [], table, fits, bends)
+    bends = _bends(*optima), _bends(*optima_r)
+    freedom = max(int(accepted.sum()) - 2, 1)
+    allocation = _allocation("isoflop", line, draws, points, [], table, fits, bends, freedom)
     allocation.messages.extend(notes)
     return allocation
 
@@ -179,25 +218,24 @@ def parabolas(log_n: Array, log_loss: Array) -> tuple[Array, Array, Array, npt.N
     return centre, height, np.where(enough, c2, 0.0), window, reason
 
 
-def _lines(flops: Array, log_n: Array, log_loss: Array, used: npt.NDArray[np.bool_]) -> Array:
+def _lines(optima: Optima, log_c: Array, log_loss: Array, inside: npt.NDArray[np.bool_]) -> Array:
     """Least-squares lines (R, 7) against ln C: ln k_N, a, ln k_D, b, and the loss's ln k_L, slope and floor, 0.
 
-    Resamples with fewer than FEWEST_BUDGETS usable budgets are left out.
+    N and D go through the optima, the loss through ln losses (R, G) of the budgets `log_c` that are `inside`.
     """
-    x = np.log(flops)
-    enough = used.sum(axis=1) >= FEWEST_BUDGETS
-    weights = used[enough].astype(float)
-    weights /= weights.sum(axis=1, keepdims=True)
-    mean_x = weights @ x
-    spread = weights * (x - mean_x[:, None])
-    variance = (spread * (x - mean_x[:, None])).sum(axis=1)
-    lines = []
-    log_d = x - np.log(6) - log_n
-    for y in (log_n, log_d, log_loss):
-        kept = np.where(used[enough], y[enough] if len(y) > 1 else np.broadcast_to(y, used.shape)[enough], 0.0)
-        slope = (spread * kept).sum(axis=1) / np.maximum(variance, 1e-12)
-        lines += [(weights * kept).sum(axis=1) - slope * mean_x, slope]
-    return np.stack([*lines, np.zeros(len(weights))], axis=1)
+    where, log_n, used = optima
+    log_d = where - np.log(6) - log_n
+    fits = (_line(where, log_n, used), _line(where, log_d, used), _line(log_c, log_loss, inside))
+    return np.column_stack([*fits, np.zeros(len(used))])
+
+
+def _line(x: Array, y: Array, used: npt.NDArray[np.bool_]) -> Array:
+    """Intercept and slope (R, 2) of the least-squares line through those of the points (R, G) that are used."""
+    weights = used / used.sum(axis=1, keepdims=True)
+    centred = x - (weights * x).sum(axis=1, keepdims=True)
+    kept = np.where(used, y, 0.0)
+    slope = (weights * centred * kept).sum(axis=1) / np.maximum((weights * centred**2).sum(axis=1), 1e-12)
+    return np.stack([(weights * kept).sum(axis=1) - slope * (weights * x).sum(axis=1), slope], axis=1)
 
 
 def _to_a_floor(
@@ -209,16 +247,16 @@ def _to_a_floor(
 ) -> tuple[Array, Array]:
     """`line` and `draws` as of `_lines` with their losses as L = E + k C^c: without a floor they fall too far beyond.
 
-    best and redrawn: ln losses (R, G) and which of them are used. Few budgets leave losses as they are.
+    best and redrawn: ln losses (G,) and (R, G), and which of them are used. Few budgets leave losses as they are.
     """
-    used = best[1][0]
+    lowest, used = best
     if used.sum() < FEWEST_FOR_FLOOR:
         return line, draws
     form = FORMS["power_of_flops_with_floor"]
     problem = Problem(form, {"flops": flops[used]}, Objective("log", None))
-    found = solve(problem, np.exp(best[0][0, used]), np.ones(int(used.sum()))).theta
-    losses, kept = (values[redrawn[1].sum(axis=1) >= FEWEST_BUDGETS][:, used] for values in redrawn)
-    observed = np.exp(np.where(kept, losses, best[0][0, used]))
+    found = solve(problem, np.exp(lowest[used]), np.ones(int(used.sum()))).theta
+    losses, kept = (values[:, used] for values in redrawn)
+    observed = np.exp(np.where(kept, losses, lowest[used]))
     refitted = refit(problem, np.repeat(found, len(draws), axis=0), observed, kept.astype(float)).theta
     place = [form.coordinates.index(name) for name in ("s", "b", "s_E")]
 
@@ -229,17 +267,17 @@ def _to_a_floor(
     return replaced(line, found), replaced(draws, refitted)
 
 
-def _bends(flops: Array, log_n: Array, used: npt.NDArray[np.bool_]) -> Array:
+def _bends(log_c: Array, log_n: Array, used: npt.NDArray[np.bool_]) -> Array:
     """Change of the exponent of N_opt in a decade of compute: a parabola's through ln N_opt (R, G) against ln C.
 
-    (R,); resamples with fewer than four usable budgets are left out.
+    (R,); resamples with fewer than four optima are left out.
     """
-    x = np.log(flops) - np.log(flops).mean()
     enough = used.sum(axis=1) > 3
+    x = (log_c - log_c.mean())[enough]
     weights, y = used[enough].astype(float), np.where(used, log_n, 0.0)[enough]
     powers = np.stack([np.ones_like(x), x, x * x])
-    gram = np.einsum("rg,ig,jg->rij", weights, powers, powers)
-    right = np.einsum("rg,ig->ri", weights * y, powers)
+    gram = np.einsum("rg,irg,jrg->rij", weights, powers, powers)
+    right = np.einsum("irg,rg->ri", powers, weights * y)
     solved = np.linalg.pinv(gram) @ right[..., None]
     return np.asarray(2 * np.log(10) * solved[:, 2, 0])
 
@@ -263,17 +301,18 @@ def _allocation(
     profiles: pd.DataFrame = EMPTY_PROFILES,
     fits: pd.DataFrame = EMPTY_PARABOLAS,
     bends: tuple[Array, Array] = (np.empty(0), np.empty(0)),
+    freedom: int | None = None,
 ) -> Allocation:
+    """`freedom`: degrees of freedom by which deviations are widened; None for draws that need no widening."""
     doubts = list(reasons)
     used = points[points["used"]]
     draws = draws[np.isfinite(draws).all(axis=1)]
     exponents: dict[str, Estimate] = {}
     curvature = None
-    fitted = approach == "parametric"
-    if not fitted and len(used) < FEWEST_OPTIMA:
-        doubts.append(f"{len(used)} usable optima; at least {FEWEST_OPTIMA} are needed")
+    if len(used) < (fewest := FEWEST_OPTIMA.get(approach, 0)):
+        doubts.append(f"{len(used)} usable optima; at least {fewest} are needed")
     elif len(line) and len(draws):
-        widening = 1.0 if fitted else student(max(len(used) - 2, 1))
+        widening = student(freedom) if freedom else 1.0
         draws = line + widening * (draws - line)
         low, high = interval(draws)
         for name, symbol, i in (("parameters", "a", 1), ("tokens", "b", 3)):
