@@ -12,9 +12,10 @@ from scalelaws.figures.axes import LABELS, log_axis
 from scalelaws.figures.marks import canvas, curve, legend_above, points, size_bar
 from scalelaws.figures.positions import FORM, binned, fitted_losses, losses_of_models
 from scalelaws.figures.registry import NotDrawableError, figure
-from scalelaws.figures.select import law_of, of_one_kind, on_shared_data, ood_corpora, readable_name
+from scalelaws.figures.select import of_one_kind, on_shared_data, ood_corpora, readable_name
 from scalelaws.figures.style import MARKERS, SizeColours, category_marks
 from scalelaws.laws.fitted import Laws
+from scalelaws.laws.joint import joint_laws
 from scalelaws.observations.table import Observations
 from scalelaws.units import readable
 
@@ -65,7 +66,8 @@ def shape(observations: Observations, laws: Laws) -> Figure:
 @figure(
     "With and without embeddings",
     "Loss of the runs on the most data that most sizes had, against the parameters with embeddings (above) and without "
-    "(below), by depth. Counted without, models of every depth fall on one line.",
+    "(below), by depth. Kaplan et al. found models of every depth on one line when counted without; where the "
+    "embedding is as large as the layers, they may lie on one when counted with it.",
     sweeps=("aspect_ratio",),
 )
 def embeddings(observations: Observations, laws: Laws) -> Figure:
@@ -258,8 +260,8 @@ def _windows(rows: pd.DataFrame) -> list[pd.DataFrame]:
 
 
 def _expected(rows: pd.DataFrame, observations: Observations, laws: Laws) -> pd.Series:
-    """The loss by a law of N and D; without one, that of the best run of the same N and D."""
-    law = law_of(laws, "chinchilla", observations.train_corpus) or law_of(laws, "kaplan", observations.train_corpus)
+    """The loss by the law of N and D that fits best; without one, that of the best run of the same N and D."""
+    law = next(iter(joint_laws(laws.laws, observations.train_corpus)), None)
     if law is None:
         near = (np.log(rows["parameters"]) / ALIKE).round()
         return rows["loss"].groupby([near, rows["dataset_tokens"]]).transform("min")

@@ -21,12 +21,15 @@ from scalelaws.laws.fitted import Laws
 from scalelaws.observations.table import Observations
 from scalelaws.units import readable
 
+WHOLE_CURVES = ("constant", "trunk", "unknown")
+"""Schedules whose every evaluation stands for a run that ends there."""
+
 
 @figure(
     "Loss against compute",
-    "Every learning curve against the compute spent, coloured by size N. The black points are the envelope, the "
-    "lowest loss reached with each budget; the law L(C) is fitted to the dark ones, where smaller and larger sizes "
-    "compete.",
+    "Every learning curve against the compute spent, coloured by size N; of runs whose rate falls only the ends count, "
+    "and lines join those of a size. The black points are the envelope, the lowest loss at each budget, between the "
+    "evaluations on the lines; the law L(C) is fitted to the dark ones, where smaller and larger sizes compete.",
 )
 def loss_vs_compute(observations: Observations, laws: Laws) -> Figure:
     """All learning curves, their envelope and L(C) (Kaplan et al. 2020, figure 1, left; figure 13)."""
@@ -78,8 +81,14 @@ def loss_vs_least_compute(observations: Observations, laws: Laws) -> Figure:
 
 
 def curves_by_compute(ax: Axes, curves: pd.DataFrame, colours: SizeColours) -> None:
-    """Each run's loss against its compute, until the step that is its result."""
-    for (size, run), rows in curves.groupby(["parameters", "run"]):
+    """Each run's loss against its compute, until the step that is its result; the ends of runs whose rate falls, joined
+    by size and seed."""
+    whole = curves["schedule"].isin(WHOLE_CURVES)
+    for (size, seed), rows in curves[~whole & curves["result"]].groupby(["parameters", "seed"]):
+        name, ends = f"N = {readable(size)}, seed {seed}", rows.sort_values("flops")
+        ax.plot(ends["flops"], ends["loss"], color=colours(size), linewidth=0.6, alpha=0.7)
+        points(ax, ends["flops"], ends["loss"], name, colours(size), markersize=2.4)
+    for (size, run), rows in curves[whole].groupby(["parameters", "run"]):
         falling = rows[rows["step"] <= rows.loc[rows["result"], "step"].max()]
         name = f"N = {readable(size)}, {run}"
         curve(ax, falling["flops"], falling["loss"], name, colours(size), linewidth=0.6, alpha=0.7)

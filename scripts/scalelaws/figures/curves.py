@@ -9,7 +9,7 @@ from scalelaws.figures.axes import LABELS, log_axis
 from scalelaws.figures.crossings import at_positions, reached, targets
 from scalelaws.figures.marks import canvas, curve, key, law_curve, legend_above, points, size_bar
 from scalelaws.figures.registry import NotDrawableError, figure
-from scalelaws.figures.select import alike, fresh_curves, needed_law, reach
+from scalelaws.figures.select import alike, fresh_curves, needed_law, of_one_kind, reach
 from scalelaws.figures.style import LAW_COLOUR, UNDETERMINED_COLOUR, SizeColours, category_marks
 from scalelaws.figures.words import law_label
 from scalelaws.laws.fitted import DETERMINED, Laws
@@ -26,12 +26,13 @@ BUT_FOR_SEEDS += ["d_model", "train_corpus"]
 @figure(
     "Learning curves",
     "Held-out loss while each size N trains on the largest subset D, against the tokens (above) and the compute "
-    "(below) that went by; a ring marks the step that is the run's result. Larger models reach a given loss after "
-    "fewer tokens.",
+    "(below) that went by; a ring marks the step that is the run's result. Of runs that branch from one, that one is "
+    "the curve, at a rate that does not fall. Larger models reach a given loss after fewer tokens.",
+    sweeps=("trunk",),
 )
 def learning_curves(observations: Observations, laws: Laws) -> Figure:
     """Loss against tokens and against compute, a line a run (Kaplan et al. 2020, figure 2)."""
-    curves = observations.curves(observations.train_corpus)
+    curves = of_one_kind(observations.curves(observations.train_corpus))
     curves = curves[curves["dataset_tokens"] == curves.groupby("parameters")["dataset_tokens"].transform("max")]
     if curves.groupby("run")["step"].nunique().max() < 2:
         raise NotDrawableError("every run was evaluated at one step only")

@@ -35,8 +35,8 @@ LEAST_EXCESS = 1e-3
 @figure(
     "Loss against size",
     "Held-out loss of every run against its size N, coloured by its subset D. The law is fitted to the filled "
-    "points, which are not limited by data; the pale ones are. The shaded band is the law's 95% interval, dashed "
-    "where it extrapolates.",
+    "points, of the largest subset that most sizes had; its notes say by how much that limits them still. The shaded "
+    "band is the law's 95% interval, dashed where it extrapolates.",
 )
 def loss_vs_parameters(observations: Observations, laws: Laws) -> Figure:
     """L(N) over the runs (Kaplan et al. 2020, figure 1, right)."""
@@ -46,7 +46,8 @@ def loss_vs_parameters(observations: Observations, laws: Laws) -> Figure:
 @figure(
     "Loss against data",
     "Held-out loss of every run against the unique tokens D it could learn from, coloured by its size N. The law is "
-    "fitted to the filled points, which are not limited by size.",
+    "fitted to the filled points, of the largest size that most subsets had; its notes say by how much that limits "
+    "them.",
 )
 def loss_vs_dataset_tokens(observations: Observations, laws: Laws) -> Figure:
     """L(D) over the runs (Kaplan et al. 2020, figure 1, middle)."""

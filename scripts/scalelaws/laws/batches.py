@@ -9,6 +9,7 @@ from scalelaws.laws.estimate import Task
 from scalelaws.laws.fitted import DETERMINED, FittedLaw
 from scalelaws.laws.kaplan import critical_batch, least_flops, least_steps
 from scalelaws.laws.problem import Objective
+from scalelaws.laws.status import BATCH_NOISE
 from scalelaws.laws.uncertainty import Resampled
 from scalelaws.observations.table import Observations
 
@@ -20,8 +21,8 @@ WIDEST = 10.0
 """The interval of a B_crit that is of use, as a factor."""
 TRANSIENT = 0.05
 """The first part of a run that is no power law of its steps yet."""
-RELATIVE_NOISE = Objective("log", 0.4)
-"""A noise scale is measured to some 30%: Huber's delta is 1.345 times that, at which a fit keeps 95% efficiency."""
+RELATIVE_NOISE = Objective("log", 1.345 * BATCH_NOISE)
+"""Huber's delta is 1.345 times the noise, at which a fit keeps 95% efficiency."""
 
 
 def noise_scale_task(observations: Observations) -> Task | None:
@@ -97,7 +98,7 @@ def steps_task(observations: Observations, law: FittedLaw, objective: Objective)
     """L(N, S_min): every learning curve on fresh tokens, its transient left out."""
     curves = _settled(observations.curves(observations.train_corpus))
     rows = adjusted(curves[curves["step"] >= TRANSIENT * curves["steps"]], law)
-    if rows.groupby("run").size().max() < FEWEST_BATCHES if len(rows) else True:
+    if rows.empty or rows.groupby("run").size().max() < FEWEST_BATCHES:
         return None
     rows = rows[["run", "step", "flops", "parameters", "steps_min"]].assign(observed=rows["loss"], used=True)
     name, title = "loss_of_parameters_and_steps", "L(N, S_min)"

@@ -14,7 +14,7 @@ from scalelaws.laws.problem import Objective, Problem
 from scalelaws.laws.profile import profiled
 from scalelaws.laws.solver import Solution
 from scalelaws.laws.starts import solve
-from scalelaws.laws.status import assessed, misfit, sparse
+from scalelaws.laws.status import assessed, misfit, scattered, sparse
 from scalelaws.laws.uncertainty import PAIRS_PER_COORDINATE, VANISHED, Resampled, bootstrap, interval, refitted
 
 Array = npt.NDArray[np.float64]
@@ -83,7 +83,9 @@ def fit_law(
     data = rows.assign(predicted=predicted)
     residual = (problem.target(_observed(used)) - problem.fitted(best.theta)[0]) / problem.scale
     status, messages = assessed(form, problem, best, estimates, draws, used.assign(residual=residual))
-    if noise is not None and task.objective.residual == "log" and task.form != "critical_batch":
+    if task.form == "critical_batch":
+        messages += scattered(residual)
+    elif noise is not None and task.objective.residual == "log":
         messages += misfit(residual, noise)
     tests: list[Backtest | None] = [None, None]
     if task.tested:
@@ -152,7 +154,7 @@ def held_out(
 def _backtest(form: Form, rows: pd.DataFrame, kept: npt.NDArray[np.bool_], fitted: Array, by: str) -> Backtest | None:
     rest = rows[~kept]
     values = dict(zip((parameter.name for parameter in form.parameters), fitted, strict=True))
-    predicted = form.predict(values, _variables(form, rest))
+    predicted, again = (form.predict(values, _variables(form, some)) for some in (rest, rows[kept]))
     table = rest[["run", *form.variables]].assign(
         **{by: rest[by]},
         observed=rest["observed"],
@@ -163,7 +165,9 @@ def _backtest(form: Form, rows: pd.DataFrame, kept: npt.NDArray[np.bool_], fitte
         return None
     # Of runs of equal compute the one with more of what the law is of comes last: the largest.
     table = table.sort_values(list(dict.fromkeys([by, *form.variables, "run"])), ignore_index=True)
-    return Backtest(by, table, int(kept.sum()), float(np.log10(rest[by].max() / rows[by][kept].max())))
+    beyond = float(np.log10(rest[by].max() / rows[by][kept].max()))
+    error = residual_error(again / _observed(rows[kept]) - 1, len(form.parameters))
+    return Backtest(by, table, int(kept.sum()), beyond, error)
 
 
 def error_by_distance(tests: Sequence[Backtest | None]) -> pd.DataFrame:
@@ -217,6 +221,12 @@ def as_estimates(form: Form, values: Array, draws: Array) -> dict[str, Estimate]
         parameter.name: Estimate(float(values[i]), float(low[i]), float(high[i]), parameter.unit, parameter.symbol)
         for i, parameter in enumerate(form.parameters)
     }
+
+
+def residual_error(residuals: npt.ArrayLike, parameters: int) -> float:
+    """The standard deviation that residuals tell of, after a fit of so many parameters."""
+    squares = np.square(residuals)
+    return float(np.sqrt(squares.sum() / max(squares.size - parameters, 1)))
 
 
 def finite(values: Array) -> Array:

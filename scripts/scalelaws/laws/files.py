@@ -148,6 +148,7 @@ def _backtest(backtest: Backtest | None) -> dict[str, Any] | None:
         "mean_error": backtest.mean_error,
         "worst_error": backtest.worst_error,
         "decades": backtest.decades,
+        "fit_error": backtest.fit_error,
         "fitted_rows": backtest.fitted_rows,
         "rows": _columns(backtest.rows),
     }
@@ -157,7 +158,7 @@ def _read_backtest(backtest: Mapping[str, Any] | None) -> Backtest | None:
     if backtest is None:
         return None
     rows = pd.DataFrame(backtest["rows"])
-    return Backtest(backtest["held_out_by"], rows, backtest["fitted_rows"], backtest["decades"])
+    return Backtest(backtest["held_out_by"], rows, backtest["fitted_rows"], backtest["decades"], backtest["fit_error"])
 
 
 def _columns(frame: pd.DataFrame) -> dict[str, list[Any]]:

@@ -37,13 +37,15 @@ class Backtest:
 
     `held_out_by` is the column whose largest values were held out. `rows` has one row per held-out run: run, the law's
     variables, observed, predicted, relative_error = predicted/observed - 1. `decades` says how far beyond the fitted
-    range the farthest of them lies, in that column.
+    range the farthest of them lies, in that column. `fit_error` is the standard deviation of the relative residuals of
+    the rows that it was fitted to.
     """
 
     held_out_by: str
     rows: pd.DataFrame
     fitted_rows: int
     decades: float
+    fit_error: float
 
     @property
     def mean_error(self) -> float:

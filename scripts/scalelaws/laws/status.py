@@ -19,6 +19,9 @@ LOOSEST_FACTOR = 5.0
 OUTLIER_SPREADS = 6.0
 FEWEST_FOR_OUTLIERS = 12
 MISFIT = 4.0
+BATCH_NOISE = 0.3
+"""To which a critical batch, or a noise scale, is measured (Kaplan et al. 2020, figure 10), in its logarithm."""
+SCATTERED = 2.0
 WORDS = {
     "parameters": "sizes N",
     "dataset_tokens": "dataset sizes D",
@@ -91,6 +94,17 @@ def misfit(residual: Array, noise: float) -> list[str]:
         return []
     return [
         f"misses the data by {spread:.1%}, {spread / noise:.0f} times the noise between seeds: not the law's true shape"
+    ]
+
+
+def scattered(residual: Array) -> list[str]:
+    """A note where measurements of critical batches lie about their law far more widely than they are good to."""
+    spread = float(np.sqrt(np.mean(np.square(residual))))
+    if spread < SCATTERED * BATCH_NOISE:
+        return []
+    return [
+        f"measurements lie about it by a factor of {np.exp(spread):.1f}, where each is good to {BATCH_NOISE:.0%}: here "
+        "B_crit is no function of the loss alone"
     ]
 
 

@@ -28,6 +28,7 @@ from scalelaws.laws.estimate import Task, fit_law
 from scalelaws.laws.files import write_laws
 from scalelaws.laws.fitted import Allocation, FittedLaw, Laws
 from scalelaws.laws.forms import FORMS
+from scalelaws.laws.joint import with_limits
 from scalelaws.laws.problem import Objective
 from scalelaws.laws.rows import LAWS, envelope_task, gap_tasks, held_out_tasks, of_gaps, ood_tasks
 from scalelaws.laws.status import sparse
@@ -170,7 +171,7 @@ def _fitted(
     batch_laws, critical, least = _batch_laws(batched, objective, wanted, noise, resamples, seed, fit)
     laws |= batch_laws
     names = [name for name in LAWS if name in laws] + [task.name for task in beyond]
-    ordered = {name: laws[name] for name in names if name in laws}
+    ordered = with_limits({name: laws[name] for name in names if name in laws}, observations)
     found = derived(ordered, allocations, critical, least)
     return Laws(study, ordered, allocations, excluded, dict(settings), derived=found)
 

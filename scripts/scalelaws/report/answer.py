@@ -9,24 +9,15 @@ from scalelaws.figures.checks import PROMISED
 from scalelaws.figures.select import law_of, readable_name
 from scalelaws.figures.words import NOTHING, number, percent, with_interval
 from scalelaws.laws.fitted import DETERMINED, Allocation, Estimate, FittedLaw, Laws
+from scalelaws.laws.joint import JOINT_FORMS, held_fixed, joint_laws
 from scalelaws.observations.table import Observations
 from scalelaws.units import readable
 
 TENFOLD = {
-    "power_of_parameters": ("alpha_N", "Ten times more parameters lower", "data does not limit the runs"),
-    "power_of_dataset_tokens": (
-        "alpha_D",
-        "Ten times more unique training text lowers",
-        "size does not limit the runs",
-    ),
-    "power_of_flops": (
-        "alpha_C",
-        "Ten times more compute, spent at the envelope, lowers",
-        "each budget has its best size",
-    ),
+    "power_of_parameters": ("alpha_N", "Ten times more parameters lower"),
+    "power_of_dataset_tokens": ("alpha_D", "Ten times more unique training text lowers"),
+    "power_of_flops": ("alpha_C", "Ten times more compute, spent at the envelope, lowers"),
 }
-
-ND_FORMS = ("kaplan", "chinchilla")
 
 
 def summary(observations: Observations) -> str:
@@ -52,8 +43,9 @@ def _range(word: str, symbol: str, values: pd.Series) -> str:
 def findings(observations: Observations, laws: Laws) -> list[str]:
     """What the determined laws say, a sentence each."""
     corpus = observations.train_corpus
-    sentences = [_tenfold(law_of(laws, form, corpus), *words) for form, words in TENFOLD.items()]
-    sentences += [_floor(law_of(laws, "chinchilla", corpus)), _optimum(list(laws.allocations.values()))]
+    sentences = [_tenfold(law_of(laws, form, corpus), *words, observations) for form, words in TENFOLD.items()]
+    joint = [law for law in joint_laws(laws.laws, corpus) if law.status == DETERMINED]
+    sentences += [_endless(joint), _floor(joint), _optimum(list(laws.allocations.values()))]
     sentences += [_gap(law_of(laws, "gap_power", corpus)), _transfer(laws)]
     return [sentence for sentence in sentences if sentence]
 
@@ -61,13 +53,13 @@ def findings(observations: Observations, laws: Laws) -> list[str]:
 def prediction(laws: Laws) -> tuple[str, bool | None]:
     """Whether L(N,D) predicted the largest run that was held out from its fit, and whether that met the 3% asked for.
 
-    The verdict is on the form that fits all runs more closely, with the other's error beside it. The second value is
-    None where no backtest was possible.
+    The verdict is on the form that fits the other runs most closely, the errors of the rest beside it. The second value
+    is None where no backtest was possible.
     """
-    tested = [(law, law.backtest) for law in laws.laws.values() if law.form in ND_FORMS and law.backtest is not None]
+    tested = [(law, law.backtest) for law in laws.laws.values() if law.form in JOINT_FORMS and law.backtest is not None]
     if not tested:
         return "No L(N,D) could be fitted without the largest runs, so its prediction could not be tested.", None
-    tested.sort(key=lambda pair: (pair[0].status != DETERMINED, _misfit(pair[0])))
+    tested.sort(key=lambda pair: (pair[0].status != DETERMINED, pair[1].fit_error))
     (law, backtest), *others = tested
     largest = backtest.largest
     error = float(largest["relative_error"])
@@ -81,8 +73,8 @@ def prediction(laws: Laws) -> tuple[str, bool | None]:
     )
     for other, its_backtest in others:
         sentence += (
-            f" {other.title}, which fits all runs less closely ({percent(_misfit(other))} against "
-            f"{percent(_misfit(law))} root mean square), errs by "
+            f" {other.title}, which fits the other runs to {percent(its_backtest.fit_error)} against "
+            f"{percent(backtest.fit_error)}, errs by "
             f"{percent(float(its_backtest.largest['relative_error']))} on the same run."
         )
     return sentence, met
@@ -107,27 +99,42 @@ def warnings(observations: Observations, laws: Laws) -> list[str]:
     return found
 
 
-def _misfit(law: FittedLaw) -> float:
-    """Root mean square of the relative residuals of the rows that were used."""
-    used = law.data[law.data["used"]]
-    return float(np.sqrt(np.mean(np.square(used["observed"] / used["predicted"] - 1))))
-
-
-def _tenfold(law: FittedLaw | None, exponent: str, subject: str, condition: str) -> str | None:
+def _tenfold(law: FittedLaw | None, exponent: str, subject: str, observations: Observations) -> str | None:
     if law is None or law.status != DETERMINED:
         return None
-    alpha = law.parameters[exponent]
-    middle, low, high = (100 * (1 - 10**-value) for value in (alpha.value, alpha.low, alpha.high))
-    return f"{subject} the held-out loss by {with_interval(middle, low, high)} percent, where {condition}."
+    if law.form == "power_of_flops":
+        condition = "where each budget has its best size"
+    else:
+        at = f"{readable(held_fixed(law, observations))}"
+        condition = f"on {at} tokens" if law.form == "power_of_parameters" else f"at N = {at}"
+    return f"{subject} the held-out loss by {_percent_of_tenfold(law.parameters[exponent])}, {condition}."
 
 
-def _floor(law: FittedLaw | None) -> str | None:
-    if law is None or law.status != DETERMINED:
+def _endless(joint: Sequence[FittedLaw]) -> str | None:
+    """What ten times more of each would do if the other were no limit, where the best law of both is two powers."""
+    if not joint or joint[0].form != "kaplan":
+        return None
+    size, data = (_percent_of_tenfold(joint[0].parameters[name]) for name in ("alpha_N", "alpha_D"))
+    return f"With endless data ten times more parameters would lower it by {size}, and endless size the text by {data}."
+
+
+def _percent_of_tenfold(alpha: Estimate) -> str:
+    return f"{with_interval(*(100 * (1 - 10**-value) for value in (alpha.value, alpha.low, alpha.high)))} percent"
+
+
+def _floor(joint: Sequence[FittedLaw]) -> str | None:
+    """The floor of the best law that has one; none where it lies above a loss that was measured."""
+    law = next((law for law in joint if "E" in law.parameters), None)
+    if law is None:
         return None
     floor = law.parameters["E"]
     if floor.low < NOTHING:
         return "No part of the loss can be told to be beyond the reach of more size and more data."
-    return f"The loss that neither size nor data would remove is put at {_interval(floor)} nats per token."
+    if floor.high >= law.data.loc[law.data["used"], "observed"].min():
+        return None
+    return (
+        f"The loss that neither size nor data would remove is put at {_interval(floor)} nats per token ({law.title})."
+    )
 
 
 def _optimum(allocations: Sequence[Allocation]) -> str | None:
@@ -151,9 +158,12 @@ def _gap(law: FittedLaw | None) -> str | None:
     if law is None or law.status != DETERMINED:
         return None
     p, q = law.parameters["p"], law.parameters["q"]
+    names = list(law.parameters)
+    low, high = np.quantile(law.draws[:, names.index("p")] / law.draws[:, names.index("q")], [0.025, 0.975])
     return (
         f"The gap between held-out and training loss grows as N to the power {_interval(p)} and shrinks as D to the "
-        f"power {_interval(q)}: to keep it constant, data must grow as N to the power {number(p.value / q.value, 2)}."
+        f"power {_interval(q)}: to keep it constant, data must grow as N to the power "
+        f"{with_interval(p.value / q.value, float(low), float(high))}."
     )
 
 
@@ -161,16 +171,13 @@ def _transfer(laws: Laws) -> str | None:
     lines = [law for law in laws.laws.values() if law.form == "transfer_line" and law.status == DETERMINED]
     if not lines:
         return None
-    constant = [readable_name(law.corpus) for law in lines if law.parameters["slope"].contains(1.0)]
-    other = [
-        f"{readable_name(law.corpus)} (slope {_interval(law.parameters['slope'])})"
-        for law in lines
-        if not law.parameters["slope"].contains(1.0)
-    ]
-    parts = [f"constant on {', '.join(constant)}"] * bool(constant) + [f"not constant on {', '.join(other)}"] * bool(
-        other
-    )
-    return f"The offset of the loss on other text to the held-out loss is {'; it is '.join(parts)}."
+    said: dict[bool, list[str]] = {True: [], False: []}
+    for law in lines:
+        slope = law.parameters["slope"]
+        said[slope.contains(1.0)].append(f"{readable_name(law.corpus)} (slope {_interval(slope)})")
+    parts = [f"may be constant on {', '.join(said[True])}"] * bool(said[True])
+    parts += [f"is not constant on {', '.join(said[False])}"] * bool(said[False])
+    return f"The offset of the loss on other text to the held-out loss {'; it '.join(parts)}."
 
 
 def _interval(estimate: Estimate) -> str:
