@@ -17,7 +17,7 @@ from scalelaws.training import processes
 from .test_loop import RUN, tokens, trained  # noqa: F401  (tokens is a fixture)
 
 TRAINER = """
-import json, os, signal, sys
+import json, os, signal, sys, time
 import numpy as np
 sys.path.insert(0, sys.argv[2])
 from training import test_loop
@@ -35,22 +35,33 @@ def queue(engine, inputs, targets):
         os.kill(os.getpid(), signal.SIGTERM)
     return plain_queue(engine, inputs, targets)
 Engine.queue = queue
+written = []
+plain_write = loop.write_checkpoint
+def write(folder, state, *rest):
+    written.append(state.step)
+    time.sleep(said["writing"])
+    plain_write(folder, state, *rest)
+loop.write_checkpoint, loop.CHECKPOINT_SECONDS = write, said["spacing"]
 state = test_loop.trained(run, tokens, folder / "checkpoints", sharded=said["sharded"])
-content = {"losses": state.losses, "held": held, "weights": state.best.tolist()}
+content = {"losses": state.losses, "held": held, "weights": state.best.tolist(), "written": written}
 (folder / f"{processes.rank()}.json").write_text(json.dumps(content))
 processes.leave()
 """
 EXACT = {"precision": "float32"}
 
 
-def together(tokens, folder, count, killed_at=-1, sharded=False, **changes):  # noqa: F811
-    """What each of so many processes says of a run that they train together; None where they were killed."""
+def together(tokens, folder, count, killed_at=-1, sharded=False, writing=0.0, spacing=30.0, **changes):  # noqa: F811
+    """What each of so many processes says of a run that they train together; None where they were killed.
+
+    A checkpoint takes `writing` seconds more than it does, and is due after `spacing` at the earliest.
+    """
     folder.mkdir(exist_ok=True)
     np.savez(folder / "parts.npz", **{".".join(key): file.ids for key, file in tokens.items()})
     script = folder / "trainer.py"
     script.write_text(TRAINER)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}", str(script)]
     said = {"changes": EXACT | changes, "killed_at": killed_at, "sharded": sharded}
+    said |= {"writing": writing, "spacing": spacing}
     done = subprocess.run(
         [*command, str(folder), str(Path(__file__).parents[1]), json.dumps(said)],
         env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False, capture_output=True, text=True,
@@ -111,6 +122,12 @@ def test_a_run_in_pieces_that_was_killed_goes_on_as_one_that_was_not_and_so_woul
     resumed = together(tokens, tmp_path / "killed", 2, sharded=True)
     assert resumed[0]["losses"] == undisturbed[0]["losses"]
     assert_like(alone.losses, undisturbed[0]["losses"])
+
+
+def test_checkpoints_that_take_long_are_written_as_seldom_by_several_processes_as_by_one(tokens, tmp_path):  # noqa: F811
+    first, second = together(tokens, tmp_path, 2, writing=0.2, spacing=0.0)
+    assert first["written"] == [1, RUN.steps]
+    assert second["written"] == []
 
 
 def test_an_optimizer_of_whole_matrices_is_refused_where_none_holds_one(tokens, tmp_path):  # noqa: F811

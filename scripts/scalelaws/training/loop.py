@@ -115,7 +115,8 @@ def train(
             state.seconds = earlier_seconds + now - started
             if state.step in forks:
                 _try_to_write(checkpoints / FORKS, engine, owner, say, kept=None)
-            stopping, due = processes.any_of_all(terminated(), now > next_checkpoint)
+            # Only the first process knows what writing takes.
+            stopping, due = processes.any_of_all(terminated(), processes.rank() == 0 and now > next_checkpoint)
             if due or stopping:
                 _try_to_write(checkpoints, engine, owner, say)
                 written = time.monotonic()
