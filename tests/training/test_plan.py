@@ -6,6 +6,7 @@ from scalelaws.errors import InputError
 from scalelaws.training.hardware import Hardware
 from scalelaws.training.needs import needs_of
 from scalelaws.training.plan import check_corpus, plan_rows, plan_summary, runs_of
+from scalelaws.training.schedule import learning_rate
 
 SCHEMA = Path(__file__).parents[2] / "workflow/schemas/config.schema.yaml"
 
@@ -115,6 +116,23 @@ def test_rules_reach_the_runs():
     assert run.batch_tokens == 640  # 0.58 · 200,000^0.571 = 617, ten sequences of 64
     assert run.learning_rate == pytest.approx(3.7 * 13_824**-0.36)
     assert run.beta2 == 0.5 ** (640 / 1e4)
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "constant", "wsd"])
+def test_a_run_says_the_warm_up_that_it_makes(schedule):
+    runs = runs_of(config(schedule=schedule, warmup_steps=30))
+    long = runs["2L24d-100k-s5"]
+    assert (long.steps, long.warmup_steps) == (195, 30)
+    short = runs_of(config(schedule=schedule, warmup_steps=30, max_epochs=4))["2L24d-10k-s5"]
+    assert (short.steps, short.warmup_steps) == (39, 19)
+    rates = [[learning_rate(step, 39, 1.0, schedule, warmup) for step in range(1, 40)] for warmup in (30, 19)]
+    assert rates[0] == rates[1]
+
+
+def test_runs_that_come_out_with_the_same_warm_up_are_made_once():
+    runs = runs_of(config(warmup_steps=500, sweep=[{"warmup_steps": [50, 1000]}]))
+    assert {run.warmup_steps for run in runs.values()} == {97, 50}
+    assert len(runs) == 4 + 4
 
 
 @pytest.mark.parametrize(

@@ -191,6 +191,7 @@ def _run(variant: Variant, shape: Shape, dataset_tokens: int, seed: int, place: 
             f"{dataset_tokens:,} tokens give a run of {steps} steps of {batch_tokens:,} tokens",
             "Take larger subsets, smaller batches, or allow more epochs.",
         )
+    warmup = warmup_steps(training["warmup_steps"], batch_tokens)
     return Run(
         run=f"{shape.name}-{readable(dataset_tokens)}-s{seed}{variant.suffix}",
         family=shape.family,
@@ -208,7 +209,7 @@ def _run(variant: Variant, shape: Shape, dataset_tokens: int, seed: int, place: 
         steps=steps,
         learning_rate=peak_rate(training["learning_rate"], shape, steps * batch_tokens, batch_tokens),
         schedule=training["schedule"],
-        warmup_steps=warmup_steps(training["warmup_steps"], batch_tokens),
+        warmup_steps=warmup if training["schedule"] == "branched" else min(warmup, steps // 2),
         averaging=float(training["averaging"]),
         dropout=float(training["dropout"]),
         weight_decay=float(training["weight_decay"]),
