@@ -102,6 +102,14 @@ def test_a_cpu_run_asks_for_more_than_it_is_measured_to_take():
     assert (need.gpus, need.devices) == (0, 1)
 
 
+def test_a_precision_that_the_machine_chooses_is_counted_as_what_it_may_choose():
+    auto, wide, narrow = (
+        run_of(1e6, 1e8, batch_tokens=8192, precision=precision) for precision in ("auto", "float32", "bfloat16")
+    )
+    assert needed_bytes(auto, 8, 3) == needed_bytes(wide, 8, 3) > needed_bytes(narrow, 8, 3)
+    assert device_bytes(auto, 8, 3) == device_bytes(narrow, 8, 3) < device_bytes(wide, 8, 3)
+
+
 @pytest.mark.parametrize(
     ("text", "nodes", "devices", "name"),
     [("CPU core", 1, 1, "CPU core"), ("16 CPU cores", 1, 16, "CPU core"), ("8 H100", 1, 8, "H100"),

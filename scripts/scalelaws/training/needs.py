@@ -200,9 +200,12 @@ def _held_bytes(run: Run, pieces: int) -> int:
 
 
 def _working_bytes(run: Run, sequences_at_once: int, evaluated_sets: int, *, on_gpu: bool) -> int:
-    """What passes through the model, and the windows that are evaluated."""
-    shape = run.shape
-    tokens, width = sequences_at_once * run.context, 4 if run.precision == "float32" else 2
+    """What passes through the model, and the windows that are evaluated.
+
+    A CPU may be one that takes float32 for auto; the GPUs take bfloat16.
+    """
+    shape, tokens = run.shape, sequences_at_once * run.context
+    width = 2 if run.precision == "bfloat16" or (on_gpu and run.precision == "auto") else 4
     # A layer keeps its norms, queries, keys and values, both sides of the feed-forward, and the attention's weights,
     # which a GPU computes again in the backward pass.
     attention = 0 if on_gpu or shape.marks else 3 * shape.n_head * run.context
