@@ -32,11 +32,16 @@ def tokens_per_batch(rule: int | str, shape: Shape, tokens: float) -> int:
 
     porian: 0.7576 N^0.703 (Porian et al. 2024, as Li et al. 2025 tabulate it).
     step_law: 0.58 tokens^0.571 (Li et al. 2025, equation 1).
+
+    Their number is rounded to a multiple of a power of two, an eighth to a sixteenth of it, so that devices can share
+    the batch and go through it in equal parts: this changes a batch of eight sequences or more by about 6% at most.
     """
     if not isinstance(rule, str):
         return rule
     best = 0.7576 * shape.parameters**0.703 if rule == "porian" else 0.58 * tokens**0.571
-    return max(1, round(best / shape.context)) * shape.context
+    count = best / shape.context
+    unit = 2 ** max(0, int(math.log2(max(count, 1))) - 3)
+    return max(1, round(count / unit)) * unit * shape.context
 
 
 def warmup_steps(rule: int | dict[str, float], batch_tokens: int) -> int:
