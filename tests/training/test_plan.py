@@ -77,6 +77,14 @@ def test_a_run_without_steps_is_refused():
         runs_of(config(max_epochs=1, dataset_tokens=[1_000]))
 
 
+def test_a_rule_that_gives_no_positive_rate_is_refused():
+    message = r"training\.learning_rate: the rule kaplan gives \d+L\d+d, of N = 19\.9B, a rate of -6\.9e-05.*porian"
+    with pytest.raises(InputError, match=message):
+        runs_of(config(parameters=[2e10]))
+    with pytest.raises(InputError, match=r"training\.sweep\.0\.learning_rate: the rule kaplan"):
+        runs_of(config(parameters=[2e10], learning_rate="porian", sweep=[{"learning_rate": "kaplan"}]))
+
+
 def test_a_subset_larger_than_the_corpus_is_refused():
     with pytest.raises(InputError, match=r"training\.dataset_tokens: 100,000 tokens .* has 99,999.*at most 99,999"):
         check_corpus(runs_of(config()).values(), 99_999, "pages.train.json")

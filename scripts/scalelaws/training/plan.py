@@ -26,8 +26,8 @@ NOMINAL_RATES = {name: DEVICES[name].flops_per_second for name in ("CPU core", "
 def runs_of(config: dict[str, Any]) -> dict[str, Run]:
     """The study's runs by name (2L48d-1.3M-s0, or with a sweep 2L48d-1.3M-s0-batch512), from its checked configuration.
 
-    Raises InputError if two target sizes are built as the same shape, a run would make no step, or an encoder-decoder
-    would be given other texts than pairs.
+    Raises InputError if two target sizes are built as the same shape, a run would make no step or be given no positive
+    rate by its rule, or an encoder-decoder would be given other texts than pairs.
     """
     _check_pairs(config)
     runs: dict[str, Run] = {}
@@ -207,7 +207,7 @@ def _run(variant: Variant, shape: Shape, dataset_tokens: int, seed: int, place: 
         seed=seed,
         batch_tokens=batch_tokens,
         steps=steps,
-        learning_rate=peak_rate(training["learning_rate"], shape, steps * batch_tokens, batch_tokens),
+        learning_rate=_peak_rate(training["learning_rate"], shape, steps * batch_tokens, batch_tokens, place),
         schedule=training["schedule"],
         warmup_steps=warmup if training["schedule"] == "branched" else min(warmup, steps // 2),
         averaging=float(training["averaging"]),
@@ -226,6 +226,14 @@ def _run(variant: Variant, shape: Shape, dataset_tokens: int, seed: int, place: 
         variant=variant.name,
         encoder_layers=shape.encoder_layers,
     )
+
+
+def _peak_rate(rule: Any, shape: Shape, tokens: int, batch_tokens: int, place: str) -> float:
+    rate = peak_rate(rule, shape, tokens, batch_tokens)
+    if rate <= 0:
+        problem = f"the rule {rule} gives {shape.name}, of N = {readable(shape.parameters)}, a rate of {rate:.2g}"
+        raise InputError(f"{place}.learning_rate", problem, "Give a number, or one of the rules porian and step_law.")
+    return rate
 
 
 def _hours(seconds: float) -> str:

@@ -8,7 +8,7 @@ from scalelaws.models.shapes import Shape
 def peak_rate(rule: float | str | dict[str, float], shape: Shape, tokens: float, batch_tokens: int) -> float:
     """The peak learning rate that a rule of the configuration gives a shape that will process so many tokens.
 
-    kaplan: 0.003239 − 0.0001395 ln N (Kaplan et al. 2020, equation D.1; N 768 to 1.5e9).
+    kaplan: 0.003239 − 0.0001395 ln N (Kaplan et al. 2020, equation D.1; N 768 to 1.5e9); below 0 from N 1.2e10 on.
     porian: 3.7 N^−0.36 (Porian et al. 2024, N 5e6 to 9e8, as Li et al. 2025 tabulate it).
     step_law: 1.79 N^−0.713 tokens^0.307 (Li et al. 2025, equation 1; N 6e7 to 1e9).
     {"times_width": x}: x/d_model (Yang et al. 2022: with Adam, a matrix's best rate falls as one over its input width).
