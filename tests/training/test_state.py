@@ -1,3 +1,6 @@
+from dataclasses import replace
+
+import pytest
 import torch
 from scalelaws.models.shapes import Shape
 from scalelaws.training.state import initial_state, newest_step, read_checkpoint, views, write_checkpoint
@@ -29,6 +32,14 @@ def test_only_the_two_newest_are_kept(tmp_path):
     for step in (1, 2, 10):
         write_checkpoint(tmp_path, state_at(step), "me")
     assert sorted(int(path.name.split("-")[0]) for path in tmp_path.iterdir()) == [2, 10]
+
+
+@pytest.mark.parametrize("kept", [2, None])
+def test_of_a_step_that_is_made_again_the_new_state_stays(tmp_path, kept):
+    for step, seconds in ((1, 1.0), (2, 2.0), (2, 3.0)):
+        write_checkpoint(tmp_path, replace(state_at(step), seconds=seconds), "me", kept)
+    assert sorted(path.name[:9] for path in tmp_path.iterdir()) == ["000000001", "000000002"]
+    assert read_checkpoint(tmp_path, "me").seconds == 3.0
 
 
 def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(tmp_path):

@@ -79,16 +79,18 @@ def views(flat: Tensor, shape: Shape) -> dict[str, Tensor]:
 def write_checkpoint(folder: Path, state: State, owner: str, kept: int | None = KEPT) -> None:
     """Write the state to <step>-<owner>-<digest>.safetensors. `owner` says whose state it is.
 
-    Only the owner's newest stay in the folder (all of them, if kept is None), and nothing of other owners, nor what a
-    process was writing when it was killed: one process at a time writes to a folder.
+    Only the owner's newest stay in the folder (of every step, if kept is None), and nothing of other owners, nor what a
+    process was writing when it was killed: one process at a time writes to a folder. Of a step that is made again only
+    the new file stays.
     """
     for abandoned in folder.glob(".*.safetensors.*.tmp"):
         abandoned.unlink()
     buffers = {name: getattr(state, name) for name in BUFFERS}
     content = save(buffers, metadata={"numbers": json.dumps(state.numbers())})
-    with atomic_path(folder / f"{state.step:09}-{_short(owner.encode())}-{_short(content)}.safetensors") as temporary:
+    path = folder / f"{state.step:09}-{_short(owner.encode())}-{_short(content)}.safetensors"
+    with atomic_path(path) as temporary:
         temporary.write_bytes(content)
-    own = checkpoints_of(folder, owner)
+    own = [other for other in checkpoints_of(folder, owner) if other == path or _step_of(other) != state.step]
     for other in set(folder.glob("*.safetensors")) - set(own[-kept:] if kept else own):
         other.unlink()
 
