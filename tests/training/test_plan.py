@@ -77,6 +77,14 @@ def test_a_run_without_steps_is_refused():
         runs_of(config(max_epochs=1, dataset_tokens=[1_000]))
 
 
+@pytest.mark.parametrize("subset", [1000, 1024, 2048])
+def test_a_subset_of_fewer_than_two_sequences_is_refused(subset):
+    message = rf"training\.dataset_tokens: {subset:,} tokens hold fewer than two sequences of 1,024.*training\.context"
+    with pytest.raises(InputError, match=message):
+        runs_of(config(context=1024, dataset_tokens=[subset]))
+    assert runs_of(config(context=1024, dataset_tokens=[2049]))
+
+
 def test_a_rule_that_gives_no_positive_rate_is_refused():
     message = r"training\.learning_rate: the rule kaplan gives \d+L\d+d, of N = 19\.9B, a rate of -6\.9e-05.*porian"
     with pytest.raises(InputError, match=message):

@@ -26,8 +26,8 @@ NOMINAL_RATES = {name: DEVICES[name].flops_per_second for name in ("CPU core", "
 def runs_of(config: dict[str, Any]) -> dict[str, Run]:
     """The study's runs by name (2L48d-1.3M-s0, or with a sweep 2L48d-1.3M-s0-batch512), from its checked configuration.
 
-    Raises InputError if two target sizes are built as the same shape, a run would make no step or be given no positive
-    rate by its rule, or an encoder-decoder would be given other texts than pairs.
+    Raises InputError if two target sizes are built as the same shape, a subset holds no two sequences, a run would make
+    no two steps or be given no positive rate by its rule, or an encoder-decoder would be given other texts than pairs.
     """
     _check_pairs(config)
     runs: dict[str, Run] = {}
@@ -181,11 +181,12 @@ def _repeats(training: dict[str, Any], dataset_tokens: int) -> int:
 
 def _run(variant: Variant, shape: Shape, dataset_tokens: int, seed: int, place: str) -> Run:
     training = variant.settings
+    _check_subset(dataset_tokens, training["context"], place)
     epochs = 1 if training["schedule"] == "branched" else training["max_epochs"]
     limit = min(training["max_tokens"], epochs * dataset_tokens)
     batch_tokens = tokens_per_batch(training["batch_tokens"], shape, limit)
     steps = int(limit // batch_tokens)
-    if steps < 2 or dataset_tokens <= training["context"]:
+    if steps < 2:
         raise InputError(
             f"{place}.dataset_tokens",
             f"{dataset_tokens:,} tokens give a run of {steps} steps of {batch_tokens:,} tokens",
@@ -226,6 +227,12 @@ def _run(variant: Variant, shape: Shape, dataset_tokens: int, seed: int, place: 
         variant=variant.name,
         encoder_layers=shape.encoder_layers,
     )
+
+
+def _check_subset(dataset_tokens: int, context: int, place: str) -> None:
+    if dataset_tokens <= 2 * context:  # the last prediction needs one token more
+        problem = f"{dataset_tokens:,} tokens hold fewer than two sequences of {context:,} and the token after them"
+        raise InputError(f"{place}.dataset_tokens", problem, "Take larger subsets, or a smaller training.context.")
 
 
 def _peak_rate(rule: Any, shape: Shape, tokens: int, batch_tokens: int, place: str) -> float:
