@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 from scalelaws.errors import InputError
-from scalelaws.training.costs import Cost, check_limits, costs_of, costs_table, reruns_of, together
+from scalelaws.training.costs import Cost, amount, check_limits, costs_of, costs_table, reruns_of, together
 from scalelaws.training.hardware import Hardware
 from scalelaws.training.needs import needs_of
 
@@ -74,6 +74,14 @@ def test_what_is_done_again_has_its_reason_and_what_follows_from_it_none():
     words = {"clean": ["params have changed"], "train": ["input files updated by another job"], "all": ["forced"]}
     reason = lambda job: SimpleNamespace(get_names=lambda: words[job.rule.name])  # noqa: E731
     assert reruns_of(JOBS, reason) == ["Again: clean (params have changed)"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (0.0123, "0.012"), (8.34, "8.3"), (99.4, "99"), (99.7, "100"), (138.9, "139"), (2345.6, "2,346")],
+)
+def test_amounts_are_written_without_powers_of_ten(value, text):
+    assert amount(value) == text
 
 
 def test_nothing_costs_nothing():

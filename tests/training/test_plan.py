@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -5,7 +6,7 @@ from scalelaws.config import checked_config
 from scalelaws.errors import InputError
 from scalelaws.training.hardware import Hardware
 from scalelaws.training.needs import needs_of
-from scalelaws.training.plan import check_corpus, plan_rows, plan_summary, runs_of
+from scalelaws.training.plan import NOMINAL_RATES, check_corpus, plan_rows, plan_summary, runs_of
 from scalelaws.training.schedule import learning_rate
 
 SCHEMA = Path(__file__).parents[2] / "workflow/schemas/config.schema.yaml"
@@ -65,6 +66,12 @@ def test_the_summary_names_counts_ranges_and_cost():
     assert "13.8k to 38.4k" in text
     assert "10k to 100k" in text
     assert "FLOPs" in text
+
+
+def test_the_summary_writes_hours_out():
+    run = runs_of(config())["2L24d-100k-s5"]
+    times = 150 * 3600 * NOMINAL_RATES["CPU core"] / run.flops_total
+    assert ", about 150 CPU core hours" in plan_summary([replace(run, steps=round(times * run.steps))])
 
 
 def test_sizes_that_are_the_same_shape_are_refused():

@@ -85,7 +85,12 @@ def costs_table(costs: Mapping[str, Cost]) -> list[str]:
     rows = [headings, *(_row(rule, cost) for rule, cost in costs.items()), _row("all", whole)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
-    return [*lines, f"Checkpoints take up to {_amount(whole.passing_gb)} GB meanwhile."] if whole.passing_gb else lines
+    return [*lines, f"Checkpoints take up to {amount(whole.passing_gb)} GB meanwhile."] if whole.passing_gb else lines
+
+
+def amount(value: float) -> str:
+    """A number in two digits, or whole from 100 on."""
+    return f"{value:,.0f}" if value >= 99.5 else f"{value:.2g}" if value else "0"
 
 
 def check_limits(costs: Iterable[Cost], limits: Mapping[str, float]) -> None:
@@ -96,7 +101,7 @@ def check_limits(costs: Iterable[Cost], limits: Mapping[str, float]) -> None:
         if expected > limits[key]:
             raise InputError(
                 f"config: limits.{key}",
-                f"about {_amount(expected)} {words} are expected, and {limits[key]:,g} allowed",
+                f"about {amount(expected)} {words} are expected, and {limits[key]:,g} allowed",
                 f"Nothing was started. If you mean it, set limits: {{{key}: {float(f'{expected * 1.1:.1e}'):g}}}.",
             )
 
@@ -125,11 +130,7 @@ def _other(job: Any, texts: Mapping[str, float], corpora: Corpora) -> Cost:
 
 
 def _row(rule: str, cost: Cost) -> tuple[str, ...]:
-    hours = (_amount(cost.core_hours), _amount(cost.gpu_hours))
-    sizes = (f"{cost.memory_gb:.1f} GB", f"{_amount(cost.disk_gb)} GB")
+    hours = (amount(cost.core_hours), amount(cost.gpu_hours))
+    sizes = (f"{cost.memory_gb:.1f} GB", f"{amount(cost.disk_gb)} GB")
     trained = (f"{cost.tokens:.3g}", f"{cost.flops:.3g}") if cost.tokens else ("", "")
     return (rule, f"{cost.jobs:,}", *hours, *sizes, *trained)
-
-
-def _amount(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.2g}" if value else "0"

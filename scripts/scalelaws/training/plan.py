@@ -13,6 +13,7 @@ from scalelaws.io import read_json
 from scalelaws.models.shapes import Shape, shape_of
 from scalelaws.sweep import Variant, variants
 from scalelaws.training.branches import trunks_and_branches
+from scalelaws.training.costs import amount
 from scalelaws.training.hardware import DEVICES
 from scalelaws.training.needs import Needs, disk_bytes
 from scalelaws.training.rates import peak_rate, second_moment_decay, tokens_per_batch, warmup_steps
@@ -108,7 +109,7 @@ def plan_summary(runs: Iterable[Run]) -> str:
     subsets = sorted({run.dataset_tokens for run in runs})
     total = sum(run.flops_total for run in runs)
     tokens = sum((run.steps - run.first_step) * run.batch_tokens for run in runs)
-    prices = " or ".join(f"{_hours(total / rate)} {name} hours" for name, rate in NOMINAL_RATES.items())
+    prices = " or ".join(f"{amount(total / rate / 3600)} {name} hours" for name, rate in NOMINAL_RATES.items())
     return (
         f"{len(runs)} runs: {len(sizes)} sizes N {readable(sizes[0])} to {readable(sizes[-1])}, "
         f"{len(subsets)} subsets D {readable(subsets[0])} to {readable(subsets[-1])}; at most "
@@ -241,7 +242,3 @@ def _peak_rate(rule: Any, shape: Shape, tokens: int, batch_tokens: int, place: s
         problem = f"the rule {rule} gives {shape.name}, of N = {readable(shape.parameters)}, a rate of {rate:.2g}"
         raise InputError(f"{place}.learning_rate", problem, "Give a number, or one of the rules porian and step_law.")
     return rate
-
-
-def _hours(seconds: float) -> str:
-    return f"{seconds / 3600:,.0f}" if seconds > 1e6 else f"{seconds / 3600:,.2g}"
