@@ -79,6 +79,12 @@ def test_sizes_that_are_the_same_shape_are_refused():
         runs_of(config(parameters=[14_000, 14_100]))
 
 
+def test_heads_too_wide_for_a_size_are_refused():
+    message = r"training\.head_size: heads of 128 come nearest to N = 14k with 1L128d, of 197k"
+    with pytest.raises(InputError, match=message):
+        runs_of(config(head_size=128))
+
+
 def test_a_run_without_steps_is_refused():
     with pytest.raises(InputError, match=r"training\.dataset_tokens"):
         runs_of(config(max_epochs=1, dataset_tokens=[1_000]))

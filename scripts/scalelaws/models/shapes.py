@@ -180,7 +180,8 @@ def _widths(head_size: int | None) -> list[int]:
     widths = [8, 12, 16, 24, *range(32, 129, 8), *range(160, 513, 32), *range(576, 2049, 64), *range(2176, 12289, 128)]
     if head_size is None:
         return widths
-    return [width for width in range(head_size, 12289, head_size) if width in widths or width <= 128]
+    multiples = {max(1, round(width / head_size)) * head_size for width in widths}
+    return sorted({*range(head_size, 129, head_size), *multiples})
 
 
 def _head_size(d_model: int) -> int:

@@ -27,8 +27,9 @@ NOMINAL_RATES = {name: DEVICES[name].flops_per_second for name in ("CPU core", "
 def runs_of(config: dict[str, Any]) -> dict[str, Run]:
     """The study's runs by name (2L48d-1.3M-s0, or with a sweep 2L48d-1.3M-s0-batch512), from its checked configuration.
 
-    Raises InputError if two target sizes are built as the same shape, a subset holds no two sequences, a run would make
-    no two steps or be given no positive rate by its rule, or an encoder-decoder would be given other texts than pairs.
+    Raises InputError if two target sizes are built as the same shape, heads are too wide for one, a subset holds no two
+    sequences, a run would make no two steps or be given no positive rate by its rule, or an encoder-decoder would be
+    given other texts than pairs.
     """
     _check_pairs(config)
     runs: dict[str, Run] = {}
@@ -165,6 +166,10 @@ def _shapes(training: dict[str, Any], vocabulary: int, place: str) -> list[Shape
             tied=training["tied"],
             parametrization=training["parametrization"],
         )
+        if training["head_size"] and abs(math.log2(shape.parameters / parameters)) > 1:
+            nearest = f"{shape.name}, of {readable(shape.parameters)}"
+            problem = f"heads of {training['head_size']} come nearest to N = {readable(parameters)} with {nearest}"
+            raise InputError(f"{place}.head_size", problem, "Take narrower heads, or larger sizes.")
         if shape.name in shapes:
             raise InputError(
                 f"{place}.parameters",
