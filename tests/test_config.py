@@ -73,6 +73,7 @@ def test_numbers_may_be_written_as_powers_of_ten():
         ("training.parameters", None, r"training: the key 'parameters' is missing. Add it."),
         ("study", None, r"top level: the key 'study' is missing"),
         ("study", "My Study", r"study: 'My Study' does not match"),
+        ("seed", 2**31, r"seed: 2147483648 is greater than the maximum of 2147483647. The one seed"),
         ("training.context", "long", r"training.context: 'long' is not of type 'integer'. Tokens in a training seq"),
         ("training.context", 4, r"training.context: 4 is less than the minimum of 8"),
         ("training.schedule", "cosin", r"training.schedule: 'cosin' is not a choice. Choose one of: cosine, const"),
