@@ -41,6 +41,13 @@ def test_a_new_horizon_leaves_trunk_and_branches_as_they_were():
     assert len(after) == len(before) + 1
 
 
+def test_of_runs_that_end_at_the_same_step_the_largest_subset_is_the_stream():
+    small, large = planned(1280, 2560)
+    made = trunks_and_branches([small, replace(large, steps=small.steps)], "config")
+    assert {run.stream_tokens for run in made} == {2560}
+    assert made[0].dataset_tokens == 2560
+
+
 def test_settings_that_differ_with_the_tokens_are_refused():
     short, long = planned(640, 2560)
     with pytest.raises(InputError, match="cannot branch from one trunk"):

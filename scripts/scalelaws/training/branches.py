@@ -26,7 +26,7 @@ def trunks_and_branches(runs: Iterable[Run], place: str) -> list[Run]:
 
 
 def _tree(runs: list[Run], place: str) -> list[Run]:
-    longest = max(runs, key=lambda run: run.steps)
+    longest = max(runs, key=lambda run: (run.steps, run.dataset_tokens))
     stream = longest.dataset_tokens
     trunk = replace(
         longest,
