@@ -40,7 +40,7 @@ def test_adafactor_is_that_of_torch(tokens, family):  # noqa: F811
         torch.testing.assert_close(weight, weights[name].detach(), rtol=1e-2, atol=1e-3)
 
 
-def test_adafactor_keeps_row_and_column_sums_only_and_resumes_bit_for_bit(tokens, tmp_path):  # noqa: F811
+def test_adafactor_keeps_row_and_column_means_only_and_resumes_bit_for_bit(tokens, tmp_path):  # noqa: F811
     ids = tokens["pages", "train"].ids
     straight = Engine(ADAFACTOR, initial_state(ADAFACTOR.shape, 0, "adafactor"))
     assert straight.state.first_moment.numel() == 0

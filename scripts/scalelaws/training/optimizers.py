@@ -22,7 +22,7 @@ ADAFACTOR_SMALLEST_GRADIENT, ADAFACTOR_SMALLEST_WEIGHT = 1e-30, 1e-3
 def moment_sizes(shape: Shape, optimizer: str) -> tuple[int, int]:
     """Elements of the buffers first_moment and second_moment.
 
-    Adafactor keeps no first moment, and of the second only the sums of a matrix's rows and of its columns.
+    Adafactor keeps no first moment, and of the second only the means of a matrix's rows and of its columns.
     """
     sizes = list(weight_shapes(shape).values())
     if optimizer == "adafactor":
@@ -126,7 +126,7 @@ def _adafactor(run: Run, weights: Tensor, gradient: Tensor, second: Tensor, rate
 
 
 def _matrices(shape: Shape, *flat: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Each weight and its gradient in their shape, and its part of the sums."""
+    """Each weight and its gradient in their shape, and its part of the second moment."""
     weights, gradient, second = flat
     at, at_sums = 0, 0
     for size in weight_shapes(shape).values():
