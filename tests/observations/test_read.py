@@ -128,3 +128,15 @@ def test_a_missing_or_unknown_file_says_what_to_do(tmp_path):
         read_table(tmp_path / "none.csv")
     with pytest.raises(InputError, match="known format"):
         read_table(tmp_path / "runs.docx")
+
+
+@pytest.mark.parametrize("marks", [",", ",,"])
+def test_marks_at_the_end_of_rows_shift_no_column(table, tmp_path, marks):
+    path = written(table, tmp_path)
+    wanted = read_table(path).observations
+    header, *rows = path.read_text(encoding="utf-8").splitlines()
+    path.write_text("\n".join([header, *(row + marks for row in rows)]), encoding="utf-8")
+    pd.testing.assert_frame_equal(read_table(path).observations.losses, wanted.losses)
+    path.write_text("\n".join([header, *(row + marks for row in rows[:-1]), rows[-1] + ",7"]), encoding="utf-8")
+    with pytest.raises(InputError, match=r"rows have \d fields, their header has 3"):
+        read_table(path)

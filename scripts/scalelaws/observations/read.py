@@ -24,8 +24,8 @@ from scalelaws.observations.table import (
 from scalelaws.units import PEARCE_SONG, non_embedding_parameters
 
 URL = re.compile(r"[a-z][a-z0-9+.-]*://")
-READERS = {".csv": pd.read_csv, ".tsv": lambda path: pd.read_csv(path, sep="\t"), ".parquet": pd.read_parquet}
-READERS |= {".jsonl": lambda path: pd.read_json(path, lines=True), ".json": pd.read_json}
+READERS = {".csv": lambda path: _separated(path, ","), ".tsv": lambda path: _separated(path, "\t")}
+READERS |= {".parquet": pd.read_parquet, ".jsonl": lambda path: pd.read_json(path, lines=True), ".json": pd.read_json}
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,8 @@ def _opened(place: str) -> pd.DataFrame:
         raise InputError(place, "the file's name ends in no known format", f"Give one of: {', '.join(READERS)}.")
     try:
         table = reader(place)
+    except InputError:
+        raise
     except FileNotFoundError:
         raise InputError(place, "there is no such file", "Name an existing table.") from None
     except (ValueError, OSError) as error:
@@ -125,6 +127,20 @@ def _opened(place: str) -> pd.DataFrame:
     if table.empty:
         raise InputError(place, "the table has no rows", "Give one row per run.")
     return table.set_axis(range(1, len(table) + 1), axis=0)
+
+
+def _separated(path: str, mark: str) -> pd.DataFrame:
+    """The fields that `mark` parts; one left over at the end of rows is dropped where every row's is empty."""
+    table = pd.read_csv(path, sep=mark)
+    # pandas takes the first fields of rows that are longer than the header for names of the rows.
+    surplus = 0 if isinstance(table.index, pd.RangeIndex) else table.index.nlevels
+    if not surplus:
+        return table
+    fields, names = table.reset_index(), list(table)
+    if fields.iloc[:, len(names) :].notna().to_numpy().any():
+        problem = f"rows have {len(names) + surplus} fields, their header has {len(names)}"
+        raise InputError(path, problem, "Name every column in the header, and put numbers with commas in quotes.")
+    return fields.iloc[:, : len(names)].set_axis(names, axis=1)
 
 
 def _matching(table: pd.DataFrame, condition: str, place: str) -> pd.DataFrame:
