@@ -140,3 +140,12 @@ def test_marks_at_the_end_of_rows_shift_no_column(table, tmp_path, marks):
     path.write_text("\n".join([header, *(row + marks for row in rows[:-1]), rows[-1] + ",7"]), encoding="utf-8")
     with pytest.raises(InputError, match=r"rows have \d fields, their header has 3"):
         read_table(path)
+
+
+@pytest.mark.parametrize("ending", ["gz", "zst", "xz", "bz2"])
+def test_a_damaged_compressed_file_is_refused_in_one_line(table, tmp_path, ending):
+    path = written(table, tmp_path, f"runs.csv.{ending}")
+    for damaged in (path.read_bytes()[:100], b"params,tokens,loss"):
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match=r"^.*: not readable .*\. Check the format\.$"):
+            read_table(path)

@@ -56,6 +56,29 @@ def test_a_studys_own_table_brings_its_runs_and_of_its_sweep_alone_all_are_one_g
         read_table(tmp_path / "observations.parquet")
 
 
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda file, runs: file.unlink(), "there is no such file"),
+        (lambda file, runs: file.write_bytes(b""), "not readable"),
+        (lambda file, runs: file.write_bytes(file.read_bytes()[:300]), "not readable"),
+        (lambda file, runs: runs.drop(columns="run").to_parquet(file), "the column 'run' is missing"),
+        (lambda file, runs: runs.drop(columns="status").to_parquet(file), "the column 'status' is missing"),
+        (lambda file, runs: pd.concat([runs, runs]).to_parquet(file), "row 3: run = 'b' appears twice"),
+    ],
+    ids=["deleted", "empty", "truncated", "without run", "without status", "doubled"],
+)
+def test_a_damaged_table_of_runs_is_the_file_that_is_named(tmp_path, damage, message):
+    file = tmp_path / "runs.parquet"
+    losses, runs = tables()
+    write_observations(validated(losses, runs), tmp_path / "observations.parquet", file, tmp_path / "all.csv")
+    damage(file, runs)
+    with pytest.raises(InputError) as error:
+        read_table(tmp_path / "observations.parquet")
+    assert str(error.value).startswith(f"{file}: {message}")
+    assert "\n" not in str(error.value)
+
+
 def test_what_is_written_is_read_back(tmp_path):
     observations = validated(*tables())
     paths = [tmp_path / name for name in ("observations.parquet", "runs.parquet", "observations.csv")]

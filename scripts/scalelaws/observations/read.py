@@ -56,8 +56,8 @@ def read_table(
     """
     place = str(path)
     table = _opened(place)
-    if {*LOSS_COLUMNS} <= set(table) and "parameters" not in table and (runs := _beside(place)).is_file():
-        table = _with_runs(table, runs)
+    if {*LOSS_COLUMNS} <= set(table) and "parameters" not in table:
+        table = _with_runs(table, _beside(place))
     if where:
         table = _matching(table, where, place)
     if {*LOSS_COLUMNS, *RUN_COLUMNS} - {"flops", "tokens"} <= set(table):
@@ -102,11 +102,18 @@ def _beside(path: str) -> Path:
 
 
 def _with_runs(losses: pd.DataFrame, file: Path) -> pd.DataFrame:
-    """The losses with the columns of their runs in `file`. Raises InputError where it is another study's."""
-    runs = pd.read_parquet(file)
+    """The losses with the columns of their runs in `file`. Raises InputError where it is damaged or another study's."""
+    remedy = "Put the study's own runs.parquet there."
+    if not file.is_file():
+        raise InputError(str(file), "there is no such file", remedy)
+    runs = _opened(str(file))
+    missing = [name for name in RUN_COLUMNS if name not in runs]
+    if missing:
+        raise InputError(str(file), f"the column '{missing[0]}' is missing", remedy)
+    _refuse(runs["run"].duplicated(), runs["run"], "run", str(file), "appears twice", remedy)
     unknown = sorted(set(losses["run"]) - set(runs["run"]))
     if unknown:
-        raise InputError(str(file), f"the run {unknown[0]!r} is not in it", "Put the study's own runs.parquet there.")
+        raise InputError(str(file), f"the run {unknown[0]!r} is not in it", remedy)
     return as_one_table(losses, runs)
 
 
@@ -121,7 +128,7 @@ def _opened(place: str) -> pd.DataFrame:
         raise
     except FileNotFoundError:
         raise InputError(place, "there is no such file", "Name an existing table.") from None
-    except (ValueError, OSError) as error:
+    except Exception as error:  # decompressors and file systems raise errors of their own
         remedy = "Check the address and the network." if URL.match(place) else "Check the format."
         raise InputError(place, f"not readable ({' '.join(str(error).split())})", remedy) from None
     if table.empty:
