@@ -95,7 +95,15 @@ IMPOSSIBLE = [
     (lambda t: t.assign(**{"Val. loss": ["3.1", "n.a."] + ["3"] * 7}), "row 2: Val. loss = 'n.a.'"),
     (lambda t: t.assign(run=["a", "a", *"cdefghi"], step=1), "row 2: run = 'a' has a step twice"),
     (lambda t: t.assign(run=range(9), corpus=[*["web"] * 5, *["books"] * 4]), "mixes 2 corpora (web, books)"),
+    (lambda t: t.assign(corpus=["web", None, *["web"] * 7]), "row 2: corpus = nan is missing"),
+    (lambda t: t.assign(run=["a", None, *"cdefghi"]), "row 2: run = nan is missing"),
+    (lambda t: t.assign(**{"train set": [None, *["web"] * 8]}), "row 1: train set = nan is missing"),
     (lambda t: t.head(0), "no rows"),
+    (lambda t: t.assign(**{"Val. loss": np.nan}), "runs.csv: Val. loss: no run ends with a loss"),
+    (lambda t: t.assign(**{"Val. loss": 700}), "runs.csv: Val. loss: no run ends with a loss"),
+    (lambda t: t.assign(corpus=np.nan), "row 1: corpus = nan is missing"),
+    (lambda t: t.assign(split="train"), "runs.csv: split: no row is of split test"),
+    (lambda t: t.assign(loss_web=3.0, loss_books=3.0, loss_val=np.nan), "runs.csv: loss_val: no run ends with a loss"),
 ]
 
 

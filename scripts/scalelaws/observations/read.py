@@ -11,7 +11,7 @@ import pandas as pd
 
 from scalelaws.errors import InputError
 from scalelaws.observations.columns import NEEDED, NUMBERS, Chosen, choose, loss_columns
-from scalelaws.observations.doubts import diverged, doubts
+from scalelaws.observations.doubts import FARTHEST_LOSS, diverged, doubts
 from scalelaws.observations.table import (
     EXTRA_LOSS_COLUMNS,
     EXTRA_RUN_COLUMNS,
@@ -75,7 +75,9 @@ def read_table(
     frame, derived = _completed(frame, chosen, place)
     warnings = doubts(frame, chosen.columns)
     how = chosen.lines(loss_columns(table)) + sizes + derived
-    return Reading(_observations(frame, place), how, warnings)
+    observations = _observations(frame, place)
+    _usable(observations, chosen, place)
+    return Reading(observations, how, warnings)
 
 
 def _with_constants(table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
@@ -184,7 +186,7 @@ def _numbers(values: pd.Series, column: str, place: str, *, missing: bool = Fals
     worded = numbers.isna() & values.notna() & ~values.astype(str).str.lower().isin(["nan", "inf", "-inf"])
     _refuse(worded, values, column, place, "is not a number", "Write plain numbers, such as 1.5e9.")
     if not missing:
-        _refuse(numbers.isna(), values, column, place, "is missing", "Fill it in, or leave the row out (--where).")
+        _filled(numbers, column, place)
         _refuse(np.isinf(numbers), values, column, place, "is infinite", "Correct it, or leave the row out (--where).")
     _refuse(numbers <= 0, values, column, place, "is not above zero", "Correct it, or leave the row out (--where).")
     return numbers
@@ -225,7 +227,9 @@ def _completed(frame: pd.DataFrame, chosen: Chosen, place: str) -> tuple[pd.Data
         frame["tokens"] = frame["dataset_tokens"]
     frame["flops_given"], frame["flops"] = frame["flops"], 6 * frame["parameters"] * frame["tokens"]
     given_run = "run" in frame
-    if not given_run:
+    if given_run:
+        _filled(frame["run"], chosen.columns["run"], place)
+    else:
         frame["run"] = [f"row {row}" for row in frame.index]
     frame["run"] = frame["run"].astype(str)
     frame["split"] = frame["split"].astype(str) if "split" in frame else "test"
@@ -236,6 +240,8 @@ def _completed(frame: pd.DataFrame, chosen: Chosen, place: str) -> tuple[pd.Data
 
 
 def _corpora(frame: pd.DataFrame, chosen: Chosen, place: str) -> pd.DataFrame:
+    if "corpus" in chosen.columns:
+        _filled(frame["corpus"], chosen.columns["corpus"], place)
     frame = frame.assign(corpus=frame["corpus"].astype(str) if "corpus" in frame else "held_out")
     corpora = list(frame["corpus"].unique())
     if len(corpora) > 1 and frame.duplicated(["run", "step"] if "step" in frame else ["run"]).sum() == 0:
@@ -245,6 +251,7 @@ def _corpora(frame: pd.DataFrame, chosen: Chosen, place: str) -> pd.DataFrame:
         raise InputError(f"{place}: {column}", f"the table mixes {len(corpora)} corpora ({names})", remedy)
     sets = [str(name) for name in frame["train_corpus"].unique()] if "train_corpus" in frame else []
     if len(sets) > 1:
+        _filled(frame["train_corpus"], chosen.columns["train_corpus"], place)
         column = chosen.columns["train_corpus"]
         remedy = f"Fit each alone: --where \"{column} == '{sets[0]}'\"."
         raise InputError(
@@ -310,12 +317,32 @@ def _observations(frame: pd.DataFrame, place: str) -> Observations:
     return validated(losses, runs, place)
 
 
+def _usable(observations: Observations, chosen: Chosen, place: str) -> None:
+    """Refuse a table that holds no held-out loss, on the distribution trained on, of a run that did not diverge."""
+    corpus = observations.train_corpus
+    first, column = next(iter(chosen.losses.items()))
+    tested = observations.losses[observations.losses["split"] == "test"]
+    if tested.empty:
+        remedy = "Laws are fitted to losses on held-out text: give rows of split test."
+        raise InputError(f"{place}: {chosen.columns['split']}", "no row is of split test", remedy)
+    if not (tested["corpus"] == corpus).any():
+        problem = f"no row of split test is of '{corpus}', which was trained on"
+        raise InputError(f"{place}: {chosen.columns['corpus']}", problem, "Give its held-out losses.")
+    if first not in ("", corpus) or observations.results(corpus).empty:
+        problem = f"no run ends with a loss that a law could be fitted to (a number, at most {FARTHEST_LOSS:g} nats)"
+        raise InputError(f"{place}: {column}", problem, "Fill it in, or name another column with --loss.")
+
+
 def _ours(table: pd.DataFrame, place: str) -> Observations:
     names = [name for name in (*RUN_COLUMNS, *EXTRA_RUN_COLUMNS) if name in table]
     runs = table[names].drop(columns=["tokens", "flops"], errors="ignore")
     runs = runs.assign(tokens=table["run_tokens"], flops=table["run_flops"]).drop_duplicates("run")
     losses = table[[name for name in (*LOSS_COLUMNS, *EXTRA_LOSS_COLUMNS) if name in table]]
     return validated(losses, runs, place)
+
+
+def _filled(values: pd.Series, column: str, place: str) -> None:
+    _refuse(values.isna(), values, column, place, "is missing", "Fill it in, or leave the row out (--where).")
 
 
 def _refuse(
