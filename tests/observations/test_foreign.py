@@ -92,6 +92,12 @@ def test_every_usual_name_of_the_loss_is_understood(tmp_path, name):
         (["train_loss", "my_val_loss"], "my_val_loss"),
         (["loss_sem", "pile_loss"], "pile_loss"),
         (["final_loss", "smoothed_loss"], "final_loss"),
+        (["loss_train", "loss_val"], "loss_val"),
+        (["loss_training", "loss_test", "loss_valid"], "loss_valid"),
+        (["loss_mean", "loss_stderr", "loss_min", "loss_max"], "loss_mean"),
+        (["loss_scale", "loss_se", "loss_val"], "loss_val"),
+        (["loss", "loss_val", "loss_train", "loss_mean", "loss_seed1", "loss_seed2"], "loss"),
+        (["loss_web", "loss_books", "val_loss"], "val_loss"),
     ],
 )
 def test_of_several_losses_the_likeliest_is_taken_and_the_others_are_said(tmp_path, columns, chosen):
@@ -100,6 +106,14 @@ def test_of_several_losses_the_likeliest_is_taken_and_the_others_are_said(tmp_pa
     reading = read(frame, tmp_path)
     assert f"loss: column '{chosen}'" in reading.how
     np.testing.assert_allclose(sorted(reading.observations.results("held_out")["loss"]), sorted(base["loss"]))
+
+
+def test_no_other_column_takes_the_place_of_the_loss_in_silence(tmp_path):
+    frame = table().assign(loss_web=4.0, loss_books=5.0, loss_scale=65536.0)
+    reading = read(frame, tmp_path)
+    assert set(reading.observations.losses["corpus"]) == {"held_out"}
+    assert "not read as the loss: loss_web, loss_books (name another with --loss)" in reading.how
+    assert read(frame, tmp_path, {"loss": "loss_web"}).observations.train_corpus == "web"
 
 
 def test_columns_of_one_loss_a_corpus_are_a_matrix_and_one_that_is_named_comes_first(tmp_path):

@@ -103,7 +103,14 @@ IMPOSSIBLE = [
     (lambda t: t.assign(**{"Val. loss": 700}), "runs.csv: Val. loss: no run ends with a loss"),
     (lambda t: t.assign(corpus=np.nan), "row 1: corpus = nan is missing"),
     (lambda t: t.assign(split="train"), "runs.csv: split: no row is of split test"),
-    (lambda t: t.assign(loss_web=3.0, loss_books=3.0, loss_val=np.nan), "runs.csv: loss_val: no run ends with a loss"),
+    (
+        lambda t: t.rename(columns={"Val. loss": "loss_web"}).assign(loss_books=3.0, loss_val=np.nan),
+        "runs.csv: loss_val: no run ends with a loss",
+    ),
+    (
+        lambda t: t.rename(columns={"Val. loss": "loss_seed1"}).assign(loss_seed2=3.0),
+        "loss_seed1: a column is the loss of one seed. Give one row per seed",
+    ),
 ]
 
 

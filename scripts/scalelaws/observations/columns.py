@@ -39,8 +39,13 @@ WITH_EMBEDDINGS = ("total_parameters", "embedding_parameters")
 """Either of them tells embeddings; total_parameters alone stands in for parameters, which do not count these."""
 NUMBERS = (*NEEDED, *WITH_EMBEDDINGS, "tokens", "step", "batch_tokens", "noise_scale", *SIZES)
 BITS = re.compile(r"bits|bpb|bpc|bpt|perplexity|ppl", re.IGNORECASE)
-NOT_A_LOSS = {"sem", "std", "lo95", "hi95", "low", "high", "err", "error", "delta"}
-LIKELIEST = ("final", "validation", "val", "test", "heldout", "eval")
+NOT_A_LOSS = {"sem", "se", "stderr", "std", "lo95", "hi95", "low", "high", "err", "error", "delta", "scale"}
+NOT_A_CORPUS = {"train", "training", "mean", "min", "max"}
+"""Words after loss_ that tell which loss of one corpus it is."""
+HELD_OUT = {"val", "valid", "validation", "test", "eval"}
+"""Words after loss_ that name a corpus only beside other corpora."""
+SEED = re.compile(r"(seed|run|repeat)_?\d+")
+LIKELIEST = ("final", "validation", "valid", "val", "test", "heldout", "eval")
 """Words that, in this order, tell the loss that is meant among several columns of losses."""
 
 
@@ -94,26 +99,42 @@ def loss_columns(table: pd.DataFrame) -> list[str]:
 
 def _losses(table: pd.DataFrame, plain: Mapping[str, str], named: str | None, where: str) -> dict[str, str]:
     found = loss_columns(table)
-    matrix = {column.lower().removeprefix("loss_"): column for column in found if column.lower().startswith("loss_")}
-    if len(matrix) > 1 and (named is None or named in matrix.values()):
+    exact = [plain[name] for name in LOSSES if name in plain]
+    matrix = _matrix(found)
+    if named in matrix.values() or (named is None and matrix and exact in ([], [plain.get("l")])):
         first = named or min(matrix.values(), key=_rank)
         return dict(sorted(matrix.items(), key=lambda item: item[1] != first))
     if named is None:
-        exact = [plain[name] for name in LOSSES if name in plain]
         candidates = exact or sorted(found, key=_rank)
         if not candidates:
             other = next((str(column) for column in table if BITS.search(str(column))), None)
             remedy = f"'{other}' is not in nats per token: convert it (nats = bits·ln 2)." if other else ""
             raise InputError(where, "no column holds the loss", remedy or "Name it with --loss.")
         named = candidates[0]
+        if SEED.fullmatch(_after_loss(named)):
+            remedy = "Give one row per seed and a column 'seed', or name one with --loss."
+            raise InputError(f"{where}: {named}", "a column is the loss of one seed", remedy)
     if BITS.search(named):
         raise InputError(f"{where}: {named}", "not in nats per token", "Convert it: nats = bits per token · ln 2.")
     return {"": named}
 
 
+def _matrix(found: Sequence[str]) -> dict[str, str]:
+    """The columns loss_<corpus> by corpus, none where fewer than two tell corpora apart."""
+    named = {_after_loss(column): column for column in found if column.lower().startswith("loss_")}
+    corpora = {
+        corpus: column for corpus, column in named.items() if corpus not in NOT_A_CORPUS and not SEED.fullmatch(corpus)
+    }
+    return corpora if len(corpora) > 1 and corpora.keys() - HELD_OUT else {}
+
+
+def _after_loss(column: str) -> str:
+    return column.lower().removeprefix("loss_")
+
+
 def _rank(column: str) -> int:
     parts = re.split(r"[^a-z0-9]+", column.lower())
-    if "train" in parts:
+    if {"train", "training"} & set(parts):
         return len(LIKELIEST) + 1
     return next((place for place, word in enumerate(LIKELIEST) if word in parts), len(LIKELIEST))
 

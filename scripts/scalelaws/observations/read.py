@@ -50,7 +50,7 @@ def read_table(
     on the table's columns that rows must meet, as of pandas' query. Of parameters, dataset_tokens and flops two are
     enough: flops = 6·N·D. N counts no embeddings; total_parameters does, and alone is taken apart by Pearce & Song's
     relation. Rows of one run with several steps are its learning curve; columns loss_<corpus> are
-    evaluations of one run on several corpora.
+    evaluations of one run on several corpora, unless a column is the loss by its whole name.
     An observations.parquet of ours is read with the runs.parquet beside it; runs of its sweep alone are one grid.
     Raises InputError naming column and row (counted from 1 below the header) where the table cannot be right.
     """
