@@ -79,6 +79,30 @@ def test_rows_of_one_run_are_its_curve(tmp_path):
     assert len(found.losses) == 3
 
 
+@pytest.mark.parametrize("more", [{}, {"seed": [1, 2]}, {"corpus": ["web", "books"]}])
+@pytest.mark.parametrize("names", [["S", "M", "L"], ["gpt"] * 3], ids=["a name a size", "one name"])
+def test_the_rows_of_a_models_name_are_runs_and_this_is_said(table, tmp_path, names, more):
+    named = table.assign(model=np.repeat(names, 3))
+    named = pd.concat(
+        [named.assign(**{word: values[i] for word, values in more.items()}) for i in range(2 if more else 1)]
+    )
+    reading = read_table(written(named, tmp_path))
+    assert len(reading.observations.runs) == (18 if "seed" in more else 9)
+    assert len(reading.observations.losses) == len(named)
+    assert [
+        line for line in reading.how if "of a name is a run" in line and "(for learning curves: --run 'model')" in line
+    ]
+
+
+@pytest.mark.parametrize("steps", [{}, {"step": [1, 2, 3] * 3}], ids=["by tokens", "by steps"])
+def test_rows_of_a_name_that_is_said_to_be_a_runs_are_its_curve(table, tmp_path, steps):
+    curves = table.sort_values("Model Size").assign(model=np.repeat(["S", "M", "L"], 3), **steps)
+    for columns in [{"run": "model"}, {}] if steps else [{"run": "model"}]:
+        reading = read_table(written(curves, tmp_path), columns)
+        assert len(reading.observations.runs) == 3
+        assert any("run: rows of one run are its learning curve" in line for line in reading.how)
+
+
 def test_several_corpora_per_run_are_a_matrix(table, tmp_path):
     both = pd.concat([table.assign(corpus=c, run=range(9)) for c in ("web", "books")])
     found = read_table(written(both, tmp_path)).observations
@@ -98,6 +122,7 @@ IMPOSSIBLE = [
     (lambda t: t.assign(corpus=["web", None, *["web"] * 7]), "row 2: corpus = nan is missing"),
     (lambda t: t.assign(run=["a", None, *"cdefghi"]), "row 2: run = nan is missing"),
     (lambda t: t.assign(**{"train set": [None, *["web"] * 8]}), "row 1: train set = nan is missing"),
+    (lambda t: t.assign(run="a", step=range(1, 10)), "row 2: run = 'a' has rows of several sizes"),
     (lambda t: t.head(0), "no rows"),
     (lambda t: t.assign(**{"Val. loss": np.nan}), "runs.csv: Val. loss: no run ends with a loss"),
     (lambda t: t.assign(**{"Val. loss": 700}), "runs.csv: Val. loss: no run ends with a loss"),

@@ -33,6 +33,8 @@ USUAL = {
 NAMES = {word: names.split() for word, names in USUAL.items()}
 """Usual names of each column but the loss, best first, in lower case without marks between words."""
 LOSSES = ("loss", "validationloss", "valloss", "testloss", "evalloss", "finalloss", "heldoutloss", "l", "crossentropy")
+RUNS = ("run", "runname", "runid")
+"""Names of columns whose rows of one value are one run; the others of `run` may name models."""
 NEEDED = ("parameters", "dataset_tokens", "flops")
 SIZES = ("width", "depth", "encoder_parameters", "decoder_parameters")
 WITH_EMBEDDINGS = ("total_parameters", "embedding_parameters")
@@ -51,10 +53,14 @@ LIKELIEST = ("final", "validation", "valid", "val", "test", "heldout", "eval")
 
 @dataclass(frozen=True)
 class Chosen:
-    """`columns` by word; `losses` by corpus, the training distribution's first, or one under "" if rows name theirs."""
+    """`columns` by word; `losses` by corpus, the training distribution's first, or one under "" if rows name theirs.
+
+    models: whether the column of `run` was found by a name under which tables name models too.
+    """
 
     columns: dict[str, str]
     losses: dict[str, str]
+    models: bool
 
     def lines(self, others: Sequence[str]) -> list[str]:
         """How each column was read, one line each; `others` are further columns of losses."""
@@ -81,7 +87,8 @@ def choose(table: pd.DataFrame, named: Mapping[str, str], where: str) -> Chosen:
     if sum(word in sized for word in NEEDED) < 2:
         missing = ", ".join(word for word in NEEDED if word not in sized)
         raise InputError(where, f"no columns found for {missing}", "Name two of --parameters, --tokens and --flops.")
-    return Chosen(columns, losses)
+    models = "run" in columns.keys() - named.keys() and _plain(columns["run"]) not in RUNS
+    return Chosen(columns, losses, models)
 
 
 def loss_columns(table: pd.DataFrame) -> list[str]:

@@ -24,6 +24,8 @@ from scalelaws.observations.table import (
 from scalelaws.units import PEARCE_SONG, non_embedding_parameters
 
 URL = re.compile(r"[a-z][a-z0-9+.-]*://")
+SAME_SIZE = 0.01
+"""Two sizes that differ by less are one, which was rounded or derived."""
 READERS = {".csv": lambda path: _separated(path, ","), ".tsv": lambda path: _separated(path, "\t")}
 READERS |= {".parquet": pd.read_parquet, ".jsonl": lambda path: pd.read_json(path, lines=True), ".json": pd.read_json}
 
@@ -49,8 +51,8 @@ def read_table(
     place holds for every row. units: what a column is to be multiplied by (1e6 for N in millions). where: a condition
     on the table's columns that rows must meet, as of pandas' query. Of parameters, dataset_tokens and flops two are
     enough: flops = 6·N·D. N counts no embeddings; total_parameters does, and alone is taken apart by Pearce & Song's
-    relation. Rows of one run with several steps are its learning curve; columns loss_<corpus> are
-    evaluations of one run on several corpora, unless a column is the loss by its whole name.
+    relation. Rows of one run with several steps are its learning curve, unless the column of runs may name models;
+    columns loss_<corpus> are evaluations of one run on several corpora, unless a column is the loss by its whole name.
     An observations.parquet of ours is read with the runs.parquet beside it; runs of its sweep alone are one grid.
     Raises InputError naming column and row (counted from 1 below the header) where the table cannot be right.
     """
@@ -232,11 +234,33 @@ def _completed(frame: pd.DataFrame, chosen: Chosen, place: str) -> tuple[pd.Data
     else:
         frame["run"] = [f"row {row}" for row in frame.index]
     frame["run"] = frame["run"].astype(str)
+    frame, parted = _parted(frame, chosen) if chosen.models else (frame, [])
+    how += parted
     frame["split"] = frame["split"].astype(str) if "split" in frame else "test"
     unknown, remedy = ~frame["split"].isin(["train", "test", "unseen"]), "Use train, test or unseen (training text)."
     _refuse(unknown, frame["split"], "split", place, "is unknown", remedy)
     frame = _corpora(frame, chosen, place)
-    return _steps(frame, given_run, place, how)
+    frame, how = _steps(frame, given_run, place, how)
+    size = frame.groupby("run")["parameters"].transform("first")
+    several, remedy = np.abs(frame["parameters"] / size - 1) > SAME_SIZE, "Give each run a name of its own."
+    _refuse(several, frame["run"], chosen.columns.get("run", "run"), place, "has rows of several sizes", remedy)
+    return frame, how
+
+
+def _parted(frame: pd.DataFrame, chosen: Chosen) -> tuple[pd.DataFrame, list[str]]:
+    """The frame with a run for each size, dataset and seed of a name that has several of them; how, in lines."""
+    told: list[str] = [word for word in ("parameters", "seed") if word in chosen.columns]
+    told += [] if "step" in frame else ["dataset_tokens"]
+    groups = [frame[word].to_numpy() for word in ("run", *told)]
+    first = pd.Series(frame.index).groupby(groups, dropna=False).transform("first")
+    several = first.groupby(groups[0]).transform("nunique") > 1
+    if not several.any():
+        return frame, []
+    names = [f"{name} (row {row})" if part else name for name, row, part in zip(groups[0], first, several, strict=True)]
+    column = chosen.columns["run"]
+    each = " and ".join(told)
+    how = f"run: each {each} of a name is a run, {len(set(names))} in all (for learning curves: --run '{column}')"
+    return frame.assign(run=names), [how]
 
 
 def _corpora(frame: pd.DataFrame, chosen: Chosen, place: str) -> pd.DataFrame:
@@ -265,11 +289,13 @@ def _steps(frame: pd.DataFrame, given_run: bool, place: str, how: list[str]) -> 
     if "step" in frame:
         twice = frame.duplicated([*key, "step"])
         _refuse(twice, frame["run"], "run", place, "has a step twice", "Keep one row per run, step and corpus.")
+        if frame[["run", "step"]].drop_duplicates()["run"].duplicated().any():
+            how = [*how, "run: rows of one run are its learning curve, by their steps"]
         return frame, how
     twice = frame.duplicated(key)
     if given_run and twice.any() and not frame.duplicated([*key, "tokens"]).any():
         frame["step"] = frame.groupby(key)["tokens"].rank(method="dense")
-        return frame, [*how, "step: rows of one run, in the order of their tokens"]
+        return frame, [*how, "run: rows of one run are its learning curve, in the order of their tokens"]
     remedy = "Keep one row, or add a column 'step'; for seeds of one model, give each its own name."
     _refuse(twice, frame["run"], "run", place, "appears twice", remedy)
     frame["step"] = 1
