@@ -366,8 +366,8 @@ def _units(given: Sequence[str]) -> dict[str, float]:
     for text in given:
         word, _, factor = text.partition("=")
         try:
-            units[WORDS[word]] = float(factor)
-        except (KeyError, ValueError):
+            units[WORDS.get(word, word)] = float(factor)
+        except ValueError:
             raise InputError(f"--unit {text}", "not understood", "Write it like parameters=1e6.") from None
     return units
 

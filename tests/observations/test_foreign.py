@@ -3,10 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scalelaws.config import SCHEMA
 from scalelaws.errors import InputError
-from scalelaws.observations.columns import LOSSES, NAMES
+from scalelaws.observations.columns import LOSSES, NAMES, NUMBERS
 from scalelaws.observations.read import local_table, read_table
 
 SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -136,6 +138,28 @@ def test_bits_are_refused_by_name_and_converted_by_unit(tmp_path):
         read(bits.rename(columns={"loss": "bits_per_token"}), tmp_path)
     converted = read(bits, tmp_path, units={"loss": np.log(2)}).observations.results("held_out")
     np.testing.assert_allclose(sorted(converted["loss"]), sorted(frame["loss"]))
+
+
+@pytest.mark.parametrize(
+    ("named", "message"),
+    [
+        ({"columns": {"los": "loss"}}, "columns: unknown word 'los'. Did you mean 'loss'?"),
+        ({"columns": {"foo": "loss"}}, "columns: unknown word 'foo'. Known words: parameters,"),
+        ({"units": {"parametres": 1e6}}, "units: unknown word 'parametres'. Did you mean 'parameters'?"),
+        ({"units": {"run": 2.0}}, "units: unknown word 'run'. Known words: parameters,"),
+        ({"units": {"flops": 1e15}}, "units: the table has no column of flops. Leave its unit out."),
+    ],
+)
+def test_a_word_that_says_nothing_is_refused_by_name(tmp_path, named, message):
+    with pytest.raises(InputError) as error:
+        read(table(), tmp_path, **named)
+    assert message in str(error.value)
+
+
+def test_the_schema_knows_the_words_of_columns_and_units():
+    properties = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))["$defs"]["table"]["properties"]
+    assert set(properties["columns"]["properties"]) == {*NAMES, "loss"}
+    assert set(properties["units"]["properties"]) == {*NUMBERS, "loss"}
 
 
 def test_training_sets_are_not_mixed_and_a_condition_parts_them(tmp_path):

@@ -1,7 +1,8 @@
 """Which column of a foreign table holds what, by its usual names."""
 
+import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -39,7 +40,7 @@ NEEDED = ("parameters", "dataset_tokens", "flops")
 SIZES = ("width", "depth", "encoder_parameters", "decoder_parameters")
 WITH_EMBEDDINGS = ("total_parameters", "embedding_parameters")
 """Either of them tells embeddings; total_parameters alone stands in for parameters, which do not count these."""
-NUMBERS = (*NEEDED, *WITH_EMBEDDINGS, "tokens", "step", "batch_tokens", "noise_scale", *SIZES)
+NUMBERS: tuple[str, ...] = (*NEEDED, *WITH_EMBEDDINGS, "tokens", "step", "batch_tokens", "noise_scale", *SIZES)
 BITS = re.compile(r"bits|bpb|bpc|bpt|perplexity|ppl", re.IGNORECASE)
 NOT_A_LOSS = {"sem", "se", "stderr", "std", "lo95", "hi95", "low", "high", "err", "error", "delta", "scale"}
 NOT_A_CORPUS = {"train", "training", "mean", "min", "max"}
@@ -73,6 +74,7 @@ class Chosen:
 
 def choose(table: pd.DataFrame, named: Mapping[str, str], where: str) -> Chosen:
     """The columns to read, `named` ones as they are. Raises InputError where one that is needed cannot be found."""
+    _known(named, (*NAMES, "loss"), f"{where}: columns")
     for word, column in named.items():
         if column not in table:
             raise InputError(where, f"there is no column '{column}' for {word}", f"It has: {', '.join(table)}.")
@@ -89,6 +91,22 @@ def choose(table: pd.DataFrame, named: Mapping[str, str], where: str) -> Chosen:
         raise InputError(where, f"no columns found for {missing}", "Name two of --parameters, --tokens and --flops.")
     models = "run" in columns.keys() - named.keys() and _plain(columns["run"]) not in RUNS
     return Chosen(columns, losses, models)
+
+
+def check_units(units: Mapping[str, float], chosen: Chosen, where: str) -> None:
+    """Raises InputError for the unit of what is no number, or of what the table has no column of."""
+    _known(units, (*NUMBERS, "loss"), f"{where}: units")
+    for word in units:
+        if word != "loss" and word not in chosen.columns:
+            raise InputError(f"{where}: units", f"the table has no column of {word}", "Leave its unit out.")
+
+
+def _known(words: Iterable[str], known: Sequence[str], where: str) -> None:
+    for word in words:
+        if word not in known:
+            close = difflib.get_close_matches(word, known, n=1)
+            remedy = f"Did you mean '{close[0]}'?" if close else f"Known words: {', '.join(known)}."
+            raise InputError(where, f"unknown word '{word}'", remedy)
 
 
 def loss_columns(table: pd.DataFrame) -> list[str]:
