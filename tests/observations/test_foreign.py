@@ -136,8 +136,18 @@ def test_bits_are_refused_by_name_and_converted_by_unit(tmp_path):
     bits = frame.assign(loss=frame["loss"] / np.log(2))
     with pytest.raises(InputError, match="not in nats per token"):
         read(bits.rename(columns={"loss": "bits_per_token"}), tmp_path)
-    converted = read(bits, tmp_path, units={"loss": np.log(2)}).observations.results("held_out")
-    np.testing.assert_allclose(sorted(converted["loss"]), sorted(frame["loss"]))
+    for name in ("loss", "loss_bits"):
+        renamed = bits.rename(columns={"loss": name})
+        converted = read(renamed, tmp_path, {"loss": name}, {"loss": np.log(2)}).observations.results("held_out")
+        np.testing.assert_allclose(sorted(converted["loss"]), sorted(frame["loss"]))
+
+
+@pytest.mark.parametrize(
+    "named", [{}, {"columns": {"loss": "ppl"}}, {"columns": {"loss": "ppl"}, "units": {"loss": 2}}]
+)
+def test_the_logarithm_of_perplexity_is_asked_for(tmp_path, named):
+    with pytest.raises(InputError, match=r"nats per token = ln\(perplexity\)"):
+        read(table().rename(columns={"loss": "ppl"}), tmp_path, **named)
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,8 @@ SIZES = ("width", "depth", "encoder_parameters", "decoder_parameters")
 WITH_EMBEDDINGS = ("total_parameters", "embedding_parameters")
 """Either of them tells embeddings; total_parameters alone stands in for parameters, which do not count these."""
 NUMBERS: tuple[str, ...] = (*NEEDED, *WITH_EMBEDDINGS, "tokens", "step", "batch_tokens", "noise_scale", *SIZES)
-BITS = re.compile(r"bits|bpb|bpc|bpt|perplexity|ppl", re.IGNORECASE)
+BITS = re.compile(r"bits|bpb|bpc|bpt", re.IGNORECASE)
+PERPLEXITY = re.compile(r"perplexity|ppl", re.IGNORECASE)
 NOT_A_LOSS = {"sem", "se", "stderr", "std", "lo95", "hi95", "low", "high", "err", "error", "delta", "scale"}
 NOT_A_CORPUS = {"train", "training", "mean", "min", "max"}
 """Words after loss_ that tell which loss of one corpus it is."""
@@ -72,8 +73,11 @@ class Chosen:
         return [*lines, f"not read as the loss: {', '.join(unused)} (name another with --loss)"] if unused else lines
 
 
-def choose(table: pd.DataFrame, named: Mapping[str, str], where: str) -> Chosen:
-    """The columns to read, `named` ones as they are. Raises InputError where one that is needed cannot be found."""
+def choose(table: pd.DataFrame, named: Mapping[str, str], units: Mapping[str, float], where: str) -> Chosen:
+    """The columns to read, `named` ones as they are.
+
+    Raises InputError where one that is needed or has one of the `units` cannot be found.
+    """
     _known(named, (*NAMES, "loss"), f"{where}: columns")
     for word, column in named.items():
         if column not in table:
@@ -84,21 +88,16 @@ def choose(table: pd.DataFrame, named: Mapping[str, str], where: str) -> Chosen:
         free = [plain[name] for name in names if name in plain and plain[name] not in columns.values()]
         if word not in columns and free:
             columns[word] = free[0]
-    losses = _losses(table, plain, named.get("loss"), where)
+    _known(units, (*NUMBERS, "loss"), f"{where}: units")
+    for word in units.keys() - columns.keys() - {"loss"}:
+        raise InputError(f"{where}: units", f"the table has no column of {word}", "Leave its unit out.")
+    losses = _losses(table, plain, named.get("loss"), units, where)
     sized = columns.keys() | ({"parameters"} if "total_parameters" in columns else set())
     if sum(word in sized for word in NEEDED) < 2:
         missing = ", ".join(word for word in NEEDED if word not in sized)
         raise InputError(where, f"no columns found for {missing}", "Name two of --parameters, --tokens and --flops.")
     models = "run" in columns.keys() - named.keys() and _plain(columns["run"]) not in RUNS
     return Chosen(columns, losses, models)
-
-
-def check_units(units: Mapping[str, float], chosen: Chosen, where: str) -> None:
-    """Raises InputError for the unit of what is no number, or of what the table has no column of."""
-    _known(units, (*NUMBERS, "loss"), f"{where}: units")
-    for word in units:
-        if word != "loss" and word not in chosen.columns:
-            raise InputError(f"{where}: units", f"the table has no column of {word}", "Leave its unit out.")
 
 
 def _known(words: Iterable[str], known: Sequence[str], where: str) -> None:
@@ -117,12 +116,14 @@ def loss_columns(table: pd.DataFrame) -> list[str]:
         for column, parts in words.items()
         if any(part.endswith("loss") for part in parts)
         and not NOT_A_LOSS & set(parts)
-        and not BITS.search(column)
+        and not _conversion(column)
         and pd.api.types.is_numeric_dtype(table[column])
     ]
 
 
-def _losses(table: pd.DataFrame, plain: Mapping[str, str], named: str | None, where: str) -> dict[str, str]:
+def _losses(
+    table: pd.DataFrame, plain: Mapping[str, str], named: str | None, units: Mapping[str, float], where: str
+) -> dict[str, str]:
     found = loss_columns(table)
     exact = [plain[name] for name in LOSSES if name in plain]
     matrix = _matrix(found)
@@ -132,16 +133,25 @@ def _losses(table: pd.DataFrame, plain: Mapping[str, str], named: str | None, wh
     if named is None:
         candidates = exact or sorted(found, key=_rank)
         if not candidates:
-            other = next((str(column) for column in table if BITS.search(str(column))), None)
-            remedy = f"'{other}' is not in nats per token: convert it (nats = bits·ln 2)." if other else ""
+            other = next((str(column) for column in table if _conversion(str(column))), None)
+            remedy = f"'{other}' is not in nats per token. {_conversion(other)}" if other else ""
             raise InputError(where, "no column holds the loss", remedy or "Name it with --loss.")
         named = candidates[0]
         if SEED.fullmatch(_after_loss(named)):
             remedy = "Give one row per seed and a column 'seed', or name one with --loss."
             raise InputError(f"{where}: {named}", "a column is the loss of one seed", remedy)
-    if BITS.search(named):
-        raise InputError(f"{where}: {named}", "not in nats per token", "Convert it: nats = bits per token · ln 2.")
+    if _conversion(named) and (PERPLEXITY.search(named) or "loss" not in units):
+        raise InputError(f"{where}: {named}", "not in nats per token", _conversion(named))
     return {"": named}
+
+
+def _conversion(column: str) -> str:
+    """How a column whose name says that it is not in nats per token becomes so; empty for all others."""
+    if PERPLEXITY.search(column):
+        return "Convert it: nats per token = ln(perplexity)."
+    if BITS.search(column):
+        return f"If it is in bits per token, give --loss '{column}' --unit loss=0.6931 (nats = bits · ln 2)."
+    return ""
 
 
 def _matrix(found: Sequence[str]) -> dict[str, str]:

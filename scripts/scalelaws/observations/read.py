@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from scalelaws.errors import InputError
-from scalelaws.observations.columns import NEEDED, NUMBERS, Chosen, check_units, choose, loss_columns
+from scalelaws.observations.columns import NEEDED, NUMBERS, Chosen, choose, loss_columns
 from scalelaws.observations.doubts import FARTHEST_LOSS, diverged, doubts
 from scalelaws.observations.table import (
     EXTRA_LOSS_COLUMNS,
@@ -71,8 +71,7 @@ def read_table(
                 table = table.assign(variant="")
         return Reading(_ours(table, place), how, [])
     table = _with_constants(table, columns or {})
-    chosen = choose(table, columns or {}, place)
-    check_units(units or {}, chosen, place)
+    chosen = choose(table, columns or {}, units or {}, place)
     frame = _long(table, chosen, units or {}, place)
     frame, sizes = _sized(frame, chosen, place)
     frame, derived = _completed(frame, chosen, place)
