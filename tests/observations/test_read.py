@@ -123,6 +123,7 @@ IMPOSSIBLE = [
     (lambda t: t.assign(run=["a", None, *"cdefghi"]), "row 2: run = nan is missing"),
     (lambda t: t.assign(**{"train set": [None, *["web"] * 8]}), "row 1: train set = nan is missing"),
     (lambda t: t.assign(run="a", step=range(1, 10)), "row 2: run = 'a' has rows of several sizes"),
+    (lambda t: t.assign(run="a", step=[1, 1.5, *range(2, 9)]), "row 2: step = 1.5 is no whole number"),
     (lambda t: t.head(0), "no rows"),
     (lambda t: t.assign(**{"Val. loss": np.nan}), "runs.csv: Val. loss: no run ends with a loss"),
     (lambda t: t.assign(**{"Val. loss": 700}), "runs.csv: Val. loss: no run ends with a loss"),
@@ -161,6 +162,20 @@ SUSPICIOUS = [
 def test_a_suspicious_table_is_read_with_a_warning(table, tmp_path, spoil, message):
     warnings = read_table(written(spoil(table), tmp_path)).warnings
     assert any(message in warning for warning in warnings), warnings
+
+
+@pytest.mark.parametrize("seeds", [["a", "b", "c"] * 3, [1.0, np.nan, 2.0] * 3])
+def test_seeds_that_are_no_numbers_are_numbered(table, tmp_path, seeds):
+    runs = read_table(written(table.assign(seed=seeds), tmp_path)).observations.runs
+    assert set(runs["seed"]) == {0, 1, 2}
+
+
+@pytest.mark.parametrize("decimal", [".", ","])
+def test_another_mark_between_fields_is_named(table, tmp_path, decimal):
+    path = tmp_path / "runs.csv"
+    table.to_csv(path, sep=";", decimal=decimal, index=False)
+    with pytest.raises(InputError, match="fields seem to be parted by ';', not by ','"):
+        read_table(path)
 
 
 def test_a_missing_or_unknown_file_says_what_to_do(tmp_path):

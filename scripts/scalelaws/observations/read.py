@@ -143,6 +143,10 @@ def _opened(place: str) -> pd.DataFrame:
 def _separated(path: str, mark: str) -> pd.DataFrame:
     """The fields that `mark` parts; one left over at the end of rows is dropped where every row's is empty."""
     table = pd.read_csv(path, sep=mark)
+    other = next((sign for sign in ";\t," if sign != mark and sign in table.columns[0]), None)
+    if table.shape[1] == 1 and other:
+        remedy = f"Put {mark!r} between fields and points into numbers (5.1, not 5,1)."
+        raise InputError(path, f"fields seem to be parted by {other!r}, not by {mark!r}", remedy)
     # pandas takes the first fields of rows that are longer than the header for names of the rows.
     surplus = 0 if isinstance(table.index, pd.RangeIndex) else table.index.nlevels
     if not surplus:
@@ -172,6 +176,11 @@ def _long(table: pd.DataFrame, chosen: Chosen, units: Mapping[str, float], place
     for word in NUMBERS:
         if word in frame:
             frame[word] = _numbers(frame[word], chosen.columns[word], place) * units.get(word, 1.0)
+    if "step" in frame:
+        remedy = "Count whole updates, or name the column of tokens."
+        _refuse(frame["step"] % 1 != 0, frame["step"], chosen.columns["step"], place, "is no whole number", remedy)
+    if "seed" in frame:
+        frame["seed"] = _seeds(frame["seed"])
     parts = []
     for corpus, column in chosen.losses.items():
         loss = _numbers(table[column], column, place, missing=True) * units.get("loss", 1.0)
@@ -181,6 +190,12 @@ def _long(table: pd.DataFrame, chosen: Chosen, units: Mapping[str, float], place
         given = np.isfinite([part["loss"] for part in parts]).any(axis=0)
         parts = [part[np.isfinite(part["loss"]) | ~given] for part in parts]
     return pd.concat(parts)
+
+
+def _seeds(values: pd.Series) -> "pd.Series | np.ndarray":
+    """Seeds as they are where all are whole numbers, otherwise numbered from 0 as they come, a missing one too."""
+    numbers = pd.to_numeric(values, errors="coerce")
+    return numbers if (numbers % 1 == 0).all() else pd.factorize(values, use_na_sentinel=False)[0]
 
 
 def _numbers(values: pd.Series, column: str, place: str, *, missing: bool = False) -> pd.Series:
