@@ -71,6 +71,7 @@ def test_numbers_may_be_written_as_powers_of_ten():
         ("training.contxt", 64, r"training: unknown key 'contxt'. Did you mean 'context'\?"),
         ("zzz", 1, r"top level: unknown key 'zzz'. Known keys: study, seed, corpora"),
         ("training.parameters", None, r"training: the key 'parameters' is missing. Add it."),
+        ("training.max_tokens", None, r"training: the key 'max_tokens' is missing. Add it. A run stops after"),
         ("study", None, r"top level: the key 'study' is missing"),
         ("study", "My Study", r"study: 'My Study' does not match"),
         ("seed", 2**31, r"seed: 2147483648 is greater than the maximum of 2147483647. The one seed"),

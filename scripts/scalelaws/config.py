@@ -127,7 +127,8 @@ def _refuse(error: jsonschema.ValidationError, where: str) -> None:
         raise InputError(f"{where}: {place}", f"unknown key '{unknown}'", remedy)
     if error.validator == "required":
         missing = next(key for key in expected if key not in instance)
-        raise InputError(f"{where}: {place}", f"the key '{missing}' is missing", "Add it.")
+        about = schema.get("properties", {}).get(missing, {}).get("description", "")
+        raise InputError(f"{where}: {place}", f"the key '{missing}' is missing", f"Add it. {about}".rstrip())
     if error.validator == "enum":
         options = ", ".join(map(str, expected))
         raise InputError(f"{where}: {place}", f"{instance!r} is not a choice", f"Choose one of: {options}.")
