@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     figures.set_defaults(command=_figures)
 
     predict = commands.add_parser("predict", help="the loss that fitted laws expect")
-    predict.add_argument("laws", type=Path, help="laws.json")
+    predict.add_argument("laws", type=Path, help="laws.json, or its folder")
     for option in ("parameters", "tokens", "flops", "loss"):
         predict.add_argument(f"--{option}", type=float)
     predict.add_argument("--law", help="only this law, by its name in laws.json")
@@ -126,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     tensorboard.set_defaults(command=_tensorboard)
 
     allocate = commands.add_parser("allocate", help="how to split a budget of compute between parameters and tokens")
-    allocate.add_argument("laws", type=Path, help="laws.json")
+    allocate.add_argument("laws", type=Path, help="laws.json, or its folder")
     allocate.add_argument("--flops", type=float, required=True)
     allocate.set_defaults(command=_allocate)
 
@@ -351,14 +351,12 @@ def _compare(options: argparse.Namespace, console: Console) -> None:
     console.print(comparison_table(comparison(first, second), first.study, second.study))
 
 
-def _laws(path: Path) -> "Laws":
+def _laws(named: Path) -> "Laws":
+    """The laws in a laws.json, or in the folder that has one."""
     from scalelaws.laws.files import read_laws
 
-    draws = path.with_name("laws_draws.npz")
-    for file in (path, draws):
-        if not file.is_file():
-            raise InputError(str(file), "there is no such file", "Fit it first: scalelaws fit <table>.")
-    return read_laws(path, draws)
+    path = named / "laws.json" if named.is_dir() else named
+    return read_laws(path, path.with_name("laws_draws.npz"))
 
 
 def _units(given: Sequence[str]) -> dict[str, float]:

@@ -1,8 +1,12 @@
+import json
+import shutil
+
 import numpy as np
 import pytest
 from scalelaws.cli import main
 from scalelaws.errors import InputError
 from scalelaws.laws.answers import comparison, predictions, splits
+from scalelaws.laws.files import write_laws
 from scalelaws.laws.study import fit_laws
 from scalelaws.observations.table import write_observations
 
@@ -88,3 +92,70 @@ def test_mistakes_are_one_line(tmp_path, capsys):
     assert main(["fit", str(tmp_path / "none.csv")]) == 2
     assert main(["fit", str(tmp_path / "none.csv"), "--unit", "size=3"]) == 2
     assert capsys.readouterr().err.count("\n") == 3
+
+
+@pytest.fixture(scope="module")
+def written(laws, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("written")
+    write_laws(laws, folder / "laws.json", folder / "laws_draws.npz")
+    return folder
+
+
+ASKED = [
+    ("show", "{}"),
+    ("predict", "{}", "--parameters", "1e6", "--tokens", "1e8"),
+    ("allocate", "{}", "--flops", "1e13"),
+    ("compare", "{}", "{}"),
+    ("design", "--flops", "1e19", "--laws", "{}"),
+]
+
+
+def refused(folder, command, capsys):
+    """The one line in which a command refuses a folder of laws."""
+    assert main([word.format(folder) for word in command]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+@pytest.mark.parametrize("command", ASKED, ids=lambda command: command[0])
+@pytest.mark.parametrize("damage", ["cut", "empty", "a list", "without a key"])
+def test_damaged_laws_are_one_line_that_names_the_file(written, tmp_path, capsys, command, damage):
+    text = (written / "laws.json").read_text()
+    without = json.dumps({key: value for key, value in json.loads(text).items() if key != "allocations"})
+    damaged = {"cut": text[: len(text) // 2], "empty": "", "a list": "[]", "without a key": without}
+    shutil.copytree(written, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "laws.json").write_text(damaged[damage])
+    line = refused(tmp_path, command, capsys)
+    assert f"{tmp_path}/laws.json: damaged, or no file of fitted laws" in line
+    assert line.endswith("Fit them: scalelaws fit <table>.")
+
+
+@pytest.mark.parametrize("command", ASKED[1:], ids=lambda command: command[0])
+@pytest.mark.parametrize("damage", ["cut", "empty", "of other laws", "of a law with fewer parameters"])
+def test_damaged_draws_are_one_line_that_names_the_file(written, tmp_path, capsys, command, damage):
+    shutil.copytree(written, tmp_path, dirs_exist_ok=True)
+    draws = tmp_path / "laws_draws.npz"
+    if damage in ("cut", "empty"):
+        content = draws.read_bytes()
+        draws.write_bytes(content[: len(content) // 2] if damage == "cut" else b"")
+    else:
+        with np.load(draws) as whole:
+            fewer = {name: whole[name][:, :1] for name in whole} if "fewer" in damage else {"laws/mine": np.ones(1)}
+        np.savez(draws, **fewer)
+    assert f"{draws}: damaged, or no file of fitted laws" in refused(tmp_path, command, capsys)
+
+
+@pytest.mark.parametrize("command", ASKED[1:], ids=lambda command: command[0])
+def test_laws_that_were_kept_without_draws_are_fitted_to_the_observations_beside_them(
+    written, tmp_path, capsys, command
+):
+    shutil.copyfile(written / "laws.json", tmp_path / "laws.json")
+    (tmp_path / "observations.parquet").touch()
+    line = refused(tmp_path, command, capsys)
+    assert f"laws_draws.npz: there is no such file. Fit them: scalelaws fit {tmp_path}/observations.parquet" in line
+
+
+def test_a_table_in_place_of_laws_is_blamed_itself(tmp_path, capsys):
+    (tmp_path / "mine.csv").write_text("parameters,loss\n1e6,3\n")
+    assert main(["predict", str(tmp_path / "mine.csv"), "--parameters", "1e6"]) == 2
+    assert "mine.csv: damaged, or no file of fitted laws" in capsys.readouterr().err

@@ -11,6 +11,7 @@ import pandas as pd
 from scalelaws.io import atomic_path, read_json, write_json
 from scalelaws.laws.answers import ranking
 from scalelaws.laws.fitted import Allocation, Backtest, Derived, Estimate, FittedLaw, Laws, Recounted
+from scalelaws.laws.whole import whole
 
 
 def write_laws(
@@ -36,18 +37,34 @@ def write_laws(
 
 
 def read_laws(json_path: str | Path, draws_path: str | Path) -> Laws:
-    """The laws that `write_laws` wrote; files of before there were accounts have none."""
-    document = read_json(json_path)
-    with np.load(draws_path) as draws:
+    """The laws that `write_laws` wrote; files of before there were accounts have none. InputError for damaged ones."""
+    with whole(json_path):
+        document = read_json(json_path)
+        needed = {f"laws/{name}": len(law["parameters"]) for name, law in document["laws"].items()}
+        needed |= {f"allocations/{name}": len(found["line"]) for name, found in document["allocations"].items()}
+    with whole(draws_path):
+        draws = _read_draws(draws_path, needed)
+    with whole(json_path):
         laws = {name: _read_law(name, law, draws[f"laws/{name}"]) for name, law in document["laws"].items()}
         allocations = {
             name: _read_allocation(name, found, draws[f"allocations/{name}"])
             for name, found in document["allocations"].items()
         }
         derived = {name: _read_derived(found) for name, found in document["derived"].items()}
-    accounts = {name: _read_recounted(found) for name, found in document.get("accounts", {}).items()}
-    excluded, settings, provenance = pd.DataFrame(document["excluded"]), document["settings"], document["provenance"]
-    return Laws(document["study"], laws, allocations, excluded, settings, provenance, derived, accounts)
+        accounts = {name: _read_recounted(found) for name, found in document.get("accounts", {}).items()}
+        excluded = pd.DataFrame(document["excluded"])
+        settings, provenance = document["settings"], document["provenance"]
+        return Laws(document["study"], laws, allocations, excluded, settings, provenance, derived, accounts)
+
+
+def _read_draws(path: str | Path, needed: Mapping[str, int]) -> dict[str, np.ndarray]:
+    """The draws by name. Raises LookupError where there are fewer columns than are `needed` of each."""
+    with np.load(path) as stored:
+        draws = {name: stored[name] for name in needed}
+    for name, columns in needed.items():
+        if columns and draws[name].shape[1:] < (columns,):
+            raise LookupError(f"{name} is of another law")
+    return draws
 
 
 def _law(law: FittedLaw) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from scalelaws.errors import InputError
 from scalelaws.io import read_json
+from scalelaws.laws.whole import whole
 from scalelaws.units import readable
 
 if TYPE_CHECKING:
@@ -40,7 +41,14 @@ def results_folder(named: str | Path) -> Path:
 
 def summary(folder: Path) -> RenderableType:
     """What a study found: its laws with intervals and backtests, the split of compute, and where a report is."""
-    document = read_json(folder / "laws.json")
+    with whole(folder / "laws.json"):
+        parts = _parts(read_json(folder / "laws.json"))
+    if (report := folder / "report.html").is_file():
+        parts.append(Text.assemble("Report: ", (str(report), "bold")))
+    return Group(*parts)
+
+
+def _parts(document: Mapping[str, Any]) -> list[RenderableType]:
     parts: list[RenderableType] = [laws_table(document)]
     if document["allocations"]:
         parts.append(allocation_table(document))
@@ -54,9 +62,7 @@ def summary(folder: Path) -> RenderableType:
     notes += [f"{found['title']}: {why}" for found in document["allocations"].values() for why in found["messages"]]
     if notes:
         parts.append(Text("\n".join(["Notes", *(f"  · {note}" for note in dict.fromkeys(notes))]), style="dim"))
-    if (report := folder / "report.html").is_file():
-        parts.append(Text.assemble("Report: ", (str(report), "bold")))
-    return Group(*parts)
+    return parts
 
 
 def laws_table(document: Mapping[str, Any]) -> Table:
