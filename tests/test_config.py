@@ -93,6 +93,19 @@ def test_numbers_may_be_written_as_powers_of_ten():
         ("corpora.more", SMALL["corpora"]["web"], r"corpora: a study trains on one corpus, found web, more"),
         ("training.batch_tokens", 1500, r"training.batch_tokens: 1500 is not a whole number of sequences of 1024"),
         ("training.evaluation_tokens", 1500, r"training.evaluation_tokens: 1500 tokens hold fewer than two windows"),
+        ("training.parameters", [1e30], r"training.parameters.0: 1e\+30 is greater than the maximum of 1"),
+        ("training.dataset_tokens", [1e18], r"training.dataset_tokens.0: 1e\+18 is greater than the maximum"),
+        ("training.head_size", 1_000_000, r"training.head_size: 1000000 is greater than the maximum of 128"),
+        (
+            "training.repeats",
+            {"seeds": 100_000, "dataset_tokens": [1000]},
+            r"training: 100,001 runs are asked for, and a study has at most 100,000. Name fewer",
+        ),
+        (
+            "training.sweep",
+            [{key: list(range(100)) for key in ("warmup_steps", "evaluations", "patience")}],
+            r"training: 2,000,002 runs are asked for",
+        ),
         ("training.repeats", {"dataset_tokens": [77]}, r"training.repeats.dataset_tokens: 77 is not one of training"),
     ],
 )
@@ -100,6 +113,30 @@ def test_a_mistake_gets_one_line_with_its_place_and_its_remedy(path, value, mess
     with pytest.raises(InputError, match=f"small.yaml: {message}") as error:
         checked_config(_changed(path, value), SCHEMA, "small.yaml")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "1e400"])
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        ("training.parameters", "training.parameters.1"),
+        ("training.max_tokens", "training.max_tokens"),
+        ("training.learning_rate", "training.learning_rate.times_width"),
+        ("training.sweep", "training.sweep.0.weight_decay.1"),
+        ("laws.huber_delta", "laws.huber_delta"),
+        ("longest_hours", "longest_hours"),
+        ("figures.settings", "figures.settings.font.size"),
+    ],
+)
+def test_no_setting_is_nan_or_infinite(path, place, value):
+    within = {
+        "training.parameters": [1000, value],
+        "training.learning_rate": {"times_width": value},
+        "training.sweep": [{"weight_decay": [0, value]}],
+        "figures.settings": {"font.size": value},
+    }
+    with pytest.raises(InputError, match=rf"small.yaml: {place}: nan and inf are no settings. Write a finite number"):
+        checked_config(_changed(path, within.get(path, value)), SCHEMA, "small.yaml")
 
 
 PAIRS = {"kind": "files", "paths": ["q.jsonl"], "source_field": "question", "target_field": "answer"}

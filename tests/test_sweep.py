@@ -1,7 +1,7 @@
 """What a variant of a sweep is called, and what its name tells."""
 
 import pytest
-from scalelaws.sweep import changes_only, variants
+from scalelaws.sweep import changes_only, most_runs, variants
 
 
 def names(**settings):
@@ -28,3 +28,10 @@ def test_names_that_need_no_exponent_stay_as_studies_have_them():
     assert names(max_tokens=[4_000_000, 1.3e11], dropout=0.0) == [
         "max4000000-dropout0.0", "max130000000000.0-dropout0.0",
     ]  # fmt: skip
+
+
+def test_runs_are_counted_as_they_are_made():
+    grid = {"parameters": [1e3, 1e4], "dataset_tokens": [1e4, 1e5], "repeats": {"seeds": 3, "dataset_tokens": [1e4]}}
+    sweep = [{"context": [32, 64], "dropout": 0.1}, {"parameters": [1e5], "dataset_tokens": [1e4]}]
+    assert most_runs({**grid, "sweep": []}) == 2 * (3 + 1)
+    assert most_runs({**grid, "sweep": sweep}) == 8 + 2 * 8 + 3

@@ -1,7 +1,9 @@
 """The study's configuration: read, filled with the schema's defaults, and checked before anything runs."""
 
 import difflib
+import math
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +11,13 @@ import jsonschema
 import yaml
 
 from scalelaws.errors import InputError
-from scalelaws.sweep import Variant, variants
+from scalelaws.sweep import Variant, most_runs, variants
 
 SCHEMA = Path(__file__).parents[2] / "workflow/schemas/config.schema.yaml"
 OPERATION = ("hardware", "longest_hours", "longest_job_hours", "small_run_minutes", "limits", "finished")
 """Keys that say where and how a study is made; no result depends on them."""
+MOST_RUNS = 100_000
+"""Of one study: to list more takes minutes, and Snakemake's graph of them many more."""
 SCIENTIFIC = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
 
 
@@ -38,6 +42,8 @@ def checked_config(raw: dict[str, Any], schema: str | Path, where: str) -> dict[
     """
     rules = yaml.safe_load(Path(schema).read_text(encoding="utf-8"))
     config = _with_defaults(_with_numbers(raw), rules, rules)
+    for place in _not_finite(config):
+        raise InputError(f"{where}: {'.'.join(place)}", "nan and inf are no settings", "Write a finite number.")
     errors = sorted(
         jsonschema.Draft202012Validator(rules).iter_errors(config), key=lambda e: (len(e.path), str(e.path))
     )
@@ -48,6 +54,7 @@ def checked_config(raw: dict[str, Any], schema: str | Path, where: str) -> dict[
     else:
         _check_roles(config, where)
         _check_repeats(config["training"], where)
+        _check_count(config["training"], where)
         for variant in variants(config["training"]):
             _check_variant(variant, rules, f"{where}: training.{variant.place}".rstrip("."))
     return config
@@ -62,6 +69,15 @@ def _with_numbers(value: Any) -> Any:
     if isinstance(value, str) and SCIENTIFIC.fullmatch(value):
         return int(float(value)) if float(value).is_integer() else float(value)
     return value
+
+
+def _not_finite(value: Any) -> Iterator[tuple[str, ...]]:
+    """Where there are nan and inf, of which a schema's bounds are no test."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield ()
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in inside:
+        yield from ((str(key), *place) for place in _not_finite(inner))
 
 
 def _with_defaults(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> Any:
@@ -194,3 +210,9 @@ def _check_repeats(training: dict[str, Any], where: str) -> None:
             f"{min(unknown):g} is not one of training.dataset_tokens, nor of a sweep's",
             "Repeat subsets that are trained.",
         )
+
+
+def _check_count(training: dict[str, Any], where: str) -> None:
+    if (count := most_runs(training)) > MOST_RUNS:
+        problem = f"{count:,} runs are asked for, and a study has at most {MOST_RUNS:,}"
+        raise InputError(f"{where}: training", problem, "Name fewer sizes, subsets, seeds, or values of its sweep.")

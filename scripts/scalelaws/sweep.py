@@ -1,5 +1,6 @@
 """What a study's `training.sweep` means: the settings of each variant, and what to call it."""
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
@@ -69,6 +70,19 @@ def variants(training: dict[str, Any]) -> list[Variant]:
             chosen = dict(zip(axes, values, strict=True))
             differs = {key: value for key, value in chosen.items() if own.get(key) != value}
             found.append(Variant({**own, **grid, **chosen}, differs, f"sweep.{index}"))
+    return found
+
+
+def most_runs(training: dict[str, Any]) -> int:
+    """How many runs the study's grid and its sweep ask for, counted without making them; some may come out alike."""
+    repeats = training["repeats"]
+    found = 0
+    for entry in ({}, *training["sweep"]):
+        axes = {key: value if isinstance(value, list) else [value] for key, value in entry.items()}
+        axes = {key: training[key] for key in GRID} | axes
+        subsets = axes.pop("dataset_tokens")
+        seeds = sum(repeats["seeds"] if D in repeats["dataset_tokens"] else 1 for D in subsets)
+        found += seeds * math.prod(len(values) for values in axes.values())
     return found
 
 
