@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from scalelaws.config import checked_config, read_config
+from scalelaws.config import check_files, checked_config, read_config
 from scalelaws.errors import InputError
 from scalelaws.training.plan import runs_of
 
@@ -163,6 +163,29 @@ def test_sources_of_pairs_and_of_texts_have_their_own_defaults():
     assert pairs == PAIRS | {"url_field": "url"}
     assert rows == dataset | {"name": None, "split": "train", "max_bytes": None}
     assert texts["text_field"] == "text" and "source_field" not in texts
+
+
+@pytest.mark.parametrize(
+    ("path", "file"),
+    [
+        ("tokenizer.file", "vocab.bpe"),
+        ("figures.style", "mine.mplstyle"),
+        ("corpora.web.clean", {"blocklist": {"hosts": "hosts.txt"}}),
+    ],
+)
+def test_a_file_that_a_study_names_must_be_there(path, file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = checked_config(_changed(path, file), SCHEMA, "small.yaml")
+    with pytest.raises(InputError, match=rf"small.yaml: {path}.*: there is no such file. Name an existing one."):
+        check_files(config, "small.yaml")
+    for name in ("vocab.bpe", "mine.mplstyle", "hosts.txt"):
+        (tmp_path / name).touch()
+    check_files(config, "small.yaml")
+
+
+def test_a_finished_study_needs_no_file_to_train_with():
+    config = _changed("tokenizer.file", "vocab.bpe") | {"finished": "kept"}
+    check_files(checked_config(config, SCHEMA, "small.yaml"), "small.yaml")
 
 
 def test_a_file_that_is_missing_broken_or_empty_is_named(tmp_path):

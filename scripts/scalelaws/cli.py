@@ -159,7 +159,7 @@ def _show(options: argparse.Namespace, console: Console) -> None:
 def _plan(options: argparse.Namespace, console: Console) -> None:
     from rich.table import Table
 
-    from scalelaws.config import SCHEMA, read_config
+    from scalelaws.config import SCHEMA, check_files, read_config
     from scalelaws.training.plan import NOMINAL_RATES, plan_summary, runs_of
     from scalelaws.units import readable
 
@@ -169,6 +169,7 @@ def _plan(options: argparse.Namespace, console: Console) -> None:
     if "table" in config:
         remedy = f"Fit it: snakemake --configfile {options.study}."
         raise InputError(options.study, "a study of a table of finished runs trains nothing", remedy)
+    check_files(config, options.study)
     runs = list(runs_of(config).values())
     headings = ("", "run", "N", "D", "epochs", "steps", "FLOPs", *(f"{name} hours" for name in NOMINAL_RATES))
     rows = []

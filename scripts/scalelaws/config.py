@@ -60,6 +60,19 @@ def checked_config(raw: dict[str, Any], schema: str | Path, where: str) -> dict[
     return config
 
 
+def check_files(config: dict[str, Any], where: str) -> None:
+    """Raise InputError for a file that a checked configuration names and that is not there, sources and table aside."""
+    named = {"figures.style": config["figures"]["style"]} if config["figures"]["style"].endswith(".mplstyle") else {}
+    if "finished" not in config and "table" not in config:
+        named["tokenizer.file"] = config["tokenizer"]["file"]
+        for name, corpus in config["corpora"].items():
+            lists = corpus["clean"]["blocklist"]
+            named |= {f"corpora.{name}.clean.blocklist.{key}": file for key, file in lists.items()}
+    for place, file in named.items():
+        if file and not Path(file).is_file():
+            raise InputError(f"{where}: {place}: {file}", "there is no such file", "Name an existing one.")
+
+
 def _with_numbers(value: Any) -> Any:
     """YAML 1.1 reads 4e6 as a string; read it as the number that was meant."""
     if isinstance(value, dict):

@@ -66,3 +66,10 @@ def test_a_table_that_is_not_there_is_one_line(folder):
     done = snakemake(folder, "--", "report", check=False)
     assert "study.yaml: table.path: mine.csv: there is no such file. Name an existing table, or its URL." in done
     assert "Traceback" not in done
+
+
+def test_a_style_that_is_not_there_is_one_line(folder):
+    (folder / "study.yaml").write_text(yaml.safe_dump({**STUDY, "figures": {"style": "mine.mplstyle"}}))
+    done = snakemake(folder, "--", "report", check=False)
+    assert "study.yaml: figures.style: mine.mplstyle: there is no such file. Name an existing one." in done
+    assert "Traceback" not in done

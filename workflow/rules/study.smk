@@ -9,7 +9,7 @@ ROOT = Path(str(workflow.current_basedir)).parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from scalelaws.cluster import claim_jobs, leave_warnings_to_scripts, shared_gpu
-from scalelaws.config import OPERATION, checked_config
+from scalelaws.config import OPERATION, check_files, checked_config
 from scalelaws.corpus.needs import core_minutes, ordering_mb, texts_of
 from scalelaws.corpus.settings import (
     all_from_the_web,
@@ -45,6 +45,7 @@ try:
     config = checked_config(
         config, ROOT / "workflow/schemas/config.schema.yaml", CONFIG_FILE
     )
+    check_files(config, CONFIG_FILE)
     CORPORA = config.get("corpora", {})
     FINISHED = config.get("finished")
     RUNS, LISTED_FILES = {}, {}
