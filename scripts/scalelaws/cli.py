@@ -11,6 +11,7 @@ from rich.console import Console
 
 from scalelaws import __version__
 from scalelaws.errors import InputError
+from scalelaws.options import count, huber_delta, positive
 
 if TYPE_CHECKING:
     from scalelaws.laws.fitted import Laws
@@ -56,11 +57,13 @@ def _parser() -> argparse.ArgumentParser:
     fit = commands.add_parser("fit", help="fit the laws that a table of runs can determine")
     _add_table(fit)
     fit.add_argument("--laws", nargs="+", metavar="LAW", help="which laws (default: all)")
-    fit.add_argument("--resamples", type=int, default=1000)
+    fit.add_argument("--resamples", type=count(100, 100_000), default=1000)
     fit.add_argument("--residual", choices=["log", "loss"], default="log")
-    fit.add_argument("--huber-delta", type=float, default=1e-3, help="0 for squared loss")
-    fit.add_argument("--backtest", type=float, default=0.2, help="share of runs with the most compute to predict")
-    fit.add_argument("--seed", type=int, default=0)
+    fit.add_argument("--huber-delta", type=huber_delta, default=1e-3, help="0 for squared loss")
+    fit.add_argument(
+        "--backtest", type=positive(0.5), default=0.2, help="share of runs with the most compute to predict"
+    )
+    fit.add_argument("--seed", type=count(0), default=0)
     fit.add_argument(
         "--out", type=Path, help="folder for laws.json, laws_draws.npz and figures (default: <table>-laws)"
     )
@@ -72,28 +75,30 @@ def _parser() -> argparse.ArgumentParser:
         "--only", type=lambda text: text.split(","), default=[], metavar="A,B", help="only these figures"
     )
     figures.add_argument("--style", default="paper", help="paper, screen, or a matplotlib style file")
-    figures.add_argument("--seed", type=int, default=0)
+    figures.add_argument("--seed", type=count(0), default=0)
     figures.add_argument("--out", type=Path, help="folder for the figures (default: <table>-figures)")
     figures.set_defaults(command=_figures)
 
     predict = commands.add_parser("predict", help="the loss that fitted laws expect")
     predict.add_argument("laws", type=Path, help="laws.json, or its folder")
     for option in ("parameters", "tokens", "flops", "loss"):
-        predict.add_argument(f"--{option}", type=float)
+        predict.add_argument(f"--{option}", type=positive())
     predict.add_argument("--law", help="only this law, by its name in laws.json")
     predict.set_defaults(command=_predict)
 
     design = commands.add_parser("design", help="which runs a budget should buy so that the laws come out sharpest")
     budget = design.add_mutually_exclusive_group(required=True)
-    budget.add_argument("--flops", type=float, help="budget of all runs together, as 6·N·D")
-    budget.add_argument("--hours", type=float, help="budget in hours of --hardware, output layer included")
+    budget.add_argument("--flops", type=positive(), help="budget of all runs together, as 6·N·D")
+    budget.add_argument("--hours", type=positive(), help="budget in hours of --hardware, output layer included")
     design.add_argument("--hardware", choices=["CPU core", "H100"], default="H100")
     design.add_argument("--laws", type=Path, help="laws.json of an earlier study to believe in; else Chinchilla's law")
-    design.add_argument("--runs", type=int, default=25)
-    design.add_argument("--sizes", type=float, nargs=2, metavar=("LEAST", "LARGEST"), help="N to consider")
-    design.add_argument("--max-tokens", type=float, default=1e14, help="unique tokens that there are")
-    design.add_argument("--noise", type=float, help="standard deviation of ln loss from run to run (else 0.005)")
-    design.add_argument("--predict", type=float, metavar="FLOPS", help="run that the law is to predict (10 × budget)")
+    design.add_argument("--runs", type=count(5), default=25)
+    design.add_argument("--sizes", type=positive(), nargs=2, metavar=("LEAST", "LARGEST"), help="N to consider")
+    design.add_argument("--max-tokens", type=positive(), default=1e14, help="unique tokens that there are")
+    design.add_argument("--noise", type=positive(), help="standard deviation of ln loss from run to run (else 0.005)")
+    design.add_argument(
+        "--predict", type=positive(), metavar="FLOPS", help="run that the law is to predict (10 × budget)"
+    )
     design.set_defaults(command=_design)
 
     train = commands.add_parser("train", help="train one run of a study's plan by hand")
@@ -127,7 +132,7 @@ def _parser() -> argparse.ArgumentParser:
 
     allocate = commands.add_parser("allocate", help="how to split a budget of compute between parameters and tokens")
     allocate.add_argument("laws", type=Path, help="laws.json, or its folder")
-    allocate.add_argument("--flops", type=float, required=True)
+    allocate.add_argument("--flops", type=positive(), required=True)
     allocate.set_defaults(command=_allocate)
 
     compare = commands.add_parser("compare", help="whether the laws of two studies agree")
@@ -198,7 +203,7 @@ def _fit(options: argparse.Namespace, console: Console) -> None:
     settings = {
         "resamples": options.resamples,
         "residual": options.residual,
-        "huber_delta": options.huber_delta or None,
+        "huber_delta": options.huber_delta,
         "backtest": options.backtest,
         **({"fit": options.laws} if options.laws else {}),
     }
@@ -365,8 +370,8 @@ def _units(given: Sequence[str]) -> dict[str, float]:
     for text in given:
         word, _, factor = text.partition("=")
         try:
-            units[WORDS.get(word, word)] = float(factor)
-        except ValueError:
+            units[WORDS.get(word, word)] = positive()(factor)
+        except (ValueError, argparse.ArgumentTypeError):
             raise InputError(f"--unit {text}", "not understood", "Write it like parameters=1e6.") from None
     return units
 
