@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from scalelaws.cli import main
 from scalelaws.config import check_files, checked_config, read_config
 from scalelaws.errors import InputError
 from scalelaws.training.plan import runs_of
@@ -197,6 +198,26 @@ def test_a_file_that_is_missing_broken_or_empty_is_named(tmp_path):
     (tmp_path / "empty.yaml").touch()
     with pytest.raises(InputError, match=r"empty\.yaml: top level: the key 'study' is missing"):
         read_config(tmp_path / "empty.yaml", SCHEMA)
+
+
+UNREADABLE = [
+    (b"\xff\xfe\x00", "not readable as text in UTF-8"),
+    (b"a: &a [*a]", "something in it contains itself"),
+    (b"study: 2024-13-45", "not readable as YAML"),
+    (b"a: b: c", "not readable as YAML"),
+    (b"- a\n- b", "holds no settings"),
+    (b"words", "holds no settings"),
+]
+
+
+@pytest.mark.parametrize("command", ["plan", "keep", "show"])
+@pytest.mark.parametrize(("content", "problem"), [*UNREADABLE, (b"", "the key 'study' is missing"), (None, "no such")])
+def test_a_file_without_settings_is_one_line_to_every_command(tmp_path, capsys, command, content, problem):
+    path = tmp_path / "mine.yaml"
+    path.mkdir() if content is None else path.write_bytes(content)
+    assert main([command, str(path), *([str(tmp_path / "kept")] if command == "keep" else [])]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"scalelaws: {path}:") and problem in line
 
 
 def test_every_object_of_the_schema_refuses_unknown_keys():

@@ -23,16 +23,27 @@ SCIENTIFIC = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
 
 def read_config(path: str | Path, schema: str | Path = SCHEMA) -> dict[str, Any]:
     """The checked configuration in a YAML file. Raises InputError where the file or a value is wrong."""
+    return checked_config(read_settings(path), schema, str(path))
+
+
+def read_settings(path: str | Path) -> dict[str, Any]:
+    """The settings in a YAML file, as they stand there. Raises InputError where the file is missing or holds none."""
     try:
-        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        raw = _with_numbers(yaml.safe_load(Path(path).read_text(encoding="utf-8")))
+    except (FileNotFoundError, IsADirectoryError):
         raise InputError(
             str(path), "there is no such file", "Name an existing configuration with --configfile."
         ) from None
-    except yaml.YAMLError as error:
+    except UnicodeDecodeError:
+        raise InputError(str(path), "not readable as text in UTF-8", "Name a configuration, or save it so.") from None
+    except RecursionError:
+        raise InputError(str(path), "something in it contains itself", "Take out the alias (*) that does.") from None
+    except (yaml.YAMLError, ValueError) as error:
         problem = " ".join(str(error).split())
         raise InputError(str(path), f"not readable as YAML ({problem})", "Mend the line it names.") from None
-    return checked_config(raw or {}, schema, str(path))
+    if not isinstance(raw, dict | None):
+        raise InputError(str(path), "holds no settings", "Write them as keys and values, such as study: mine.")
+    return raw or {}
 
 
 def checked_config(raw: dict[str, Any], schema: str | Path, where: str) -> dict[str, Any]:

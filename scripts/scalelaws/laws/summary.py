@@ -26,12 +26,12 @@ def results_folder(named: str | Path) -> Path:
     """The results folder that a configuration, itself or its laws.json names. Raises InputError if it has no laws."""
     path = Path(named)
     if path.suffix in (".yaml", ".yml"):
-        import yaml
+        from scalelaws.config import read_settings
 
-        if not path.is_file():
-            raise InputError(str(path), "there is no such file", "Name a study's configuration or its results folder.")
-        study = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("study")
-        path = Path("results") / str(study)
+        settings = read_settings(path)
+        if "study" not in settings:
+            raise InputError(f"{path}: top level", "the key 'study' is missing", "Add it.")
+        path = Path("results") / str(settings["study"])
     elif path.name == "laws.json":
         path = path.parent
     if not (path / "laws.json").is_file():
