@@ -48,6 +48,28 @@ def test_a_fit_has_the_bounds_of_a_study_s_laws(capsys, option, value, problem):
     assert problem in refused(capsys, "fit", "mine.csv", f"{option}={value}")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["fit", "none.csv", "--out", "{file}"], "is a file, and results go to a folder"),
+        (["figures", "none.csv", "--out", "{file}/deep"], "is a file, and results go to a folder"),
+        (["figures", "none.csv", "--only", "loss_vs_parameter"], "there is no such figure. Did you mean"),
+        (["figures", "none.csv", "--style", "poster"], "there is no such style or file"),
+    ],
+)
+def test_what_can_be_refused_is_refused_before_the_table_is_read(tmp_path, capsys, arguments, problem):
+    (tmp_path / "mine.txt").touch()
+    assert main([word.format(file=tmp_path / "mine.txt") for word in arguments]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert problem in line
+
+
+def test_a_table_is_no_plan(tmp_path, capsys):
+    (tmp_path / "mine.csv").write_text("parameters,loss\n1e6,3\n")
+    assert main(["train", "--plan", str(tmp_path / "mine.csv"), "--run", "1"]) == 2
+    assert "mine.csv: the column 'run' is missing" in capsys.readouterr().err
+
+
 def test_a_design_has_runs_enough_for_its_law(capsys):
     assert "argument --runs: 4 is not a whole number from 5" in refused(capsys, *DESIGN, "--runs", "4")
 

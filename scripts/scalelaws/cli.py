@@ -11,7 +11,7 @@ from rich.console import Console
 
 from scalelaws import __version__
 from scalelaws.errors import InputError
-from scalelaws.options import count, huber_delta, positive
+from scalelaws.options import count, huber_delta, name_of, positive, results_to
 
 if TYPE_CHECKING:
     from scalelaws.laws.fitted import Laws
@@ -199,6 +199,7 @@ def _fit(options: argparse.Namespace, console: Console) -> None:
     from scalelaws.laws.study import fit_laws
     from scalelaws.laws.summary import summary
 
+    folder = results_to(options.out, options.table, "laws")
     observations, stem = _observations(options, console)
     settings = {
         "resamples": options.resamples,
@@ -214,7 +215,6 @@ def _fit(options: argparse.Namespace, console: Console) -> None:
     fitted = {name.partition(":")[0] for name in laws.laws}
     for name in (name for name in options.laws or () if name not in fitted):
         console.print(f"  [yellow]not fitted[/yellow] {name}: it needs {NEEDS[name]}", highlight=False)
-    folder = options.out or Path(f"{stem}-laws")
     write_laws(laws, folder / "laws.json", folder / "laws_draws.npz", {"table": options.table, "seed": options.seed})
     draw_figures(observations, laws, folder / "figures", Look(), {"table": options.table}, processes=_processes())
     console.print(summary(folder))
@@ -226,14 +226,15 @@ def _processes() -> int:
 
 
 def _figures(options: argparse.Namespace, console: Console) -> None:
-    from scalelaws.figures.draw import Look, draw_figures
+    from scalelaws.figures.draw import Look, check_drawing, draw_figures
     from scalelaws.laws.study import fit_laws
 
-    observations, stem = _observations(options, console)
-    laws = fit_laws(observations, {}, options.seed, study=stem, processes=_processes())
-    folder = options.out or Path(f"{stem}-figures")
-    origin = {"table": options.table, "seed": options.seed}
     look, processes = Look(options.style), _processes()
+    check_drawing(look, options.only)
+    folder = results_to(options.out, options.table, "figures")
+    observations, stem = _observations(options, console)
+    laws = fit_laws(observations, {}, options.seed, study=stem, processes=processes)
+    origin = {"table": options.table, "seed": options.seed}
     index = draw_figures(observations, laws, folder, look, origin, only=options.only, processes=processes)
     for entry in index:
         if "reason" in entry:
@@ -253,7 +254,7 @@ def _observations(options: argparse.Namespace, console: Console) -> "tuple[Obser
         console.print(f"  read {line}", highlight=False)
     for line in reading.warnings:
         console.print(f"  [yellow]warning[/yellow] {line}", highlight=False)
-    return reading.observations, Path(options.table.split("?")[0]).name.split(".")[0]
+    return reading.observations, name_of(options.table)
 
 
 def _predict(options: argparse.Namespace, console: Console) -> None:
@@ -313,7 +314,9 @@ def _design(options: argparse.Namespace, console: Console) -> None:
 
 def _train(options: argparse.Namespace, console: Console) -> None:
     from scalelaws.training.files import train_planned
+    from scalelaws.training.plan import check_plan
 
+    check_plan(options.plan)
     train_planned(options.plan, options.run, options.out, options.threads)
 
 

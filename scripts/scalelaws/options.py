@@ -1,8 +1,11 @@
-"""Numbers that the command is given: each kind is refused with one line where it is out of bounds."""
+"""What the command is given: numbers and folders, refused with one line before any work is done."""
 
 import argparse
 import math
 from collections.abc import Callable
+from pathlib import Path
+
+from scalelaws.errors import InputError
 
 
 def count(least: int, most: float = math.inf) -> Callable[[str], int]:
@@ -35,6 +38,20 @@ def huber_delta(text: str) -> float | None:
     if value and not (1e-5 <= value < math.inf):
         raise argparse.ArgumentTypeError(f"{text} is neither 0 nor a finite number from 0.00001")
     return value or None
+
+
+def name_of(table: str) -> str:
+    """The name of a table's file or URL without its ending."""
+    return Path(table.split("?")[0]).name.split(".")[0]
+
+
+def results_to(named: Path | None, table: str, what: str) -> Path:
+    """The folder named, else one called after the table. Raises InputError where a file stands in its way."""
+    folder = named or Path(f"{name_of(table)}-{what}")
+    for path in (folder, *folder.parents):
+        if path.exists() and not path.is_dir():
+            raise InputError(str(path), "is a file, and results go to a folder", "Name another with --out.")
+    return folder
 
 
 def _between(word: str, least: float, most: float) -> str:

@@ -6,7 +6,7 @@ from scalelaws.config import checked_config
 from scalelaws.errors import InputError
 from scalelaws.training.hardware import Hardware
 from scalelaws.training.needs import needs_of
-from scalelaws.training.plan import NOMINAL_RATES, check_corpus, plan_rows, plan_summary, runs_of
+from scalelaws.training.plan import NOMINAL_RATES, check_corpus, check_plan, plan_rows, plan_summary, runs_of
 from scalelaws.training.schedule import learning_rate
 
 SCHEMA = Path(__file__).parents[2] / "workflow/schemas/config.schema.yaml"
@@ -241,3 +241,29 @@ def test_pairs_that_only_a_foreign_corpus_has_are_refused():
         runs_of(config)
     config["corpora"]["pages"]["sources"] = PAIRED["sources"]
     assert runs_of(config)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"parameters,tokens,loss\n1e6,1e8,3\n", "the column 'run' is missing"),
+        (b"run,family\n", "the column 'parameters' is missing"),
+        (b"", "the column 'run' is missing"),
+        (b"\xff\xfe", "not readable as CSV"),
+    ],
+)
+def test_a_file_that_is_no_plan_is_told(tmp_path, content, problem):
+    (tmp_path / "plan.csv").write_bytes(content)
+    with pytest.raises(InputError, match=rf"plan.csv: {problem}. Name a plan that was made by: snakemake"):
+        check_plan(tmp_path / "plan.csv")
+
+
+def test_a_plan_without_runs_is_told_and_one_with_runs_is_right(tmp_path):
+    run = runs_of(config())["2L24d-10k-s5"]
+    (row,) = plan_rows([run], [needs_of(run, Hardware("CPU core"), 12, 3)], None)
+    header, values = ",".join(row), ",".join(map(str, row.values()))
+    (tmp_path / "plan.csv").write_text(f"{header}\n")
+    with pytest.raises(InputError, match="it has no runs"):
+        check_plan(tmp_path / "plan.csv")
+    (tmp_path / "plan.csv").write_text(f"{header}\n{values}\n")
+    check_plan(tmp_path / "plan.csv")

@@ -101,6 +101,13 @@ def draw_figures(
     return index
 
 
+def check_drawing(look: Look, only: Sequence[str] = ()) -> None:
+    """Raise InputError for a figure, a style or a setting that is not known, before there are laws to draw."""
+    _chosen(only)
+    with styled(look.style, look.settings):
+        pass
+
+
 def _chosen(only: Sequence[str]) -> dict[str, FigureKind]:
     unknown = sorted(set(only) - set(FIGURES))
     if unknown:

@@ -1,8 +1,9 @@
 """Which runs a study makes, and what each will cost: known from the configuration alone, before anything is touched."""
 
+import csv
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from scalelaws.units import readable
 
 NOMINAL_RATES = {name: DEVICES[name].flops_per_second for name in ("CPU core", "H100")}
 """FLOP/s of training that a plan is priced with before anything is measured."""
+PLAN_REMEDY = "Name a plan that was made by: snakemake results/<study>/plan.csv."
 
 
 def runs_of(config: dict[str, Any]) -> dict[str, Run]:
@@ -96,6 +98,23 @@ def plan_rows(runs: Iterable[Run], needs: Iterable[Needs], flops_per_second: flo
         }
         for run, need in zip(runs, needs, strict=True)
     ]
+
+
+def check_plan(plan: Path) -> None:
+    """Raise InputError for a file that is no plan.csv, made of `plan_rows`; one that is not there is told later."""
+    if not plan.is_file():
+        return
+    try:
+        with plan.open(encoding="utf-8", newline="") as file:
+            rows = csv.DictReader(file)
+            missing = [field.name for field in fields(Run) if field.name not in (rows.fieldnames or ())]
+            empty = next(rows, None) is None
+    except (UnicodeDecodeError, csv.Error):
+        raise InputError(str(plan), "not readable as CSV", PLAN_REMEDY) from None
+    if missing:
+        raise InputError(str(plan), f"the column '{missing[0]}' is missing", PLAN_REMEDY)
+    if empty:
+        raise InputError(str(plan), "it has no runs", PLAN_REMEDY)
 
 
 def priority_of(run: Run) -> int:
