@@ -50,6 +50,14 @@ def test_every_law_of_the_given_variables_answers(laws):
         predictions(laws, {"flops": 1e11, "loss": 3.0})
 
 
+def test_a_law_that_is_not_there_and_values_that_were_left_out_are_told_with_the_laws(laws):
+    there = r"There are loss_of_parameters: parameters; "
+    with pytest.raises(InputError, match=rf"laws of known: there is no law foo\. {there}"):
+        predictions(laws, {"parameters": 1e5}, "foo")
+    with pytest.raises(InputError, match=rf"laws of known: a law needs the values of its variables\. {there}"):
+        predictions(laws, {})
+
+
 def test_a_budget_is_split_by_every_approach(laws):
     answers = splits(laws, 1e12)
     assert len(answers) == 3

@@ -28,6 +28,12 @@ def predictions(laws: Laws, given: Mapping[str, float], name: str | None = None)
 
     Raises InputError where no law answers.
     """
+    known = "; ".join(f"{law.name}: {', '.join(law.variables)}" for law in laws.laws.values() if law.parameters)
+    remedy = f"There are {known or 'none'}."
+    if name and name not in laws.laws:
+        raise InputError(f"laws of {laws.study}", f"there is no law {name}", remedy)
+    if not given:
+        raise InputError(f"laws of {laws.study}", "a law needs the values of its variables", remedy)
     chosen = [law for law in laws.laws.values() if law.name == name or (name is None and law.corpus == _main(laws))]
     found = []
     for law in chosen:
@@ -42,11 +48,7 @@ def predictions(laws: Laws, given: Mapping[str, float], name: str | None = None)
             warnings += _beyond(variable, max(np.log10(value / most), np.log10(least / value)))
         found.append(Answer(law.title, {"loss": (float(law.predict(**at)), float(low), float(high))}, warnings))
     if not found:
-        asked = ", ".join(given)
-        known = "; ".join(f"{law.name}: {', '.join(law.variables)}" for law in laws.laws.values() if law.parameters)
-        raise InputError(
-            f"laws of {laws.study}", f"no fitted law is a function of {asked}", f"There are {known or 'none'}."
-        )
+        raise InputError(f"laws of {laws.study}", f"no fitted law is a function of {', '.join(given)}", remedy)
     return found
 
 
