@@ -92,6 +92,7 @@ def test_numbers_may_be_written_as_powers_of_ten():
         ("tokenizer.vocabulary", 256, r"tokenizer.vocabulary: 256 is less than the minimum of 257. Ids of the byte"),
         ("corpora.web.role", "ood", r"corpora: a study trains on one corpus, found none"),
         ("corpora.more", SMALL["corpora"]["web"], r"corpora: a study trains on one corpus, found web, more"),
+        ("corpora.web.mixture", [1, 2], r"corpora.web.mixture: 2 weights for 1 source. Give one weight for each"),
         ("training.batch_tokens", 1500, r"training.batch_tokens: 1500 is not a whole number of sequences of 1024"),
         ("training.evaluation_tokens", 1500, r"training.evaluation_tokens: 1500 tokens hold fewer than two windows"),
         ("training.parameters", [1e30], r"training.parameters.0: 1e\+30 is greater than the maximum of 1"),

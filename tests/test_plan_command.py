@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from scalelaws.cli import main
 
 ROOT = Path(__file__).parents[1]
@@ -18,6 +19,14 @@ def test_a_missing_study_gets_one_line(capsys, tmp_path):
     assert main(["plan", str(tmp_path / "absent.yaml")]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "absent.yaml: there is no such file" in line
+
+
+def test_hardware_that_is_not_known_gets_one_line(capsys, tmp_path):
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump({**config, "hardware": "banana"}))
+    assert main(["plan", str(tmp_path / "study.yaml")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "config: hardware: 'banana' is not known" in line
 
 
 @pytest.mark.parametrize("study", ["config.yaml", "workflow/studies/webtext.yaml"])

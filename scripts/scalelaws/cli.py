@@ -165,6 +165,7 @@ def _plan(options: argparse.Namespace, console: Console) -> None:
     from rich.table import Table
 
     from scalelaws.config import SCHEMA, check_files, read_config
+    from scalelaws.training.hardware import hardware_of
     from scalelaws.training.plan import NOMINAL_RATES, plan_summary, runs_of
     from scalelaws.units import readable
 
@@ -175,6 +176,7 @@ def _plan(options: argparse.Namespace, console: Console) -> None:
         remedy = f"Fit it: snakemake --configfile {options.study}."
         raise InputError(options.study, "a study of a table of finished runs trains nothing", remedy)
     check_files(config, options.study)
+    hardware_of(config["hardware"])
     runs = list(runs_of(config).values())
     headings = ("", "run", "N", "D", "epochs", "steps", "FLOPs", *(f"{name} hours" for name in NOMINAL_RATES))
     rows = []

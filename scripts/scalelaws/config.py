@@ -64,6 +64,7 @@ def checked_config(raw: dict[str, Any], schema: str | Path, where: str) -> dict[
         _check_table(config, where)
     else:
         _check_roles(config, where)
+        _check_mixtures(config, where)
         _check_repeats(config["training"], where)
         _check_count(config["training"], where)
         for variant in variants(config["training"]):
@@ -192,6 +193,14 @@ def _check_roles(config: dict[str, Any], where: str) -> None:
         found = ", ".join(training) or "none"
         remedy = "Give exactly one corpus 'role: train'; it may have several sources."
         raise InputError(f"{where}: corpora", f"a study trains on one corpus, found {found}", remedy)
+
+
+def _check_mixtures(config: dict[str, Any], where: str) -> None:
+    for name, corpus in config["corpora"].items():
+        weights, sources = corpus["mixture"], corpus["sources"]
+        if weights and len(weights) != len(sources):
+            problem = f"{len(weights)} weights for {len(sources)} {'source' if len(sources) == 1 else 'sources'}"
+            raise InputError(f"{where}: corpora.{name}.mixture", problem, "Give one weight for each source.")
 
 
 def _check_variant(variant: Variant, rules: dict[str, Any], where: str) -> None:

@@ -1,7 +1,7 @@
 """What a corpus's jobs ask for grows with its text, and is known before any of it is read."""
 
 import pytest
-from scalelaws.corpus.needs import MARGIN, UNKNOWN_MB, core_minutes, core_seconds, ordering_mb, texts_of
+from scalelaws.corpus.needs import MARGIN, UNKNOWN_MB, check_packages, core_minutes, core_seconds, ordering_mb, texts_of
 from scalelaws.errors import InputError
 from scalelaws.resources import growing
 from snakemake.iocontainers import Wildcards
@@ -93,3 +93,13 @@ def test_threads_share_the_work_and_a_second_attempt_has_twice_the_time():
     assert one - 10 == pytest.approx(2 * (two - 10), abs=2)
     assert again == pytest.approx(2 * one, abs=1)
     assert minutes(job(corpus="books"), 1, 1) < 20
+
+
+def test_a_package_that_is_not_pinned_is_told_before_anything_is_read(tmp_path):
+    pins = tmp_path / "requirements.txt"
+    pins.write_text("not-installed-here==1.0\n")
+    source = {"kind": "installed-docs", "content": "licences"}
+    check_packages({"web": corpus({**source, "packages": ["Not_Installed.here", "python"], "exclude": []})}, pins)
+    for key in ("packages", "exclude"):
+        with pytest.raises(InputError, match=r"installed-docs: nosuchpkg: not pinned in \S*requirements.txt"):
+            check_packages({"web": corpus(files("a.txt"), {**source, key: ["nosuchpkg"]})}, pins)

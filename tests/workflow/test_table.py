@@ -68,6 +68,13 @@ def test_a_table_that_is_not_there_is_one_line(folder):
     assert "Traceback" not in done
 
 
+def test_a_setting_that_matplotlib_does_not_have_is_one_line(folder):
+    (folder / "study.yaml").write_text(yaml.safe_dump({**STUDY, "figures": {"settings": {"font.siz": 9}}}))
+    done = snakemake(folder, "--dry-run", "--", "report", check=False)
+    assert "figures.settings: matplotlib has no setting 'font.siz'. Did you mean 'font.size'?" in done
+    assert "Traceback" not in done
+
+
 def test_a_style_that_is_not_there_is_one_line(folder):
     (folder / "study.yaml").write_text(yaml.safe_dump({**STUDY, "figures": {"style": "mine.mplstyle"}}))
     done = snakemake(folder, "--", "report", check=False)

@@ -2,6 +2,15 @@
 STYLE_FILES = [
     style for style in [config["figures"]["style"]] if style.endswith(".mplstyle")
 ]
+# Matplotlib takes a while to load: only where there is something of the user's to check, and not in every job.
+if workflow.is_main_process and (STYLE_FILES or config["figures"]["settings"]):
+    from scalelaws.figures.style import styled
+
+    try:
+        with styled(config["figures"]["style"], config["figures"]["settings"]):
+            pass
+    except InputError as error:
+        sys.exit(f"Error: {error}")
 
 
 rule plot_figures:

@@ -10,7 +10,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 from scalelaws.cluster import claim_jobs, leave_warnings_to_scripts, shared_gpu
 from scalelaws.config import OPERATION, check_files, checked_config
-from scalelaws.corpus.needs import core_minutes, ordering_mb, texts_of
+from scalelaws.corpus.needs import check_packages, core_minutes, ordering_mb, texts_of
 from scalelaws.corpus.settings import (
     all_from_the_web,
     any_crawled,
@@ -56,6 +56,7 @@ try:
     elif "table" in config:
         LOCAL_TABLE = local_table(config["table"]["path"], f"{CONFIG_FILE}: table.path")
     else:
+        check_packages(CORPORA, ROOT / "envs/requirements.txt")
         RUNS = runs_of(config)
         check_made_corpus(RUNS.values(), config)
         LISTED_FILES = {

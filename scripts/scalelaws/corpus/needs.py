@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from scalelaws.corpus.pairs import of_pairs
+from scalelaws.corpus.pinned import pinned_packages
 from scalelaws.corpus.settings import Source, input_files, trained_on
 
 Corpora = Mapping[str, Mapping[str, Any]]
@@ -46,6 +47,14 @@ def texts_of(corpora: Corpora, tokens: float) -> dict[str, float]:
     found = {name: sum(map(_source_mb, corpus["sources"])) for name, corpus in corpora.items()}
     asked = tokens * BYTES_PER_TOKEN / 1e6
     return {name: max(mb, asked) if name == trained_on(corpora) else mb for name, mb in found.items()}
+
+
+def check_packages(corpora: Corpora, pins: Path) -> None:
+    """Raise InputError for a package that a source names and the requirements file `pins` does not."""
+    for corpus in corpora.values():
+        for source in corpus["sources"]:
+            if named := {*source.get("packages", ()), *source.get("exclude", ())}:
+                pinned_packages(pins, named, named)  # all of them left out: only their names are looked up
 
 
 def core_seconds(stage: str, corpus: str, parts: int, texts: Mapping[str, float], corpora: Corpora) -> float:
