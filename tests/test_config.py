@@ -97,7 +97,7 @@ def test_numbers_may_be_written_as_powers_of_ten():
         ("training.evaluation_tokens", 1500, r"training.evaluation_tokens: 1500 tokens hold fewer than two windows"),
         ("training.parameters", [1e30], r"training.parameters.0: 1e\+30 is greater than the maximum of 1"),
         ("training.dataset_tokens", [1e18], r"training.dataset_tokens.0: 1e\+18 is greater than the maximum"),
-        ("training.head_size", 1_000_000, r"training.head_size: 1000000 is greater than the maximum of 128"),
+        ("training.head_size", 1_000_000, r"training.head_size: 1000000 is greater than the maximum of 1024"),
         (
             "training.repeats",
             {"seeds": 100_000, "dataset_tokens": [1000]},
