@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from scalelaws.io import read_json
 from workflow.start import snakemake
 
 ROOT = Path(__file__).parents[1]
@@ -41,3 +42,12 @@ def test_links_lead_to_files(page):
 
 def test_nothing_is_left_to_fill_in():
     assert not [page for page in PAGES if "@@" in page.read_text(encoding="utf-8")]
+
+
+def test_the_corpora_s_numbers_are_those_of_their_cards():
+    kept = ROOT / "results/reference"
+    page = (kept / "corpus.md").read_text()
+    for card in (kept / "web-small/corpus").glob("*/card.json"):
+        for split in read_json(card)["splits"].values():
+            row = [f"{split['documents']:,}", f"{split['bytes'] / 1e6:.1f}", f"{split['tokens']:,}"]
+            assert f"| {' | '.join(row)} | {split['bytes_per_token']:.2f} |" in page, card.parent.name

@@ -115,7 +115,10 @@ def _endless(joint: Sequence[FittedLaw]) -> str | None:
     if not joint or joint[0].form != "kaplan":
         return None
     size, data = (_percent_of_tenfold(joint[0].parameters[name]) for name in ("alpha_N", "alpha_D"))
-    return f"With endless data ten times more parameters would lower it by {size}, and endless size the text by {data}."
+    return (
+        f"With endless data, ten times more parameters would lower it by {size}; with endless size, ten times more text"
+        f" by {data} ({joint[0].title})."
+    )
 
 
 def _percent_of_tenfold(alpha: Estimate) -> str:
@@ -123,10 +126,10 @@ def _percent_of_tenfold(alpha: Estimate) -> str:
 
 
 def _floor(joint: Sequence[FittedLaw]) -> str | None:
-    """The floor of the best law that has one; none where it lies above a loss that was measured."""
-    law = next((law for law in joint if "E" in law.parameters), None)
-    if law is None:
+    """The floor of the best law, if it has one; none where it lies above a loss that was measured."""
+    if not joint or "E" not in joint[0].parameters:
         return None
+    law = joint[0]
     floor = law.parameters["E"]
     if floor.low < NOTHING:
         return "No part of the loss can be told to be beyond the reach of more size and more data."
