@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from scalelaws.figures.words import number
 from scalelaws.laws.fitted import Estimate
 from scalelaws.laws.joint import JOINT_FORMS
 from scalelaws.report.answer import findings, prediction, summary, warnings
@@ -35,6 +36,14 @@ def test_the_summary_counts_what_was_trained(observations):
         assert part in sentence
     one = replace(observations, runs=observations.runs[observations.runs["dataset_tokens"] == 4e6])
     assert "one subset D of 4M tokens" in summary(one)
+
+
+def test_what_a_trunk_cost_is_counted_once(observations):
+    branches = observations.runs.assign(
+        first_step=observations.runs["steps"] // 2, steps=observations.runs["steps"] // 2 * 2
+    )
+    spent = number(observations.runs["flops"].sum() / 2, 2)
+    assert f"{spent} FLOPs in all" in summary(replace(observations, runs=branches))
 
 
 def test_a_power_is_told_as_the_effect_of_ten_times_more(observations, laws):

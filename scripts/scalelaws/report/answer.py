@@ -31,8 +31,14 @@ def summary(observations: Observations) -> str:
     seeds = f", up to {count} seeds each" if count > 1 else ""
     return (
         f"{len(runs)} runs{where}: {_range('size', 'N', sizes)} {what}, {_range('subset', 'D', subsets)} tokens"
-        f"{seeds}, {number(runs['flops'].sum(), 2)} FLOPs in all."
+        f"{seeds}, {number(_spent(runs), 2)} FLOPs in all."
     )
+
+
+def _spent(runs: pd.DataFrame) -> float:
+    """FLOPs of all runs, those of a trunk counted once and not with each of its branches."""
+    first, steps = (runs[name] if name in runs else pd.Series(0, runs.index) for name in ("first_step", "steps"))
+    return float((runs["flops"] * (1 - (first / steps.where(steps > 0)).fillna(0))).sum())
 
 
 def _range(word: str, symbol: str, values: pd.Series) -> str:
