@@ -104,6 +104,11 @@ def readable_name(name: str) -> str:
     return FAMILY_NAMES.get(name, name.replace("_", " "))
 
 
+def readable_title(law: FittedLaw) -> str:
+    """A law's title, with its corpus as a reader's word."""
+    return law.title.replace(law.corpus, readable_name(law.corpus))
+
+
 def fresh_curves(observations: Observations) -> pd.DataFrame:
     """Learning curves of held-out loss while the training text is new: each run's evaluations within its first epoch.
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from scalelaws.figures.checks import PROMISED
-from scalelaws.figures.select import law_of, readable_name
+from scalelaws.figures.select import law_of, readable_name, readable_title
 from scalelaws.figures.words import NOTHING, number, percent, with_interval
 from scalelaws.laws.fitted import DETERMINED, Allocation, Estimate, FittedLaw, Laws
 from scalelaws.laws.joint import JOINT_FORMS, held_fixed, joint_laws
@@ -88,7 +88,7 @@ def prediction(laws: Laws) -> tuple[str, bool | None]:
 
 def warnings(observations: Observations, laws: Laws) -> list[str]:
     """What a reader must know before using the numbers."""
-    doubtful = [readable_name(law.title) for law in laws.laws.values() if law.status != DETERMINED]
+    doubtful = [readable_title(law) for law in laws.laws.values() if law.status != DETERMINED]
     found = [f"These data do not determine {_listed(doubtful)}: do not use their numbers."] if doubtful else []
     found += [
         f"{allocation.title} gives no usable split of compute: {_joined(allocation.messages[:1])}."
@@ -96,7 +96,7 @@ def warnings(observations: Observations, laws: Laws) -> list[str]:
         if allocation.status != DETERMINED
     ]
     found += [
-        f"{readable_name(law.title)}: {_joined(law.messages)}."
+        f"{readable_title(law)}: {_joined(law.messages)}."
         for law in laws.laws.values()
         if law.status == DETERMINED and law.messages and law.corpus == observations.train_corpus
     ]

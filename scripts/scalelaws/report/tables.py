@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from scalelaws.figures.select import readable_name
+from scalelaws.figures.select import readable_title
 from scalelaws.figures.words import estimate_value, number, percent, with_interval
 from scalelaws.laws.accounting import ACCOUNTS
 from scalelaws.laws.fitted import DETERMINED, Allocation, Backtest, FittedLaw, Laws, Recounted
@@ -175,7 +175,7 @@ def size_text(size: float) -> str:
 def _law_row(law: FittedLaw) -> dict[str, Any]:
     return {
         "name": law.name,
-        "title": readable_name(law.title),
+        "title": readable_title(law),
         "formula": formula_image(law.formula, f"{law.title}: {law.formula}"),
         "source": law.source,
         "parameters": [
