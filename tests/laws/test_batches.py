@@ -70,7 +70,7 @@ def test_the_critical_batch_comes_back_from_scans_and_from_noise_scales(laws, na
 def test_a_warm_up_that_takes_as_many_tokens_of_every_batch_is_not_taken_for_a_larger_critical_batch(tmp_path):
     tokens, rng, seen = 2.5e8, np.random.default_rng(3), np.geomspace(3e8, 3e10, 24)
     rows = [curve(SCANNED, batch, rng, 0.0, seen / batch, tokens / batch) for batch in (1e5, 3e5, 1e6, 3e6)]
-    pd.concat(rows).to_csv(tmp_path / "scan.csv", index=False)
+    pd.concat(rows).round({"step": 0}).to_csv(tmp_path / "scan.csv", index=False)
     observations = read_table(tmp_path / "scan.csv").observations
     warmed = replace(
         observations, runs=observations.runs.assign(warmup_steps=tokens / observations.runs["batch_tokens"])
