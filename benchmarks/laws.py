@@ -5,6 +5,8 @@ python benchmarks/laws.py speed TABLE
     starting points of Hoffmann et al. 2022. TABLE is the digitised one: "Model Size", "Training FLOP" and "loss".
 python benchmarks/laws.py coverage
     How often 95% intervals hold the truth, per law, on synthetic studies.
+python benchmarks/laws.py splits
+    The same for the exponent of the best size, by the envelope and the IsoFLOP minima, of few sizes.
 """
 
 import argparse
@@ -23,7 +25,10 @@ from scipy.special import logsumexp
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from laws.cases import CASES, task
+from scalelaws.laws.allocation import envelope, isoflop
+from scalelaws.laws.curves import profiles
 from scalelaws.laws.estimate import fit_law
+from scalelaws.laws.fitted import DETERMINED
 from scalelaws.laws.forms import FORMS
 from scalelaws.laws.problem import Objective, Problem
 from scalelaws.laws.solver import minimise
@@ -123,6 +128,34 @@ def coverage(studies, resamples, cases):
         print(f"{name:26} {'  '.join(words)}   [{time.perf_counter() - began:.0f} s]", flush=True)
 
 
+def splits(studies, resamples):
+    """Print, per approach and number of sizes, how many studies it determines, and the share whose interval holds the
+    truth: of tables of final losses, each with noise of its own, and of learning curves, each with one shift."""
+    alpha, beta, noise = 0.34, 0.28, 0.005
+    truth = beta / (alpha + beta)
+    print(f"{studies} studies each, {resamples} resamples; the exponent is {truth:.3f}")
+    for subsets, sizes in itertools.product((6, 25), (4, 5, 6, 10)):
+        n, d = (axis.ravel() for axis in np.meshgrid(np.geomspace(1e7, 1e10, sizes), np.geomspace(1e9, 1e12, subsets)))
+        rows = pd.DataFrame({"parameters": n, "dataset_tokens": d, "flops": 6 * n * d, "fresh": True})
+        rows = rows.assign(run=[f"{i}" for i in range(len(n))], track=rows["parameters"].astype(str))
+        exact, curve = 1.69 + 406.4 / n**alpha + 410.7 / d**beta, np.unique(n, return_inverse=True)[1]
+        found = {envelope: [], isoflop: []}
+        for seed in range(studies):
+            drawn = np.random.default_rng(seed).standard_normal(len(n))
+            drawn = drawn[curve] if subsets > 6 else drawn
+            given = profiles(rows.assign(loss=exact * np.exp(noise * drawn)), noise)
+            for approach, estimates in found.items():
+                split = approach(given, resamples, seed)
+                estimates += [split.exponents["parameters"]] if split.status == DETERMINED else []
+        what = "curves" if subsets > 6 else "final losses"
+        for approach, estimates in found.items():
+            held = f"{np.mean([each.contains(truth) for each in estimates]):.0%}" if estimates else ""
+            middle = f"{np.mean([each.value for each in estimates]):.3f}" if estimates else ""
+            print(
+                f"{sizes:>3} sizes, {what:12} {approach.__name__:8} determined {len(estimates):>4}  {held:>4}  {middle}"
+            )
+
+
 def timed(work):
     """Seconds that `work` takes (best of three where it is short), and what it returns."""
     seconds = []
@@ -141,8 +174,13 @@ if __name__ == "__main__":
     options.add_argument("--studies", type=int, default=300)
     options.add_argument("--resamples", type=int, default=500)
     options.add_argument("--cases", default="", help="only those whose name holds this")
+    options = commands.add_parser("splits")
+    options.add_argument("--studies", type=int, default=60)
+    options.add_argument("--resamples", type=int, default=200)
     chosen = parser.parse_args()
     if chosen.what == "speed":
         speed(chosen.table)
+    elif chosen.what == "splits":
+        splits(chosen.studies, chosen.resamples)
     else:
         coverage(chosen.studies, chosen.resamples, chosen.cases)
