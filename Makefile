@@ -38,8 +38,7 @@ figures: $(VENV)/installed
 
 test: check $(VENV)/kernels/installed
 	@if python -c 'import sys, torch; sys.exit(torch.cuda.is_available())'; then \
-	    export TRITON_INTERPRET=1 PYTHONPATH=$(VENV)/kernels; workers='-n auto'; fi; \
-	    python -m pytest $$workers $(KERNEL_TESTS)
+	    export TRITON_INTERPRET=1 PYTHONPATH=$(VENV)/kernels; fi; python -m pytest $(KERNEL_TESTS)
 	@python -m pytest -n auto --dist loadfile --no-loadscope-reorder \
 	    $(addprefix --ignore ,tests/drills/test_slurm.py $(KERNEL_TESTS)) tests
 
