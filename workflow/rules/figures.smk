@@ -4,11 +4,10 @@ STYLE_FILES = [
 ]
 # Matplotlib takes a while to load: only where there is something of the user's to check, and not in every job.
 if workflow.is_main_process and (STYLE_FILES or config["figures"]["settings"]):
-    from scalelaws.figures.style import styled
+    from scalelaws.figures.draw import Look, check_drawing
 
     try:
-        with styled(config["figures"]["style"], config["figures"]["settings"]):
-            pass
+        check_drawing(Look(config["figures"]["style"], config["figures"]["settings"]))
     except InputError as error:
         sys.exit(f"Error: {error}")
 
