@@ -50,8 +50,8 @@ def findings(observations: Observations, laws: Laws) -> list[str]:
     """What the determined laws say, a sentence each."""
     corpus = observations.train_corpus
     sentences = [_tenfold(law_of(laws, form, corpus), *words, observations) for form, words in TENFOLD.items()]
-    joint = [law for law in joint_laws(laws.laws, corpus) if law.status == DETERMINED]
-    sentences += [_endless(joint), _floor(joint), _optimum(list(laws.allocations.values()))]
+    best = next((law for law in joint_laws(laws.laws, corpus) if law.status == DETERMINED), None)
+    sentences += [_endless(best), _floor(best), _optimum(list(laws.allocations.values()))]
     sentences += [_gap(law_of(laws, "gap_power", corpus)), _transfer(laws)]
     return [sentence for sentence in sentences if sentence]
 
@@ -111,19 +111,19 @@ def _tenfold(law: FittedLaw | None, exponent: str, subject: str, observations: O
     if law.form == "power_of_flops":
         condition = "where each budget has its best size"
     else:
-        at = f"{readable(held_fixed(law, observations))}"
+        at = readable(held_fixed(law, observations))
         condition = f"on {at} tokens" if law.form == "power_of_parameters" else f"at N = {at}"
     return f"{subject} the held-out loss by {_percent_of_tenfold(law.parameters[exponent])}, {condition}."
 
 
-def _endless(joint: Sequence[FittedLaw]) -> str | None:
+def _endless(best: FittedLaw | None) -> str | None:
     """What ten times more of each would do if the other were no limit, where the best law of both is two powers."""
-    if not joint or joint[0].form != "kaplan":
+    if best is None or best.form != "kaplan":
         return None
-    size, data = (_percent_of_tenfold(joint[0].parameters[name]) for name in ("alpha_N", "alpha_D"))
+    size, data = (_percent_of_tenfold(best.parameters[name]) for name in ("alpha_N", "alpha_D"))
     return (
         f"With endless data, ten times more parameters would lower it by {size}; with endless size, ten times more text"
-        f" by {data} ({joint[0].title})."
+        f" by {data} ({best.title})."
     )
 
 
@@ -131,18 +131,17 @@ def _percent_of_tenfold(alpha: Estimate) -> str:
     return f"{with_interval(*(100 * (1 - 10**-value) for value in (alpha.value, alpha.low, alpha.high)))} percent"
 
 
-def _floor(joint: Sequence[FittedLaw]) -> str | None:
+def _floor(best: FittedLaw | None) -> str | None:
     """The floor of the best law, if it has one; none where it lies above a loss that was measured."""
-    if not joint or "E" not in joint[0].parameters:
+    if best is None or "E" not in best.parameters:
         return None
-    law = joint[0]
-    floor = law.parameters["E"]
+    floor = best.parameters["E"]
     if floor.low < NOTHING:
         return "No part of the loss can be told to be beyond the reach of more size and more data."
-    if floor.high >= law.data.loc[law.data["used"], "observed"].min():
+    if floor.high >= best.data.loc[best.data["used"], "observed"].min():
         return None
     return (
-        f"The loss that neither size nor data would remove is put at {_interval(floor)} nats per token ({law.title})."
+        f"The loss that neither size nor data would remove is put at {_interval(floor)} nats per token ({best.title})."
     )
 
 
